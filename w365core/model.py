@@ -1,0 +1,189 @@
+"""The singular things, in the field's own words. Plural things (frames of lines) are in `frames`.
+
+States and kinds are the fixed vocabulary: stored, shown and exported exactly as spelled here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class ProviderType(StrEnum):
+    PARTNER_CENTER = "partner_center"
+    STREAMONE = "streamone"
+    MANUAL = "manual"
+
+
+class InvoiceState(StrEnum):
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+
+
+class StatusReason(StrEnum):
+    POPULATING = "Populating"
+    ACTIVE = "Active"
+    ERROR = "Error"
+    DEACTIVATED = "Deactivated"
+
+
+class Failure(StrEnum):
+    UNRESOLVED_REFERENCES = "unresolved_references"
+    CHECKSUM_FAILED = "checksum_failed"
+    PROVIDER_ERROR = "provider_error"
+    INVALID_DATA = "invalid_data"
+
+
+class ReferenceKind(StrEnum):
+    CUSTOMER = "customer"
+    SUBSCRIPTION = "subscription"
+    CURRENCY = "currency"
+    PRODUCT = "product"
+
+    @property
+    def blocking(self) -> bool:
+        return self is not ReferenceKind.PRODUCT
+
+
+class UsageStatus(StrEnum):
+    NOT_INVOICED = "Not invoiced"
+    INVOICED = "Invoiced"
+    ARCHIVED = "Archived"
+
+
+class LineKind(StrEnum):
+    """What a line of the reconciliation file charges for."""
+
+    LICENSE = "license"
+    USAGE = "usage"
+
+
+class Feed(StrEnum):
+    """The kinds of line files a provider hands out."""
+
+    RECONCILIATION = "reconciliation"
+    DAILY_RATED = "daily_rated"
+    PLAIN = "plain"
+
+
+class Secret:
+    """A value that never shows itself: repr, str and format print a mask; `reveal()` is the only way out."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return repr(self)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self):
+        raise TypeError("a Secret is never pickled")
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A source the reseller buys from, as configured. `tolerance` is in base currency."""
+
+    name: str
+    type: ProviderType
+    tenant_id: str | None = None
+    client_id: str | None = None
+    account_id: str | None = None
+    api_url: str | None = None
+    graph_url: str | None = None
+    login_url: str | None = None
+    tolerance: Decimal = Decimal("0.05")
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a connector can do, as data: shown by `provider list` and on the page."""
+
+    invoices: bool = False
+    usage: bool = False
+    change_evidence: bool = False
+    pdf: bool = False
+    files: bool = True
+
+
+@dataclass(frozen=True)
+class InvoiceHeader:
+    """One document as the provider lists it. `total` is in `currency`, tax included; dates are the provider's UTC dates."""
+
+    number: str
+    invoice_date: date
+    currency: str
+    total: Decimal | None
+    document_type: str = "invoice"
+    amends_of: str | None = None
+    invoice_type: str | None = None
+    period_start: date | None = None
+    period_end: date | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One bad cell, as a value: where it stands, what stands there and what was expected. `row` counts from 1, header included."""
+
+    file: str
+    row: int | None
+    column: str | None
+    value: str | None
+    expected: str
+
+    def __str__(self) -> str:
+        where = self.file if self.row is None else f"{self.file}, row {self.row}"
+        if self.column:
+            where += f", column {self.column}"
+        found = "" if self.value is None else f"found {shortened(self.value)!r}, "
+        return f"{where}: {found}expected {self.expected}"
+
+
+@dataclass(frozen=True)
+class MissingReference:
+    """Something the lines of an invoice refer to and our records do not have, with the money that waits on it."""
+
+    kind: ReferenceKind
+    key: str
+    name: str | None
+    lines: int
+    amount: Decimal
+    currency: str
+    suggestion: str = ""
+
+    @property
+    def blocking(self) -> bool:
+        return self.kind.blocking
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One provider answer as received. `url` carries no secret; `content` is the body, byte for byte."""
+
+    method: str
+    url: str
+    status: int
+    content: bytes
+    received_at: datetime
+    request_id: str | None = None
+    content_type: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """The text as a message can carry it."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,80 @@
+"""The only place that rounds: minor units of a currency, half-up, exact sums.
+
+Amounts are `Decimal` everywhere. Sums run under a context wide enough that nothing is lost (`EXACT`): the default context of
+28 digits silently rounds the sum of a large invoice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+
+EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
+ZERO = Decimal(0)
+HUNDRED = Decimal(100)
+
+# Amounts beyond these bounds are not money but a damaged file: 22 integer digits, 30 decimal places.
+MOST_INTEGER_DIGITS = 22
+MOST_PLACES = 30
+
+# ISO 4217: currencies whose minor unit is not the hundredth.
+_MINOR_UNITS = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
+
+
+def minor_units(currency: str) -> int:
+    """Decimal places of the currency's smallest coin: 2 for EUR, 0 for JPY, 3 for KWD."""
+    return _MINOR_UNITS.get(currency.upper(), 2)
+
+
+def half_up(amount: Decimal, *, places: int) -> Decimal:
+    """Rounds once, half away from zero: 0.125 -> 0.13 and -0.125 -> -0.13 at two places."""
+    return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=EXACT)
+
+
+def in_currency(amount: Decimal, currency: str) -> Decimal:
+    """The amount at the currency's minor unit, half up."""
+    return half_up(amount, places=minor_units(currency))
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum, whatever the number of digits."""
+    summed = ZERO
+    for amount in amounts:
+        summed = EXACT.add(summed, amount)
+    return summed
+
+
+def selling_amount(cost: Decimal, markup_pct: Decimal, currency: str) -> Decimal:
+    """Cost plus markup, rounded once: cost x (1 + markup / 100)."""
+    factor = EXACT.add(Decimal(1), EXACT.divide(markup_pct, HUNDRED))
+    return in_currency(EXACT.multiply(cost, factor), currency)
+
+
+def override_for(difference: Decimal) -> Decimal:
+    """The whole number that would let this difference pass: -1329.7525 -> 1330; an integer is not bumped."""
+    return abs(difference).to_integral_value(rounding=ROUND_CEILING)
+
+
+def readable(text: str) -> Decimal | None:
+    """The decimal that a text prints, or None where it is not a finite number of a size that money can have."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if is_plausible(number) else None
+
+
+def is_plausible(number: Decimal) -> bool:
+    """Finite, at most 22 integer digits and 30 decimal places."""
+    if not number.is_finite():
+        return False
+    return number.adjusted() < MOST_INTEGER_DIGITS and -number.as_tuple().exponent <= MOST_PLACES
+
+
+def plain(number: Decimal | None) -> str | None:
+    """The number in plain notation, as JSON and CSV carry it: 1E-7 -> 0.0000001; trailing zeros stay."""
+    return None if number is None else format(number, "f")

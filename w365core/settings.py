@@ -1,0 +1,102 @@
+"""The only reader of the environment: one frozen Settings per process.
+
+    DATABASE_URL        the Postgres to use; unset: the embedded one under W365_HOME
+    W365_HOME           where the embedded database, landed answers and keys live
+    W365_NOW            the clock of a command (ISO time), for tests and demos
+    W365_HTTP_TIMEOUT, W365_HTTP_TRIES, W365_POLL     seconds, count, seconds: bounds on waiting for a provider
+    W365_PG_OSUSER      the account that runs the embedded server when we are root
+    W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from w365core.errors import ConfigurationMissing
+from w365core.model import Secret
+
+
+@dataclass(frozen=True)
+class Settings:
+    home: Path
+    database_url: str | None = None
+    now: datetime | None = None
+    http_timeout: float = 100.0
+    http_tries: int = 6
+    poll: float = 10.0
+    pg_osuser: str = "w365pg"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def landing(self) -> Path:
+        return self.home / "landing"
+
+    def provider_secret(self, provider_name: str) -> Secret:
+        """The provider's client secret. ConfigurationMissing names the variable to set."""
+        variable = secret_variable(provider_name)
+        value = self.environment.get(variable, "")
+        if not value:
+            raise ConfigurationMissing(
+                f"The secret of provider {provider_name} is not set. Put it into the environment variable {variable} and run the command again."
+            )
+        return Secret(value)
+
+
+def secret_variable(provider_name: str, kind: str = "SECRET") -> str:
+    """W365_SECRET_CSP_DEMO for csp-demo."""
+    return f"W365_{kind}_{provider_name.upper().replace('-', '_')}"
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment. ConfigurationMissing where a value cannot be read."""
+    env = dict(os.environ if environment is None else environment)
+    return Settings(
+        home=Path(env.get("W365_HOME") or default_home(env)).expanduser().absolute(),
+        database_url=env.get("DATABASE_URL") or None,
+        now=_moment(env, "W365_NOW"),
+        http_timeout=_number(env, "W365_HTTP_TIMEOUT", 100.0, least=0.1),
+        http_tries=int(_number(env, "W365_HTTP_TRIES", 6, least=1)),
+        poll=_number(env, "W365_POLL", 10.0, least=0.01),
+        pg_osuser=env.get("W365_PG_OSUSER") or "w365pg",
+        environment=env,
+    )
+
+
+def default_home(env: Mapping[str, str]) -> str:
+    """The platform's data folder; for root a folder that the database's own account can reach."""
+    if os.name == "nt":
+        return os.path.join(env.get("LOCALAPPDATA", os.path.expanduser("~")), "w365")
+    if os.geteuid() == 0:
+        return "/var/lib/w365"
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Application Support/w365")
+    return os.path.join(env.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "w365")
+
+
+def _number(env: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number < 1e6:
+        raise ConfigurationMissing(f"{name} is {text!r}; set it to a number of at least {least:g}, or unset it.")
+    return number
+
+
+def _moment(env: Mapping[str, str], name: str) -> datetime | None:
+    text = env.get(name)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationMissing(f"{name} is {text!r}; set it to an ISO time such as 2026-11-21T06:00:00+00:00, or unset it.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
