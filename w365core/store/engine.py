@@ -1,0 +1,87 @@
+"""Where the database is, and how to reach it: DATABASE_URL, else the embedded Postgres, started where it does not run.
+
+Every failure to reach it is one sentence: ConfigurationMissing when it could not be reached at all, StoreUnavailable when it went away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.pool import NullPool
+
+from w365core.errors import ConfigurationMissing, StoreUnavailable
+from w365core.settings import Settings
+from w365core.store import embedded
+
+OLDEST_POSTGRES = 15
+_DISCONNECTS = ("08", "57P01", "57P02", "57P03")
+
+
+def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: None) -> Engine:
+    """An engine whose database answers and is new enough. ConfigurationMissing in one sentence where it does not."""
+    if settings.database_url:
+        url = _given_url(settings.database_url)
+        where = f"the database of DATABASE_URL ({url.render_as_string(hide_password=True)})"
+    else:
+        url = make_url(embedded.start(home=settings.home, osuser=settings.pg_osuser, report=report))
+        where = "the embedded database"
+    made = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 8, "application_name": "w365"})
+    try:
+        with made.connect() as connection:
+            version = connection.dialect.server_version_info[0]
+    except OperationalError as error:
+        raise ConfigurationMissing(f"Could not reach {where}: {_reason(error)}. Check that it runs and that the address is right.") from None
+    except ArgumentError as error:
+        raise ConfigurationMissing(f"Could not use {where}: {_reason(error)}.") from None
+    if version < OLDEST_POSTGRES:
+        raise ConfigurationMissing(f"{where[0].upper()}{where[1:]} is Postgres {version}; Postgres {OLDEST_POSTGRES} or newer is needed.")
+    return made
+
+
+def _given_url(given: str) -> URL:
+    try:
+        url = make_url(given)
+    except ArgumentError:
+        raise ConfigurationMissing(
+            "DATABASE_URL is not a database address; write it as postgresql://user:password@host:5432/database, or unset it."
+        ) from None
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise ConfigurationMissing(f"DATABASE_URL names {url.drivername}; only Postgres is supported: postgresql://user:password@host/database.")
+    return url.set(drivername="postgresql+psycopg")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turns the loss of the database into StoreUnavailable, and a missing schema into the command that makes it."""
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlstate", None) or ""
+        if error.connection_invalidated or code.startswith(_DISCONNECTS) or (isinstance(error, OperationalError) and not code):
+            raise StoreUnavailable(
+                f"The database went away in mid-run ({_reason(error)}); nothing half-done was stored. Run the command again."
+            ) from None
+        if isinstance(error, ProgrammingError) and code in ("42P01", "42703"):
+            raise ConfigurationMissing("The database has no schema of this version; run `python -m w365core init`.") from None
+        raise
+
+
+def _reason(error: Exception) -> str:
+    """The driver's first line, without the address and its credentials."""
+    lines = [line.strip() for line in str(getattr(error, "orig", None) or error).splitlines() if line.strip()]
+    said = next((line for line in lines if not line.startswith(("Multiple connection attempts", "- host"))), lines[0] if lines else "no answer")
+    return said.removeprefix("connection failed: ").rstrip(".")
+
+
+def lock(connection: Connection, *names: str) -> bool:
+    """Takes the session's advisory lock on these names; False when somebody else holds it. It ends with the connection."""
+    found = connection.execute(text("select pg_try_advisory_lock(hashtextextended(:name, 0))"), {"name": "\x1f".join(names)})
+    return bool(found.scalar_one())
+
+
+def unlock(connection: Connection, *names: str) -> None:
+    connection.execute(text("select pg_advisory_unlock(hashtextextended(:name, 0))"), {"name": "\x1f".join(names)})

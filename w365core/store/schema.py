@@ -1,0 +1,41 @@
+"""The schema, created or brought up to date: safe to repeat, safe when several processes start at once."""
+
+from __future__ import annotations
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "w365core.store:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def upgrade(engine: Engine, *, to: str = "head") -> bool:
+    """Brings the schema up to date under a lock; True if anything was done."""
+    with engine.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(3650001)"))
+        before = current(engine=None, connection=connection)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+        return before != current(engine=None, connection=connection)
+
+
+def current(*, engine: Engine | None, connection=None) -> str | None:
+    """The revision the database is at, or None before the first `init`."""
+    if connection is None:
+        with engine.connect() as opened:
+            return current(engine=None, connection=opened)
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("select version_num from alembic_version")).scalar()
+
+
+def newest() -> str:
+    """The revision that this code expects."""
+    return ScriptDirectory.from_config(_config()).get_current_head()

@@ -1,0 +1,363 @@
+"""Every table, as SQLAlchemy Core: our records, the provider's invoices and lines, what was received, who did what.
+
+Amounts are `numeric` without precision, so that nothing the provider sent is rounded; `NaN`, which Postgres accepts as a numeric, is refused
+by a check. The provider invoice is in every key of its lines: it is what the store would be distributed by.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from w365core import frames
+from w365core.frames import Kind
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+_SQL_TYPES = {
+    Kind.TEXT: Text,
+    Kind.ID: Text,
+    Kind.NUMBER: Numeric,
+    Kind.WHOLE: BigInteger,
+    Kind.DAY: Date,
+    Kind.MOMENT: DateTime,
+    Kind.FLAG: Boolean,
+}
+
+
+def _columns(declared: tuple[frames.Column, ...]) -> list[Column]:
+    return [
+        Column(c.name, _SQL_TYPES[c.kind], primary_key=c.key, nullable=not (c.key or c.required), autoincrement=False) for c in declared
+    ]
+
+
+def _line_columns(declared: tuple[frames.Column, ...]) -> list[Column]:
+    """The columns of a line table, keyed by (provider invoice, line); any cell of the provider may be blank."""
+    keys = [Column(name, BigInteger, primary_key=True, autoincrement=False) for name in ("provider_invoice_id", "line_number")]
+    return keys + [Column(c.name, _SQL_TYPES[c.kind]) for c in declared if c.name != "line_number"]
+
+
+def _finite(*names: str) -> list[CheckConstraint]:
+    return [CheckConstraint(f"{name} <> 'NaN'", name=f"{name}_finite") for name in names]
+
+
+def _moment(name: str, **more) -> Column:
+    return Column(name, DateTime(timezone=True), **more)
+
+
+def _amount(name: str, **more) -> Column:
+    return Column(name, Numeric, **more)
+
+
+# --- our records -----------------------------------------------------------------------------------------------------------------------
+
+# What a row said when it was last loaded: a row unchanged since then is not touched, so what people did since stays.
+records: dict[str, Table] = {
+    declared.table: Table(
+        declared.table,
+        metadata,
+        *_columns(declared.columns),
+        Column("loaded_fingerprint", Text),
+        *_finite(*(c.name for c in declared.columns if c.kind is Kind.NUMBER)),
+    )
+    for declared in frames.RECORD_FILES.values()
+}
+currency, account, provider_account, product, billing_contract = (
+    records[name] for name in ("currency", "account", "provider_account", "product", "billing_contract")
+)
+subscription, subscription_alias, license_change_log = (
+    records[name] for name in ("subscription", "subscription_alias", "license_change_log")
+)
+customer_invoice, customer_invoice_line = records["customer_invoice"], records["customer_invoice_line"]
+
+Index("subscription_provider_id_idx", func.lower(subscription.c.provider), func.lower(subscription.c.provider_subscription_id))
+Index("license_change_log_subscription_idx", license_change_log.c.subscription_id, license_change_log.c.effective_date)
+
+# --- providers and their invoices ------------------------------------------------------------------------------------------------------
+
+provider = Table(
+    "provider",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("tenant_id", Text),
+    Column("client_id", Text),
+    Column("account_id", Text),
+    Column("api_url", Text),
+    Column("graph_url", Text),
+    Column("login_url", Text),
+    _amount("tolerance", nullable=False, server_default=text("0.05")),
+    _moment("added_at", nullable=False),
+    CheckConstraint("type in ('partner_center', 'streamone', 'manual')", name="type_known"),
+    CheckConstraint("tolerance >= 0 and tolerance <> 'NaN'", name="tolerance_plausible"),
+)
+
+provider_invoice = Table(
+    "provider_invoice",
+    metadata,
+    Column("provider_invoice_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("invoice_number", Text, nullable=False),
+    Column("document_type", Text, nullable=False, server_default="invoice"),
+    Column("amends_of", Text),
+    Column("invoice_type", Text),
+    Column("invoice_date", Date),
+    Column("period_start", Date),
+    Column("period_end", Date),
+    Column("currency", Text, nullable=False),
+    Column("source", Text, nullable=False),  # synced | file
+    Column("state", Text, nullable=False),
+    Column("status_reason", Text, nullable=False),
+    Column("failure", Text),
+    Column("message", Text, nullable=False, server_default=""),
+    # the identity: header = license + usage + tax + rounding + overridden; before tax, in the invoice's currency
+    _amount("header_total"),
+    _amount("license_total"),
+    _amount("usage_total"),
+    _amount("tax_total"),
+    _amount("rounding"),
+    _amount("overridden"),
+    _amount("lines_total"),
+    _amount("difference"),
+    _amount("tolerance"),
+    _amount("override_tolerance"),
+    _amount("daily_rated_total"),
+    Column("license_lines", BigInteger, nullable=False, server_default="0"),
+    Column("usage_lines", BigInteger, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("fingerprint", Text),  # which version of the provider's data the lines are
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("changed_at_provider", Boolean, nullable=False, server_default="false"),
+    _amount("header_total_now"),  # what the provider says today, where it differs
+    Column("import_run_id", BigInteger),  # the run whose lines are published, or staged while in Error
+    _moment("first_seen_at", nullable=False),
+    _moment("last_attempt_at"),
+    _moment("imported_at"),
+    UniqueConstraint("provider", "invoice_number"),
+    CheckConstraint("(state = 'Active') = (status_reason in ('Active', 'Active Usage', 'Populating'))", name="state_matches_reason"),
+    CheckConstraint(
+        "status_reason <> 'Active' or header_total = license_total + usage_total + tax_total + rounding + overridden", name="identity"
+    ),
+    *_finite("header_total", "license_total", "usage_total", "tax_total"),
+)
+Index("provider_invoice_invoice_date_idx", provider_invoice.c.invoice_date.desc(), provider_invoice.c.provider_invoice_id)
+
+missing_reference = Table(
+    "missing_reference",
+    metadata,
+    Column("provider_invoice_id", BigInteger, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("name", Text),
+    Column("blocking", Boolean, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    _amount("amount", nullable=False),
+    Column("suggestion", Text, nullable=False, server_default=""),
+    CheckConstraint("kind in ('customer', 'subscription', 'currency', 'product')", name="kind_known"),
+)
+
+
+# The lines of the reconciliation file, license and usage; `kind` says which.
+license_line = Table(
+    "license_line",
+    metadata,
+    *_line_columns(frames.LICENSE_LINE),
+    Index("license_line_subscription_idx", "subscription_id", "provider_invoice_id"),
+    CheckConstraint("subtotal <> 'NaN'", name="subtotal_finite"),
+)
+# The lines of the daily-rated file, or the reconciliation file's usage lines where there is none.
+usage_line = Table(
+    "usage_line",
+    metadata,
+    *_line_columns(frames.USAGE_LINE),
+    Index("usage_line_usage_id_idx", "provider_invoice_id", "usage_id", "line_number"),
+    CheckConstraint("billing_pre_tax_total <> 'NaN'", name="cost_finite"),
+    postgresql_partition_by="LIST (provider_invoice_id)",
+)
+
+usage_summary = Table(
+    "usage_summary",
+    metadata,
+    Column("usage_id", Text, primary_key=True),
+    Column("provider_invoice_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("subscription_id", Text),
+    Column("account_id", Text),
+    Column("provider_subscription_id", Text),
+    Column("product_id", Text),
+    Column("sku_id", Text),
+    Column("product", Text),
+    Column("charge_start", Date),
+    Column("charge_end", Date),
+    _amount("quantity", nullable=False),
+    _amount("cost", nullable=False),
+    _amount("markup_pct"),
+    _amount("selling_amount"),
+    Column("currency", Text, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    Column("confirmed", Boolean, nullable=False, server_default="true"),
+    Column("status", Text, nullable=False, server_default="Not invoiced"),
+    Column("invoice_number", Text),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _moment("created_at", nullable=False),
+    CheckConstraint("status in ('Not invoiced', 'Invoiced', 'Archived')", name="status_known"),
+    CheckConstraint("(status = 'Invoiced') = (invoice_number is not null)", name="invoiced_has_invoice"),
+    *_finite("quantity", "cost", "markup_pct", "selling_amount"),
+    Index("usage_summary_invoice_idx", "provider_invoice_id", "usage_id"),
+)
+
+# Unbilled usage as the provider estimates it today: replaced each day, never billed.
+usage_estimate = Table(
+    "usage_estimate",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("usage_id", Text, primary_key=True),
+    Column("subscription_id", Text),
+    Column("account_id", Text),
+    Column("provider_subscription_id", Text),
+    Column("product_id", Text),
+    Column("sku_id", Text),
+    Column("product", Text),
+    Column("charge_start", Date),
+    Column("charge_end", Date),
+    _amount("quantity", nullable=False),
+    _amount("cost", nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    _moment("estimated_at", nullable=False),
+)
+
+# --- what was received, and what ran -----------------------------------------------------------------------------------------------------
+
+sync_run = Table(
+    "sync_run",
+    metadata,
+    Column("sync_run_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("command", Text, nullable=False),
+    Column("provider", Text),
+    Column("actor", Text, nullable=False),
+    _moment("started_at", nullable=False),
+    _moment("finished_at"),
+    Column("status", Text, nullable=False),  # running | done | failed | abandoned
+    Column("message", Text, nullable=False, server_default=""),
+    CheckConstraint("status in ('running', 'done', 'failed', 'abandoned')", name="status_known"),
+)
+
+import_run = Table(
+    "import_run",
+    metadata,
+    Column("import_run_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("sync_run_id", BigInteger),
+    Column("provider_invoice_id", BigInteger, nullable=False),
+    Column("fingerprint", Text),  # manifest eTags, or the content hashes of files by hand
+    Column("status", Text, nullable=False),  # running | done | failed | abandoned
+    Column("message", Text, nullable=False, server_default=""),
+    Column("lines", BigInteger, nullable=False, server_default="0"),
+    _moment("started_at", nullable=False),
+    _moment("finished_at"),
+    CheckConstraint("status in ('running', 'done', 'failed', 'abandoned')", name="status_known"),
+)
+Index("import_run_invoice_idx", import_run.c.provider_invoice_id, import_run.c.import_run_id)
+
+# Each line export asked of the provider: a still-young operation is waited on again, not asked for again.
+line_export = Table(
+    "line_export",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("invoice_number", Text, primary_key=True),
+    Column("feed", Text, primary_key=True),
+    Column("operation_url", Text, nullable=False),
+    _moment("requested_at", nullable=False),
+)
+
+# Every answer of a provider and every file by hand, as received; the bytes lie in the landing folder under their fingerprint.
+landed_answer = Table(
+    "landed_answer",
+    metadata,
+    Column("landed_answer_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("sync_run_id", BigInteger),
+    Column("provider", Text, nullable=False),
+    Column("invoice_number", Text),
+    Column("purpose", Text, nullable=False),  # invoices | export | operation | manifest | reconciliation | daily_rated | plain …
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),  # without secrets
+    Column("http_status", Integer),
+    Column("request_id", Text),
+    Column("content_type", Text),
+    Column("fingerprint", Text, nullable=False),  # SHA-256 of the bytes as received
+    Column("size", BigInteger, nullable=False),
+    _moment("received_at", nullable=False),
+)
+Index("landed_answer_run_idx", landed_answer.c.sync_run_id)
+Index("landed_answer_invoice_idx", landed_answer.c.provider, landed_answer.c.invoice_number)
+
+# Which landed content a run read, in order: what a re-validation or a rebuild reads again.
+import_source = Table(
+    "import_source",
+    metadata,
+    Column("import_run_id", BigInteger, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("feed", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("form", JSONB, nullable=False, server_default=text("'{}'::jsonb")),  # how a file by hand is to be read
+)
+
+invoice_attachment = Table(
+    "invoice_attachment",
+    metadata,
+    Column("provider_invoice_id", BigInteger, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    _moment("attached_at", nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("audit_id", BigInteger, primary_key=True, autoincrement=False),
+    _moment("at", nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target_kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("reason", Text),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+)
+Index("audit_log_target_idx", audit_log.c.target_kind, audit_log.c.target, audit_log.c.audit_id)
+
+# Facts about this installation, such as the demo's stated clock.
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
