@@ -1,0 +1,142 @@
+"""Partner Center v1 as documented, oddities included: relative links without /v1, two styles of paging, no document by id for an app."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from w365core.sandbox import estate as estates
+from w365core.sandbox import identity
+from w365core.sandbox.answers import json_answer, partner_center_error
+from w365core.sandbox.estate import Estate
+from w365core.sandbox.faults import Faults
+
+_MOST_PER_PAGE = 2000
+_CHANGE = Decimal("2000.00")
+
+
+def refused(request: Request) -> Response | None:
+    """The 401 for a caller without a token for this API, or None."""
+    if "authorization" not in request.headers:
+        return partner_center_error(401, "800001", "Partner access token is missing.")
+    if not identity.is_for(request, identity.PARTNER_CENTER):
+        return partner_center_error(401, "400", "Access denied.")
+    return None
+
+
+async def invoices(request: Request, *, estate: Estate, faults: Faults) -> Response:
+    """GET /v1/invoices?size&offset"""
+    size, offset = _number(request, "size", _MOST_PER_PAGE), _number(request, "offset", 0)
+    if size is None or offset is None or size < 1:
+        return partner_center_error(400, "800002", "Invalid request input: size and offset are whole numbers.")
+    listed = estates.documents(estate)
+    if changed := faults.strike("changed-total", "invoices"):
+        listed = [_dearer(document) if document["id"] == (changed.detail or listed[0]["id"]) else document for document in listed]
+    size = min(size, _MOST_PER_PAGE)
+    start = 0 if offset and faults.strike("duplicate-page", "invoices") else offset
+    links = {"self": _link(f"/invoices?size={size}&offset={offset}")}
+    if offset + size < len(listed):
+        links["next"] = _link(f"/invoices?size={size}&offset={offset + size}")
+    return json_answer(_collection(listed[start : start + size], total=len(listed), links=links))
+
+
+async def invoice(_request: Request) -> Response:
+    """GET /v1/invoices/{id}: only for a person who has signed in."""
+    return partner_center_error(403, "900150", "The caller is not authorized to perform this operation: App+User credentials are required.")
+
+
+async def customers(request: Request, *, estate: Estate, faults: Faults) -> Response:
+    """GET /v1/customers?size, continued by token"""
+    return _continued(request, estates.customers(estate), path="/customers", faults=faults)
+
+
+async def customer(request: Request, *, estate: Estate) -> Response:
+    """GET /v1/customers/{id}"""
+    found = _customer(request, estate)
+    return json_answer(found) if found else _stranger()
+
+
+async def subscriptions(request: Request, *, estate: Estate, faults: Faults) -> Response:
+    """GET /v1/customers/{id}/subscriptions"""
+    if not _customer(request, estate):
+        return _stranger()
+    customer_id = request.path_params["customer_id"]
+    return _continued(request, estates.subscriptions(estate, customer_id), path=f"/customers/{customer_id}/subscriptions", faults=faults)
+
+
+async def subscription(request: Request, *, estate: Estate) -> Response:
+    """GET /v1/customers/{id}/subscriptions/{id}"""
+    wanted = request.path_params["subscription_id"].lower()
+    held = estates.subscriptions(estate, request.path_params["customer_id"])
+    found = next((one for one in held if one["id"].lower() == wanted), None)
+    return json_answer(found) if found else partner_center_error(404, "20003", "Subscription was not found.")
+
+
+async def entitlements(request: Request, *, estate: Estate) -> Response:
+    """GET /v1/customers/{id}/subscriptions/{id}/azureEntitlements"""
+    if not _customer(request, estate):
+        return _stranger()
+    return json_answer(_collection(estates.entitlements(estate, request.path_params["subscription_id"])))
+
+
+def _continued(request: Request, items: Sequence[dict[str, Any]], *, path: str, faults: Faults) -> Response:
+    """A page of the new style: the place to go on from is a token in a header, not a number in the address."""
+    size = _number(request, "size", _MOST_PER_PAGE)
+    continuation = request.headers.get("ms-continuationtoken", "")
+    start = _position(continuation)
+    if size is None or size < 1 or start is None:
+        return partner_center_error(400, "800002", "Invalid request input: size or continuation token.")
+    end = start + min(size, _MOST_PER_PAGE)
+    if start and faults.strike("duplicate-page", "customers"):
+        start, end = 0, end - start
+    links = {"self": _link(f"{path}?size={size}")}
+    if end < len(items):
+        token = base64.b64encode(f"from={end}".encode()).decode()
+        links["next"] = _link(f"{path}?size={size}?seekOperation=Next", token)  # the second question mark is as documented
+    return json_answer(_collection(items[start:end], total=len(items), links=links))
+
+
+def _collection(items: Sequence[dict[str, Any]], *, total: int | None = None, links: dict[str, Any] | None = None) -> dict[str, Any]:
+    linked = {"links": links} if links else {}
+    return {"totalCount": len(items) if total is None else total, "items": items, **linked, "attributes": {"objectType": "Collection"}}
+
+
+def _link(uri: str, continuation: str | None = None) -> dict[str, Any]:
+    headers = [{"key": "MS-ContinuationToken", "value": continuation}] if continuation else []
+    return {"uri": uri, "method": "GET", "headers": headers}
+
+
+def _position(continuation: str) -> int | None:
+    if not continuation:
+        return 0
+    try:
+        said = base64.b64decode(continuation, validate=True).decode()
+    except ValueError:
+        return None
+    number = said.removeprefix("from=")
+    return int(number) if number.isdigit() else None
+
+
+def _number(request: Request, name: str, default: int) -> int | None:
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _customer(request: Request, estate: Estate) -> dict[str, Any] | None:
+    wanted = request.path_params["customer_id"].lower()
+    return next((one for one in estates.customers(estate) if one["id"].lower() == wanted), None)
+
+
+def _stranger() -> Response:
+    return partner_center_error(403, "20002", "There is no commerce relationship with that customer.")
+
+
+def _dearer(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "totalCharges": document["totalCharges"] + _CHANGE}
