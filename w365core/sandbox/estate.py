@@ -69,7 +69,7 @@ def opened(folder: Path) -> Estate:
         return Estate(folder=folder, **known)
     except (OSError, msgspec.DecodeError, TypeError, KeyError):
         raise CallRefused(
-            f"{folder} is no estate: it needs a readable estate.json with at least a tenant_id. Point --estate at such a folder, such as data/demo."
+            f"{folder} is no estate: it needs an estate.json with at least a tenant_id. Point --estate at such a folder, as data/demo is."
         ) from None
 
 

@@ -51,12 +51,10 @@ async def token(request: Request, *, estate: Estate, faults: Faults) -> Response
 def is_for(request: Request, audience: str) -> bool:
     """Whether the request bears a token of ours for this audience that has not run out."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    claimed, _, _ = bearer.partition(".")
-    _, _, rest = bearer.partition(".")
-    expires, _, _ = rest.partition(".")
-    if scheme.lower() != "bearer" or claimed != audience or  not expires.isdigit() or int(expires) < time.time():
+    expires = bearer.split(".")[1] if bearer.count(".") == 2 else ""
+    if scheme.lower() != "bearer" or not (expires.isascii() and expires.isdigit()) or int(expires) < time.time():
         return False
-    return hmac.compare_digest(bearer, _signed(audience, int(expires)))
+    return hmac.compare_digest(bearer.encode(), _signed(audience, int(expires)).encode())
 
 
 def _signed(audience: str, expires: int | None = None) -> str:
