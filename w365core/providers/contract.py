@@ -12,9 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from w365core.errors import ProviderUnavailable
 from w365core.model import Answer, Capabilities, Feed, InvoiceHeader, Secret
 
 Keep = Callable[[Answer], None]
+
+
+class SasExpired(ProviderUnavailable):
+    """The storage refused the manifest's signature: wait for the same operation again, which gives a fresh one, and go on."""
+
+
+class ExportGone(ProviderUnavailable):
+    """The provider no longer knows the export operation: request the export again."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,11 @@ class Patience:
     tries: int = 6
     poll: float = 10.0
     deadline: float = 3600.0
+
+    @property
+    def export_deadline(self) -> float:
+        """Seconds to wait for one export: 360 polls, so that shorter polls wait shorter; never under half a minute."""
+        return min(self.deadline, max(30.0, 360 * self.poll))
 
 
 @dataclass(frozen=True)
@@ -62,8 +76,14 @@ class Connector(Protocol):
     def request_export(self, invoice_number: str, feed: Feed) -> str:
         """Asks for the lines of an invoice; returns the operation's URL, to wait on now or later."""
 
+    def request_unbilled(self, currency: str, period: str, feed: Feed) -> str:
+        """Asks for lines not yet invoiced; `period` is `current` or `last`. Returns the operation's URL."""
+
     def wait_for_export(self, operation_url: str) -> Manifest | NoData:
-        """Polls the operation until its manifest is there. ProviderUnavailable when the deadline passes."""
+        """Polls the operation until its manifest is there. ProviderUnavailable when the deadline passes, ExportGone when it is unknown."""
 
     def download(self, manifest: Manifest, blob: Blob, to: Path) -> None:
-        """Streams one blob into the file, byte for byte as received. ProviderUnavailable when it breaks off."""
+        """Streams one blob into the file, byte for byte as received; a failure leaves no file.
+
+        SasExpired when the manifest's signature has run out, ProviderUnavailable when the download breaks off.
+        """
