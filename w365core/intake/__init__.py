@@ -1,0 +1,1 @@
+"""UNDERSTAND (pure): from bytes and texts to typed rows and lines, problems and missing references; no file, socket or database here."""

@@ -1,0 +1,53 @@
+"""The `load` step: a folder of our record files into the database, all of it or nothing.
+
+load(connection, folder) -> LoadResult      in the caller's transaction; the caller writes the audit row
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from w365core.errors import CallRefused, InputRefused
+from w365core.frames import RECORD_FILES
+from w365core.intake import records as intake
+from w365core.store import records as store
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """`tables`: by file, how many rows it has and how many were inserted, updated, unchanged."""
+
+    tables: dict[str, dict[str, int]]
+    warnings: tuple[str, ...]
+
+
+def load(connection: Connection, folder: Path) -> LoadResult:
+    """Reads and stores the folder. CallRefused without a folder or a record file in it; InputRefused with every bad row up to 100."""
+    records = intake.read_folder(_contents(folder))
+    if records.bad_rows:
+        raise InputRefused(_refusal(records), records.problems)
+    known = store.known(connection, intake.references(records))
+    warnings = (*records.warnings, *intake.dangling(records, known))
+    return LoadResult(store.load(connection, records), warnings)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """The record files by name; of other CSV files the name alone, since they are only warned of."""
+    if not folder.is_dir():
+        raise CallRefused(f"There is no folder {folder}; name the folder that holds the record files, such as accounts.csv.")
+    try:
+        files = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(".csv") and path.is_file()]
+        return {path.name: path.read_bytes() if path.name.lower() in RECORD_FILES else b"" for path in files}
+    except OSError as error:
+        raise CallRefused(
+            f"Could not read {error.filename or folder}: {error.strerror}. Check that it may be read and load again."
+        ) from None
+
+
+def _refusal(records: intake.Records) -> str:
+    files = ", ".join(file.name for file in records.files if file.bad_rows)
+    named = f"the first {intake.MOST_BAD_ROWS} are" if records.bad_rows > intake.MOST_BAD_ROWS else "each is"
+    return f"Nothing was loaded: {records.bad_rows} bad row(s) in {files}; {named} named. Correct them and load the folder again."

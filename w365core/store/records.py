@@ -1,0 +1,181 @@
+"""How our records get into the database: upserted by key, set-based, in the caller's transaction.
+
+    load(connection, records)           writes them; what happened, by file
+    known(connection, references)       which of these keys the database has already
+
+A row whose content equals what it was at its last load is not touched at all, so what people changed since stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Connection
+
+from w365core import frames
+from w365core.errors import InputRefused, StoreUnavailable
+from w365core.intake.records import MOST_BAD_ROWS, ReadFile, Records, Value
+from w365core.model import Problem
+from w365core.money import EXACT
+
+_LOCK = 3650002  # two loads at once would wait for each other's rows crosswise
+_DEFAULTS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a file's rows."""
+
+    rows: int
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+def load(connection: Connection, records: Records) -> dict[str, dict[str, int]]:
+    """Upserts the rows of all files in the connection's transaction; by file: rows, inserted, updated, unchanged.
+
+    Only the columns present in a file are written; a new row gets the declared defaults for the rest. InputRefused where a new row
+    lacks a column that it cannot be without.
+    """
+    cursor = _cursor(connection)
+    try:
+        cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        return {file.name: asdict(_load_file(cursor, file)) for file in records.files}
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"The database went away while records were loaded ({_first_line(error)}); nothing was loaded.") from None
+
+
+def known(connection: Connection, references: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """Of the keys by table, those that the database has."""
+    cursor = _cursor(connection)
+    found: dict[str, set[str]] = {}
+    for declared in frames.RECORD_FILES.values():
+        keys = references.get(declared.table)
+        if keys:
+            query = sql.SQL("select {key} from {table} where {key} = any(%s)").format(
+                key=sql.Identifier(declared.key[0]), table=sql.Identifier(declared.table)
+            )
+            found[declared.table] = {row[0] for row in cursor.execute(query, (list(keys),))}
+    return found
+
+
+def _cursor(connection: Connection) -> psycopg.Cursor:
+    """A cursor of the driver inside the connection's transaction: SQLAlchemy has no COPY."""
+    if not connection.in_transaction():
+        connection.begin()
+    return connection.connection.driver_connection.cursor()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no answer"])[0].rstrip(".")
+
+
+# --- one file --------------------------------------------------------------------------------------------------------------------------
+
+
+def _load_file(cursor: psycopg.Cursor, file: ReadFile) -> Loaded:
+    _stage(cursor, file)
+    _refuse_incomplete_newcomers(cursor, file)
+    inserted, updated = cursor.execute(_upsert(file)).fetchone()
+    cursor.execute("drop table loading")
+    return Loaded(len(file.rows), inserted, updated, len(file.rows) - inserted - updated)
+
+
+def _stage(cursor: psycopg.Cursor, file: ReadFile) -> None:
+    """The file's rows as a temporary table: its columns, the line each starts on and the fingerprint of its content."""
+    create = sql.SQL(
+        "create temporary table loading on commit drop as select {columns}, 0::bigint as line, loaded_fingerprint from {table} limit 0"
+    )
+    cursor.execute(create.format(columns=_names(file.columns), table=_table(file)))
+    present = [column for column in file.declared.columns if column.name in file.columns]
+    defaults = [_default_of(column) for column in present]
+    with cursor.copy(sql.SQL("copy loading ({columns}, line, loaded_fingerprint) from stdin").format(columns=_names(file.columns))) as copy:
+        for row, line, fingerprint in zip(file.rows, file.lines, fingerprints(file), strict=True):
+            filled = (default if value is None else value for value, default in zip(row, defaults, strict=True))
+            copy.write_row((*filled, line, fingerprint))
+    cursor.execute("analyze loading")
+
+
+def fingerprints(file: ReadFile) -> Iterator[str]:
+    """One per row, over the present columns and their values: 10 and 10.00 are the same content, and so is any order of columns."""
+    start = hashlib.blake2b("\x1f".join(file.columns).encode(), digest_size=16)
+    for row in file.rows:
+        content = start.copy()
+        content.update("".join(["\x1e" if value is None else f"\x1f{_printed(value)}" for value in row]).encode())
+        yield content.hexdigest()
+
+
+def _printed(value: Value) -> str:
+    return format(value.normalize(EXACT), "f") if isinstance(value, Decimal) else str(value)
+
+
+def _default_of(column: frames.Column) -> Value:
+    return _DEFAULTS.get(column.default, column.default) if column.default else None
+
+
+def _refuse_incomplete_newcomers(cursor: psycopg.Cursor, file: ReadFile) -> None:
+    """A file may leave out columns of rows we have; a new row cannot be without the required ones."""
+    missing = [column.name for column in file.declared.columns if column.required and column.name not in file.columns]
+    if not missing:
+        return
+    query = sql.SQL("select line from loading left join {table} stored using ({key}) where stored.{first} is null order by line limit %s")
+    newcomers = cursor.execute(
+        query.format(table=_table(file), key=_names(file.declared.key), first=sql.Identifier(missing[0])), (MOST_BAD_ROWS,)
+    ).fetchall()
+    problems = [
+        Problem(file.name, line, column, None, "a value, because the row is new; add the column to the file")
+        for (line,) in newcomers
+        for column in missing
+    ]
+    if problems:
+        raise InputRefused(
+            f"Nothing was loaded: {file.name} has new rows and no column {', '.join(missing)}. Add the column and load the folder again.",
+            problems,
+        )
+
+
+def _upsert(file: ReadFile) -> sql.Composed:
+    """One statement: new rows with their defaults, changed rows in the present columns only, unchanged rows not even locked."""
+    declared = file.declared
+    absent = [column for column in declared.columns if column.name not in file.columns and (column.default or column.required)]
+    written = (*file.columns, *(column.name for column in absent), "loaded_fingerprint")
+    values = [_qualified("loading", name) for name in file.columns]
+    # A required column that the file leaves out: the stored value stands, since even a conflicting row is checked for nulls.
+    values += [sql.Literal(_default_of(c)) if c.default else _qualified("stored", c.name) for c in absent]
+    values.append(_qualified("loading", "loaded_fingerprint"))
+    changed = [name for name in (*file.columns, "loaded_fingerprint") if name not in declared.key]
+    return sql.SQL(
+        "with done as ("
+        " insert into {table} as target ({written})"
+        " select {values} from loading left join {table} stored using ({key})"
+        " where stored.{first} is null or stored.loaded_fingerprint is distinct from loading.loaded_fingerprint"
+        " on conflict ({key}) do update set {assignments}"
+        " where target.loaded_fingerprint is distinct from excluded.loaded_fingerprint"
+        " returning (xmax = 0) as new)"
+        " select count(*) filter (where new), count(*) filter (where not new) from done"
+    ).format(
+        table=_table(file),
+        written=_names(written),
+        values=sql.SQL(", ").join(values),
+        key=_names(declared.key),
+        first=sql.Identifier(declared.key[0]),
+        assignments=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in changed),
+    )
+
+
+def _table(file: ReadFile) -> sql.Identifier:
+    return sql.Identifier(file.declared.table)
+
+
+def _names(names: Collection[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _qualified(table: str, name: str) -> sql.Identifier:
+    return sql.Identifier(table, name)
