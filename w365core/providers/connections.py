@@ -31,15 +31,19 @@ class CannotConnect(Exception):
 def guarded_session(resolve: Resolver) -> requests.Session:
     """A session whose connections go to vetted addresses only; it keeps no cookies and follows nothing."""
     silence_queries()
-    session = requests.Session()
+    session = _Unredirected()
     session.trust_env = False
-    session.max_redirects = 0
     session.headers.clear()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = _GuardedAdapter(resolve)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+class _Unredirected(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Never any: the library would otherwise read the redirect's body and prepare the next request, followed or not."""
 
 
 class _GuardedAdapter(HTTPAdapter):
@@ -60,8 +64,8 @@ def _guarded_pools(resolve: Resolver) -> dict[str, type[HTTPConnectionPool]]:
             return _connected(self, resolve)
 
         def getresponse(self):
-            # The socket's timeout starts anew with each byte; a head that drips would never end.
-            watch = threading.Timer(self.timeout or 100.0, _cut_off, [self.sock])
+            # The socket's own timeout, which comes first with a silent server, starts anew with each byte; a dripping head would never end.
+            watch = threading.Timer(1.25 * (self.timeout or 100.0), _cut_off, [self.sock])
             watch.daemon = True
             watch.start()
             try:

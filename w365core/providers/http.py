@@ -105,9 +105,17 @@ class Calls:
         self._refusing: dict[str, float] = {}
 
     def call(
-        self, access: Access, *, method: str, url: str, what: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        access: Access,
+        *,
+        method: str,
+        url: str,
+        what: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        expected: frozenset[int] = frozenset(),
     ) -> Reply:
-        """A 2xx answer to an authorised call; the same request id over all its attempts. ProviderError in words otherwise.
+        """A 2xx or `expected` answer to an authorised call; the same request id over all its attempts. ProviderError in words otherwise.
 
         `what` completes "Partner Center answered 403 to …".
         """
@@ -124,7 +132,7 @@ class Calls:
         if reply.status == 401 and not lacks_second_factor(reply):
             access.renew()
             reply = self.exchange(request)
-        if not reply.is_fine:
+        if not reply.is_fine and reply.status not in expected:
             refuse(reply, what=what, label=access.label, permission=access.permission)
         return reply
 
@@ -140,7 +148,9 @@ class Calls:
             if not whole:
                 to.unlink(missing_ok=True)
         if reply.status in (401, 403):
-            raise SasExpired(f"The {request.label} refused {what}: its signed address has run out. Ask the export operation again and continue.")
+            raise SasExpired(
+                f"The {request.label} refused {what}: its signed address has run out. Ask the export operation again and continue."
+            )
         if not whole:
             refuse(reply, what=what, label=f"The {request.label}", permission="the export's own signed address")
 
@@ -204,7 +214,7 @@ class Calls:
         return reply
 
     def _sent(self, request: Request, headers: Mapping[str, str]) -> requests.Response | Broken:
-        prepared = requests.Request(request.method, request.url, headers=headers, data=request.body).prepare()
+        prepared = requests.Request(request.method, request.url, headers={"User-Agent": "w365core", **headers}, data=request.body).prepare()
         prepared.url = request.url  # as admitted: a signature must not be re-quoted
         timeout = (min(10.0, self.patience.timeout), self.patience.timeout)
         try:
@@ -279,7 +289,9 @@ def _write(body: BinaryIO, chunk: bytes, into: Path | None) -> None:
 
 
 def _unwritable(into: Path | None, failure: OSError) -> ConfigurationMissing:
-    return ConfigurationMissing(f"The download cannot be written to {into}: {failure.strerror}. Make room or fix the folder, then run again.")
+    return ConfigurationMissing(
+        f"The download cannot be written to {into}: {failure.strerror}. Make room or fix the folder, then run again."
+    )
 
 
 def _is_unframed(reply: Reply) -> bool:

@@ -66,7 +66,9 @@ def _meaning(reply: Reply, *, what: str, label: str, permission: str) -> Provide
     answered = f"{label} answered {reply.status} to {what}" + (f" ({said})" if said else "")
     if 300 <= reply.status < 400:
         host = urlsplit(reply.headers.get("Location", "")).hostname or "another address"
-        return ProviderRefused(f"{label} answered {what} with a redirect to {cut_text(host)}; redirects are not followed. Check the provider's URLs.")
+        return ProviderRefused(
+            f"{label} answered {what} with a redirect to {cut_text(host)}; redirects are not followed. Check the provider's URLs."
+        )
     if lacks_second_factor(reply):
         return ProviderRefused(f"{answered}: the sign-in lacks a second factor. Sign in again with MFA.")
     if reply.status == 401:

@@ -13,12 +13,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 CUT = "(cut)"
 
-_HARMLESS = frozenset("size offset seekoperation provider invoicelineitemtype currencycode period fragment api-version".split())
-_KEPT_HEADERS = frozenset(
-    "content-type content-length date etag retry-after location request-id client-request-id ismfacompliant x-ms-request-id "
-    "ms-requestid ms-correlationid ms-cv ms-serverid".split()
+_HARMLESS = frozenset(
+    ("size", "offset", "seekoperation", "provider", "invoicelineitemtype", "currencycode", "period", "fragment", "api-version")
 )
-_SIGNATURE = re.compile(r"(?i)\b(sig|client_secret|client_assertion|refresh_token|access_token)(=|%3D)[^&\s\"'\\<>]+")
+_KEPT_HEADERS = frozenset(
+    ("content-type", "content-length", "date", "etag", "retry-after", "location", "request-id", "client-request-id", "ismfacompliant")
+    + ("x-ms-request-id", "ms-requestid", "ms-correlationid", "ms-cv", "ms-serverid")
+)
+_SIGNATURE = re.compile(r"(?i)(?<![A-Za-z_])(sig|client_secret|client_assertion|refresh_token|access_token)(=|%3D)[^&\s\"'\\<>]+")
 _QUOTED = re.compile(r'(?i)("(?:sasToken|access_token|refresh_token|client_secret|id_token)"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
 _SIGNATURE_BYTES, _QUOTED_BYTES, _BEARER_BYTES = (re.compile(p.pattern.encode()) for p in (_SIGNATURE, _QUOTED, _BEARER))

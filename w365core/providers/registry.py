@@ -1,0 +1,117 @@
+"""Which connector serves a provider, and what each type of provider can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from w365core.errors import CallRefused
+from w365core.model import Capabilities, Feed, InvoiceHeader, Provider, ProviderType, Secret
+from w365core.providers import graph_billing, partner_center
+from w365core.providers.addresses import Allowed, Service, allowed, configured_root
+from w365core.providers.contract import Blob, Connector, Keep, Manifest, NoData, Patience
+from w365core.providers.http import Access, Calls, naming_graph, naming_partner_center
+from w365core.providers.tokens import GRAPH_SCOPE, PARTNER_CENTER_SCOPE, Tokens, tenant_of
+
+_CAPABILITIES = {
+    ProviderType.PARTNER_CENTER: Capabilities(invoices=True, usage=True, change_evidence=True),
+    ProviderType.STREAMONE: Capabilities(),
+    ProviderType.MANUAL: Capabilities(),
+}
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The host roots of a provider's services."""
+
+    partner_center: str
+    graph: str
+    login: str
+
+
+@dataclass(frozen=True)
+class MicrosoftConnector:
+    """Invoice headers from Partner Center, lines from Microsoft Graph; each with a token of its own audience."""
+
+    roots: Roots
+    calls: Calls = field(repr=False)
+    headers_access: Access = field(repr=False)
+    lines_access: Access = field(repr=False)
+    storage: Allowed
+    capabilities: Capabilities = _CAPABILITIES[ProviderType.PARTNER_CENTER]
+
+    def invoices(self) -> list[InvoiceHeader]:
+        return partner_center.invoices(self.calls, self.headers_access, root=self.roots.partner_center)
+
+    def request_export(self, invoice_number: str, feed: Feed) -> str:
+        return graph_billing.request_export(self.calls, self.lines_access, root=self.roots.graph, invoice_number=invoice_number, feed=feed)
+
+    def request_unbilled(self, currency: str, period: str, feed: Feed) -> str:
+        return graph_billing.request_unbilled(
+            self.calls, self.lines_access, root=self.roots.graph, currency=currency, period=period, feed=feed
+        )
+
+    def wait_for_export(self, operation_url: str) -> Manifest | NoData:
+        return graph_billing.wait_for_export(self.calls, self.lines_access, operation_url=operation_url, storage=self.storage)
+
+    def download(self, manifest: Manifest, blob: Blob, to: Path) -> None:
+        graph_billing.download(self.calls, manifest=manifest, blob=blob, to=to, storage=self.storage)
+
+
+def capabilities(provider_type: ProviderType) -> Capabilities:
+    """What a provider of this type can do."""
+    return _CAPABILITIES[provider_type]
+
+
+def check_addresses(provider: Provider) -> None:
+    """For `provider add`: CallRefused names the configured address that may not be used and says why."""
+    if provider.type is ProviderType.PARTNER_CENTER:
+        roots(provider)
+    elif provider.type is ProviderType.STREAMONE:
+        configured_root(provider.api_url, service=Service.STREAMONE)
+        configured_root(provider.login_url, service=Service.STREAMONE)
+    elif provider.api_url or provider.graph_url or provider.login_url:
+        raise CallRefused(f"Provider {provider.name} is of type {provider.type}, which is never called and takes no URLs. Leave them out.")
+
+
+def roots(provider: Provider) -> Roots:
+    """The provider's configured addresses, or Microsoft's own. CallRefused where one may not be used."""
+    return Roots(
+        partner_center=configured_root(provider.api_url, service=Service.PARTNER_CENTER),
+        graph=configured_root(provider.graph_url, service=Service.GRAPH),
+        login=configured_root(provider.login_url, service=Service.LOGIN),
+    )
+
+
+def connector(provider: Provider, *, secret: Secret, patience: Patience, keep: Keep, **clockwork: Callable[..., Any]) -> Connector:
+    """The connector that speaks to this provider. CallRefused where its type has none, or its settings cannot be used.
+
+    `clockwork` (resolve, sleep, chance, clock) is for tests.
+    """
+    if provider.type is not ProviderType.PARTNER_CENTER:
+        raise CallRefused(
+            f"Provider {provider.name} is of type {provider.type}, which has no connection: import its invoices from files with `import`."
+        )
+    places = roots(provider)
+    tenant_of(provider)
+    calls = Calls(patience=patience, keep=keep, **clockwork)
+
+    def access(service: Service, root: str, *, scope: str, naming: Callable[[str], dict[str, str]], permission: str) -> Access:
+        tokens = Tokens(provider=provider, secret=secret, scope=scope, root=places.login, calls=calls)
+        return Access(allowed(root, service=service), tokens.bearer, tokens.renew, naming, permission)
+
+    return MicrosoftConnector(
+        roots=places,
+        calls=calls,
+        headers_access=access(
+            Service.PARTNER_CENTER,
+            places.partner_center,
+            scope=PARTNER_CENTER_SCOPE,
+            naming=naming_partner_center,
+            permission=partner_center.PERMISSION,
+        ),
+        lines_access=access(Service.GRAPH, places.graph, scope=GRAPH_SCOPE, naming=naming_graph, permission=graph_billing.PERMISSION),
+        storage=allowed(places.graph, service=Service.STORAGE),
+    )
