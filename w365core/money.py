@@ -6,8 +6,9 @@ Amounts are `Decimal` everywhere. Sums run under a context wide enough that noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 ZERO = Decimal(0)
@@ -16,6 +17,9 @@ HUNDRED = Decimal(100)
 # Amounts beyond these bounds are not money but a damaged file: 22 integer digits, 30 decimal places.
 MOST_INTEGER_DIGITS = 22
 MOST_PLACES = 30
+
+# Python's Decimal would also take 1_000, full-width digits, "Infinity" and "NaN".
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 # ISO 4217: currencies whose minor unit is not the hundredth.
 _MINOR_UNITS = {
@@ -60,11 +64,10 @@ def override_for(difference: Decimal) -> Decimal:
 
 
 def readable(text: str) -> Decimal | None:
-    """The decimal that a text prints, or None where it is not a finite number of a size that money can have."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
+    """The decimal that a text prints (digits, a point, at most an exponent), or None where it is no number of a size that money can have."""
+    if not _NUMBER.fullmatch(text):
         return None
+    number = Decimal(text)
     return number if is_plausible(number) else None
 
 

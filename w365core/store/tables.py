@@ -278,6 +278,7 @@ import_run = Table(
     Column("status", Text, nullable=False),  # running | done | failed | abandoned
     Column("message", Text, nullable=False, server_default=""),
     Column("lines", BigInteger, nullable=False, server_default="0"),
+    Column("previous", JSONB),  # the invoice's state before this run, to go back to; null where the run created it
     _moment("started_at", nullable=False),
     _moment("finished_at"),
     CheckConstraint("status in ('running', 'done', 'failed', 'abandoned')", name="status_known"),

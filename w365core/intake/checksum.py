@@ -1,0 +1,233 @@
+"""Does this invoice hold together? Its header against its lines, its lines against the daily-rated file, and what is missing: one decision.
+
+The tolerance judges and never changes an amount. Header = license + usage + tax + rounding + overridden, always: what is left between header and
+lines is `rounding` within the default tolerance and `overridden` beyond it. Amounts in another currency than the header's are never added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from w365core import money
+from w365core.model import Failure, Feed, LineKind, MissingReference, Problem, ReferenceKind, StatusReason
+
+CENT_PER_LINE = Decimal("0.01")  # what two files of different precision may differ by, for each daily-rated line
+
+
+@dataclass(frozen=True)
+class LineTotals:
+    """Sums of the lines of one feed, kind and currency; `total` includes tax."""
+
+    feed: Feed
+    kind: LineKind
+    currency: str
+    lines: int
+    subtotal: Decimal
+    tax: Decimal
+    total: Decimal
+    odd_totals: int = 0
+    unassigned: int = 0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed and how strictly it is checked. `tolerance` is in base currency, `override` in the invoice's."""
+
+    currency: str
+    header_total: Decimal | None
+    tolerance: Decimal
+    rate_to_base: Decimal | None
+    override: Decimal | None = None
+    daily_usage_published: bool = True
+    reconciliation_usage_accepted: bool = False  # the window for daily usage has passed and a person asked for the reconciliation lines
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of the invoice, its identity, and the sentence that says why."""
+
+    status: StatusReason
+    failure: Failure | None
+    message: str
+    header_total: Decimal | None
+    license_total: Decimal
+    usage_total: Decimal
+    tax_total: Decimal
+    rounding: Decimal
+    overridden: Decimal
+    lines_total: Decimal
+    difference: Decimal
+    tolerance: Decimal
+    daily_rated_total: Decimal | None
+    license_lines: int
+    usage_lines: int
+    warnings: tuple[str, ...] = field(default=())
+
+
+def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[MissingReference], problems: Sequence[Problem] = ()) -> Decision:
+    """The decision for one invoice out of the sums of its lines."""
+    mine = [t for t in totals if t.currency == claim.currency.upper()]
+    daily = [t for t in mine if t.feed is Feed.DAILY_RATED]
+    reconciled = [t for t in mine if t.feed is not Feed.DAILY_RATED] or daily
+    license_total = money.total(t.subtotal for t in reconciled if t.kind is LineKind.LICENSE)
+    usage_total = money.total(t.subtotal for t in reconciled if t.kind is LineKind.USAGE)
+    tax_total = money.total(t.tax for t in reconciled)
+    lines_total = money.total(t.total for t in reconciled)
+    header_total = lines_total if claim.header_total is None else claim.header_total
+    difference = money.EXACT.subtract(header_total, lines_total)
+    rest = money.EXACT.subtract(header_total, money.total((license_total, usage_total, tax_total)))
+    within_default = _within(rest, claim, None)
+    daily_total = money.total(t.subtotal for t in daily) if daily else None
+    usage_lines = sum(t.lines for t in (daily or reconciled) if t.kind is LineKind.USAGE)
+
+    findings = [
+        _invalid(problems),
+        _unresolved(missing, claim.currency),
+        _header_differs(claim, header_total, lines_total, difference),
+        _daily_missing(claim, reconciled, daily),
+        _daily_differs(claim, usage_total, daily_total, sum(t.lines for t in daily)) if reconciled is not daily else None,
+    ]
+    failed = [finding for finding in findings if finding]
+    warnings = tuple(_warnings(claim, header_total, totals, missing, daily_total, usage_total))
+    sentences = [sentence for _, sentence in failed] or []
+    return Decision(
+        status=StatusReason.ERROR if failed else StatusReason.ACTIVE,
+        failure=failed[0][0] if failed else None,
+        message=" ".join([*sentences, *warnings]),
+        header_total=header_total,
+        license_total=license_total,
+        usage_total=usage_total,
+        tax_total=tax_total,
+        rounding=rest if within_default else money.ZERO,
+        overridden=money.ZERO if within_default else rest,
+        lines_total=lines_total,
+        difference=difference,
+        tolerance=tolerance_in_currency(claim),
+        daily_rated_total=daily_total,
+        license_lines=sum(t.lines for t in reconciled if t.kind is LineKind.LICENSE),
+        usage_lines=usage_lines,
+        warnings=warnings,
+    )
+
+
+def tolerance_in_currency(claim: Claim) -> Decimal:
+    """The tolerance that this import is judged by, in the invoice's currency: the override, else the default at the stored rate."""
+    if claim.override is not None:
+        return claim.override
+    if not claim.rate_to_base or claim.rate_to_base == 1:
+        return claim.tolerance
+    return money.half_up(money.EXACT.divide(claim.tolerance, claim.rate_to_base), places=4)
+
+
+def _within(difference: Decimal, claim: Claim, override: Decimal | None) -> bool:
+    """Inclusive; compared in base currency, so that no division rounds the limit."""
+    if override is not None and abs(difference) <= override:
+        return True
+    return money.EXACT.multiply(abs(difference), claim.rate_to_base or Decimal(1)) <= claim.tolerance
+
+
+Finding = tuple[Failure, str]
+
+
+def _invalid(problems: Sequence[Problem]) -> Finding | None:
+    if not problems:
+        return None
+    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return Failure.INVALID_DATA, f"Lines of the provider cannot be read: {problems[0]}{more}."
+
+
+def _unresolved(missing: Sequence[MissingReference], currency: str) -> Finding | None:
+    blocking = [reference for reference in missing if reference.blocking]
+    if not blocking:
+        return None
+    counts = [(kind, sum(reference.kind is kind for reference in blocking)) for kind in ReferenceKind]
+    said = ", ".join(f"{count} {kind if count == 1 else _plural(kind)}" for kind, count in counts if count)
+    names = ", ".join(dict.fromkeys(reference.name or reference.key for reference in blocking[:3]))
+    amounts = [f"{_money(a, c)}" for c, a in _held_up(blocking).items()]
+    return (
+        Failure.UNRESOLVED_REFERENCES,
+        f"Our records lack {said} that the lines refer to ({names}{', …' if len(blocking) > 3 else ''}); "
+        f"{' and '.join(amounts)} of its lines wait on it, and with them the whole invoice. Add what is missing and sync again.",
+    )
+
+
+def _held_up(blocking: Sequence[MissingReference]) -> dict[str, Decimal]:
+    """The largest sum per currency over one kind: the same line may lack several things, and counts once."""
+    by_kind: dict[str, dict[ReferenceKind, Decimal]] = {}
+    for reference in blocking:
+        kinds = by_kind.setdefault(reference.currency, {})
+        kinds[reference.kind] = money.EXACT.add(kinds.get(reference.kind, money.ZERO), reference.amount)
+    return {currency: max(kinds.values(), key=abs) for currency, kinds in by_kind.items()}
+
+
+def _plural(kind: ReferenceKind) -> str:
+    return "currencies" if kind is ReferenceKind.CURRENCY else f"{kind}s"
+
+
+def _header_differs(claim: Claim, header_total: Decimal, lines_total: Decimal, difference: Decimal) -> Finding | None:
+    if _within(difference, claim, claim.override):
+        return None
+    return (
+        Failure.CHECKSUM_FAILED,
+        f"The header says {_money(header_total, claim.currency)}, the lines add up to {_money(lines_total, claim.currency)}: a difference of "
+        f"{_money(difference, claim.currency)}, more than the tolerance of {_money(tolerance_in_currency(claim), claim.currency)}. "
+        f"An override tolerance of {money.override_for(difference)} would pass.",
+    )
+
+
+def _daily_missing(claim: Claim, reconciled: Sequence[LineTotals], daily: Sequence[LineTotals]) -> Finding | None:
+    billed = [t for t in reconciled if t.kind is LineKind.USAGE]
+    if daily or not billed or claim.daily_usage_published or claim.reconciliation_usage_accepted:
+        return None
+    amount = money.total(t.subtotal for t in billed)
+    return (
+        Failure.CHECKSUM_FAILED,
+        f"The daily usage is not published yet (daily usage not published): the reconciliation file bills {_money(amount, claim.currency)} of "
+        "usage, and the provider has no daily-rated lines for it. The daily job tries again for 15 days after the invoice was first seen.",
+    )
+
+
+def _daily_differs(claim: Claim, usage_total: Decimal, daily_total: Decimal | None, lines: int) -> Finding | None:
+    if daily_total is None:
+        return None
+    difference = money.EXACT.subtract(usage_total, daily_total)
+    if _within(difference, claim, claim.override) or abs(difference) <= CENT_PER_LINE * lines:
+        return None
+    return (
+        Failure.CHECKSUM_FAILED,
+        f"The reconciliation file bills {_money(usage_total, claim.currency)} of usage before tax, the daily-rated file comes to "
+        f"{_money(daily_total, claim.currency)}: a difference of {_money(difference, claim.currency)}. "
+        f"An override tolerance of {money.override_for(difference)} would pass.",
+    )
+
+
+def _warnings(
+    claim: Claim,
+    header_total: Decimal,
+    totals: Sequence[LineTotals],
+    missing: Sequence[MissingReference],
+    daily_total: Decimal | None,
+    usage_total: Decimal,
+) -> Iterable[str]:
+    if header_total == 0:
+        yield "The provider's total is 0: it may not have finished publishing this invoice; check it before relying on it."
+    elif not totals:
+        yield "The invoice has no lines at all."
+    if claim.reconciliation_usage_accepted and daily_total is None and usage_total:
+        yield "The daily usage was never published; the usage lines of the reconciliation file were taken instead."
+    if unassigned := sum(t.unassigned for t in totals):
+        yield f"{unassigned} {'line has' if unassigned == 1 else 'lines have'} no subscription id."
+    if odd := sum(t.odd_totals for t in totals):
+        yield f"{odd} {'line prints a total that is' if odd == 1 else 'lines print totals that are'} not subtotal plus tax."
+    if products := sum(not reference.blocking for reference in missing):
+        yield f"{products} {'product is' if products == 1 else 'products are'} unknown; their lines are billed as write-ins."
+    if daily_total is not None and (gap := money.EXACT.subtract(usage_total, daily_total)) and any(t.feed is not Feed.DAILY_RATED for t in totals):
+        yield f"Reconciliation and daily-rated usage differ by {_money(gap, claim.currency)} before tax, as files of different precision do."
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    """An amount in a sentence: at least the currency's minor unit, every further digit it has, thousands in groups."""
+    places = max(money.minor_units(currency), -min(amount.normalize(money.EXACT).as_tuple().exponent, 0))
+    return f"{money.half_up(amount, places=min(places, 6)):,} {currency}"

@@ -1,0 +1,274 @@
+"""Which values do these lines print? A batch of JSON lines, or of cells as text, becomes typed columns; what cannot be read is rejected by cell.
+
+JSON lines take a fast path: a msgspec struct made for the keys of the first line decodes the whole batch, numbers straight into Decimal. A batch
+that does not fit it (a new key, a number where text was, a blank amount) is read line by line instead, tolerantly, with the same result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from w365core import money
+from w365core.dates import DateOrder, day_of, moment_of
+from w365core.frames import Column, Kind, folded
+
+JSON_COLUMN, ROW_COLUMN = "__json", "__row"
+
+_NOTHING = frozenset({"", "null", "(null)", "none", "na", "n/a"})
+_CURRENCY_SIGNS = "$€£¥"
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+")
+_AS_DICT = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How the cells of a file are written."""
+
+    decimal_comma: bool = False
+    date_order: DateOrder = DateOrder.MONTH_FIRST
+
+
+@dataclass
+class Rejection:
+    """A line that cannot be taken: its place in the batch, the cell at fault and what was expected."""
+
+    index: int
+    column: str | None
+    value: str | None
+    expected: str
+
+
+@dataclass
+class Parsed:
+    """`columns`: one list per declared column, all of length `rows`: str, Decimal, date, datetime or None."""
+
+    rows: int
+    columns: dict[str, list]
+    extra: list[str | None] | None = None
+    rejections: list[Rejection] = field(default_factory=list)
+
+    def without_rejected(self) -> Parsed:
+        """Only the lines that no rejection names."""
+        bad = {rejection.index for rejection in self.rejections}
+        if not bad:
+            return self
+        keep = [index for index in range(self.rows) if index not in bad]
+        pick = lambda values: [values[index] for index in keep]  # noqa: E731
+        return Parsed(
+            rows=len(keep),
+            columns={name: pick(values) for name, values in self.columns.items()},
+            extra=None if self.extra is None else pick(self.extra),
+        )
+
+
+def parse(batch: pa.RecordBatch, columns: tuple[Column, ...], form: TextForm = TextForm()) -> Parsed:
+    """The typed columns of a batch: either one binary column of JSON objects, or one string column per header of a file."""
+    if JSON_COLUMN in batch.schema.names:
+        return parse_json([value or b"" for value in batch.column(JSON_COLUMN).to_pylist()], columns)
+    return parse_cells(batch, columns, form)
+
+
+# --- JSON lines --------------------------------------------------------------------------------------------------------------------------
+
+
+def parse_json(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Parsed:
+    """One JSON object per line; key names match without regard to case."""
+    return _parse_json_fast(lines, columns) or parse_json_tolerantly(lines, columns)
+
+
+def _parse_json_fast(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Parsed | None:
+    """All lines at once, or None where one of them needs tolerance."""
+    joined = b",".join(lines)
+    if not lines or b"\\u0000" in joined:
+        return None
+    try:
+        keys = tuple(_AS_DICT.decode(lines[0]))
+        decoder, places, unknown = _decoder(keys, columns)
+        rows = decoder.decode(b"[" + joined + b"]")
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    if len(rows) != len(lines):
+        return None
+    found: dict[str, list] = {}
+    rejections: list[Rejection] = []
+    for column in columns:
+        place = places.get(column.name)
+        values = [None] * len(rows) if place is None else [getattr(row, place) for row in rows]
+        if place is not None and column.kind in (Kind.DAY, Kind.MOMENT):
+            values = _dates(values, column, DateOrder.MONTH_FIRST, rejections)
+        found[column.name] = values
+    extra = [_raw_object([(key, bytes(getattr(row, place))) for key, place in unknown]) for row in rows] if unknown else None
+    return Parsed(rows=len(rows), columns=found, extra=extra, rejections=rejections)
+
+
+@lru_cache(maxsize=64)
+def _decoder(keys: tuple[str, ...], columns: tuple[Column, ...]):
+    """The decoder of a batch whose objects have these keys, where each column stands in its struct, and the unknown keys' places."""
+    wanted = _by_header(columns)
+    fields: list[tuple] = []
+    rename: dict[str, str] = {}
+    places: dict[str, str] = {}
+    unknown: list[tuple[str, str]] = []
+    for number, key in enumerate(keys):
+        place = f"f{number}"
+        column = wanted.get(folded(key))
+        rename[place] = key
+        if column is None or column.name in places:
+            fields.append((place, msgspec.Raw, msgspec.Raw(b"null")))
+            unknown.append((key, place))
+        else:
+            fields.append((place, Decimal | None if column.kind is Kind.NUMBER else str | None, None))
+            places[column.name] = place
+    row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(list[row]), places, tuple(unknown)
+
+
+def parse_json_tolerantly(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Parsed:
+    """The same, line by line: numbers as text, ids as numbers, lists, blanks and new keys are all read."""
+    wanted = _by_header(columns)
+    count = len(lines)
+    found: dict[str, list] = {column.name: [None] * count for column in columns}
+    extra: list[str | None] = [None] * count
+    rejections: list[Rejection] = []
+    for index, line in enumerate(lines):
+        try:
+            row = _AS_DICT.decode(line)
+        except (msgspec.MsgspecError, ValueError):
+            rejections.append(Rejection(index, None, line[:60].decode("utf-8", "replace"), "one JSON object on the line"))
+            continue
+        unknown: list[tuple[str, bytes]] = []
+        taken = set()
+        for key, value in row.items():
+            column = wanted.get(folded(key))
+            if column is None or column.name in taken:
+                unknown.append((key, _ENCODE(value) if _storable(value) else b"null"))
+                continue
+            taken.add(column.name)
+            text = _as_text(value)
+            if text is not None and "\x00" in text:
+                rejections.append(Rejection(index, column.header, text, "text without a NUL character"))
+            elif column.kind is Kind.NUMBER:
+                found[column.name][index] = _number(text, index, column, rejections, TextForm())
+            else:
+                found[column.name][index] = text
+        extra[index] = _raw_object(unknown)
+    for column in columns:
+        if column.kind in (Kind.DAY, Kind.MOMENT):
+            found[column.name] = _dates(found[column.name], column, DateOrder.MONTH_FIRST, rejections)
+    return Parsed(rows=count, columns=found, extra=extra if any(extra) else None, rejections=rejections)
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
+        return str(value)
+    return _ENCODE(value).decode()
+
+
+def _storable(value: Any) -> bool:
+    return "\\u0000" not in _ENCODE(value).decode()
+
+
+def _raw_object(members: Iterable[tuple[str, bytes]]) -> str | None:
+    """A JSON object of members whose values are JSON already; None when all of them are null."""
+    said = [(key, value) for key, value in members if value != b"null"]
+    return "{" + ",".join(f"{_ENCODE(key).decode()}:{value.decode()}" for key, value in said) + "}" if said else None
+
+
+# --- cells as text -----------------------------------------------------------------------------------------------------------------------
+
+
+def parse_cells(batch: pa.RecordBatch, columns: tuple[Column, ...], form: TextForm) -> Parsed:
+    """One string column per header of a file; blank is null."""
+    wanted = _by_header(columns)
+    count = batch.num_rows
+    found: dict[str, list] = {}
+    unknown: list[tuple[str, list]] = []
+    rejections: list[Rejection] = []
+    for name in batch.schema.names:
+        if name == ROW_COLUMN:
+            continue
+        cells = batch.column(name).to_pylist()
+        column = wanted.get(folded(name))
+        if column is None or column.name in found:
+            unknown.append((name, cells))
+        elif column.kind is Kind.NUMBER:
+            found[column.name] = [_number(cell, index, column, rejections, form) for index, cell in enumerate(cells)]
+        elif column.kind in (Kind.DAY, Kind.MOMENT):
+            found[column.name] = _dates(cells, column, form.date_order, rejections)
+        else:
+            found[column.name] = [cell or None for cell in cells]
+    for column in columns:
+        found.setdefault(column.name, [None] * count)
+    extra = None
+    if unknown:
+        encode = _ENCODE
+        extra = [_raw_object([(name, encode(cells[index])) for name, cells in unknown if cells[index]]) for index in range(count)]
+    return Parsed(rows=count, columns=found, extra=extra, rejections=rejections)
+
+
+# --- single values -----------------------------------------------------------------------------------------------------------------------
+
+
+def _by_header(columns: tuple[Column, ...]) -> dict[str, Column]:
+    """Every spelling of every column, folded; a column's own header wins over another's alias."""
+    wanted = {folded(alias): column for column in columns for alias in column.aliases}
+    return wanted | {folded(column.header): column for column in columns}
+
+
+def _number(text: str | None, index: int, column: Column, rejections: list[Rejection], form: TextForm) -> Decimal | None:
+    if text is None:
+        return None
+    stripped = text.strip()
+    if stripped.lower() in _NOTHING:
+        return None
+    number = money.readable(stripped) if not form.decimal_comma and stripped.isascii() else None
+    if number is None:
+        number = _spreadsheet_number(stripped, form)
+    if number is None:
+        rejections.append(Rejection(index, column.header, text, "a number"))
+    return number
+
+
+def _spreadsheet_number(text: str, form: TextForm) -> Decimal | None:
+    """A number as a spreadsheet prints it: a currency sign in front, a decimal comma, thousands in groups where that cannot be misread."""
+    sign = "-" if text.startswith("-") else ""
+    text = sign + text.lstrip("+-").lstrip(_CURRENCY_SIGNS).strip() if text.lstrip("+-")[:1] in tuple(_CURRENCY_SIGNS) else text
+    if form.decimal_comma:
+        text = text.translate(str.maketrans(",.", ".,"))
+    if _GROUPED.fullmatch(text):
+        text = text.replace(",", "")
+    return money.readable(text)
+
+
+def _dates(texts: list[str | None], column: Column, order: DateOrder, rejections: list[Rejection]) -> list[date | datetime | None]:
+    """Each text's day (or moment); a text is read once however often it repeats."""
+    read: Callable[[str, DateOrder], date | datetime | None] = day_of if column.kind is Kind.DAY else moment_of
+    known: dict[str | None, Any] = {None: None}
+    bad: set[str] = set()
+    for text in set(texts):
+        if text is None or text.strip().lower() in _NOTHING:
+            known[text] = None
+            continue
+        try:
+            known[text] = read(text, order)
+        except ValueError:
+            known[text] = None
+            bad.add(text)
+    if bad:
+        expected = "a date such as 2026-11-30" if order is DateOrder.MONTH_FIRST else "a date such as 2026-11-30 or 30/11/2026"
+        rejections.extend(Rejection(index, column.header, text, expected) for index, text in enumerate(texts) if text in bad)
+    return [known[text] for text in texts]

@@ -1,0 +1,163 @@
+"""What has the provider got for this invoice? Its two line exports, asked for once, downloaded whole, and known by their version.
+
+A blob is written aside, checked to be a complete gzip, and then becomes part of the landing under its fingerprint. After the download the export is
+asked again: if its version has changed meanwhile, everything is fetched anew. An operation that is still young is waited on, not asked for again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from w365core.errors import ProviderUnavailable
+from w365core.jobs.context import Context
+from w365core.model import Feed, Provider
+from w365core.providers import files
+from w365core.providers.contract import Blob, Connector, ExportGone, Manifest, NoData, SasExpired
+from w365core.store import landing as store_landing
+from w365core.store.ledger import Source
+from w365core.store.tables import landed_answer, line_export
+
+FEEDS = (Feed.RECONCILIATION, Feed.DAILY_RATED)
+OPERATION_LIFE = timedelta(hours=12)  # as long as the storage signature of its manifest
+MOST_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Fetched:
+    sources: tuple[Source, ...]
+    fingerprint: str
+    daily_usage_published: bool
+
+
+def fetch(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Fetched:
+    """Both exports of an invoice, landed. ProviderUnavailable when the provider breaks off or keeps changing them."""
+    sources: list[Source] = []
+    versions: list[str] = []
+    published = {}
+    for feed in FEEDS:
+        export = _Export(context, provider, connector, invoice_number, feed, sync_run_id)
+        found = export.landed()
+        published[feed] = found is not None
+        versions.append(f"{feed}:{'none' if found is None else found[0]}")
+        sources.extend(() if found is None else found[1])
+    return Fetched(tuple(sources), " ".join(versions), published[Feed.DAILY_RATED])
+
+
+@dataclass(frozen=True)
+class _Export:
+    """One export of one invoice."""
+
+    context: Context
+    provider: Provider
+    connector: Connector
+    invoice_number: str
+    feed: Feed
+    sync_run_id: int
+
+    def landed(self) -> tuple[str, list[Source]] | None:
+        """(version, its blobs as sources), or None where the provider has no data for it."""
+        for _ in range(MOST_ROUNDS):
+            operation, manifest = self._manifest()
+            if isinstance(manifest, NoData):
+                self._forget()
+                return None
+            sources = [self._blob(operation, manifest, blob) for blob in manifest.blobs]
+            again = self.connector.wait_for_export(operation)
+            if isinstance(again, Manifest) and again.etag == manifest.etag:
+                return manifest.etag, [source for source in sources if source]
+            self._forget()
+        raise ProviderUnavailable(
+            f"The provider changed the {self.feed} export of {self.invoice_number} while it was downloaded, {MOST_ROUNDS} times over. Sync it again later."
+        )
+
+    def _manifest(self) -> tuple[str, Manifest | NoData]:
+        operation = self._young_operation()
+        if operation:
+            try:
+                manifest = self.connector.wait_for_export(operation)
+                if isinstance(manifest, Manifest):
+                    return operation, manifest
+            except ExportGone:
+                pass
+            self._forget()
+        operation = self.connector.request_export(self.invoice_number, self.feed)
+        self._remember(operation)
+        return operation, self.connector.wait_for_export(operation)
+
+    def _blob(self, operation: str, manifest: Manifest, blob: Blob) -> Source | None:
+        fingerprint = self._landed_before(manifest, blob)
+        if fingerprint is None:
+            fingerprint = self._download(operation, manifest, blob)
+        form = files.FileForm.of_blob(feed=self.feed)
+        return Source(self.feed, blob.name, fingerprint, form.as_dict())
+
+    def _download(self, operation: str, manifest: Manifest, blob: Blob) -> str:
+        landing = self.context.landing
+        with landing.aside() as path:
+            try:
+                self.connector.download(manifest, blob, path)
+            except SasExpired:
+                fresh = self.connector.wait_for_export(operation)
+                if not isinstance(fresh, Manifest) or fresh.etag != manifest.etag:
+                    self._forget()
+                    raise ProviderUnavailable(
+                        f"The provider changed the {self.feed} export of {self.invoice_number} while it was downloaded. Sync it again."
+                    ) from None
+                self.connector.download(fresh, blob, path)
+            files.check_whole(path, name=blob.name)
+            fingerprint, size = landing.adopt(path)
+        store_landing.record_file(
+            self.context.engine,
+            fingerprint=fingerprint,
+            size=size,
+            name=blob.name,
+            provider=self.provider.name,
+            sync_run_id=self.sync_run_id,
+            invoice_number=self.invoice_number,
+            purpose=self.feed,
+            at=self.context.now,
+            request_id=manifest.etag,
+        )
+        return fingerprint
+
+    def _landed_before(self, manifest: Manifest, blob: Blob) -> str | None:
+        """The fingerprint of this blob of this version, where an earlier attempt landed it."""
+        with self.context.engine.connect() as connection:
+            found = connection.execute(
+                select(landed_answer.c.fingerprint).where(
+                    landed_answer.c.provider == self.provider.name,
+                    landed_answer.c.invoice_number == self.invoice_number,
+                    landed_answer.c.purpose == self.feed,
+                    landed_answer.c.url == blob.name,
+                    landed_answer.c.request_id == manifest.etag,
+                )
+            ).scalars()
+            return next((fingerprint for fingerprint in found if self.context.landing.path(fingerprint).exists()), None)
+
+    def _young_operation(self) -> str | None:
+        with self.context.engine.connect() as connection:
+            row = connection.execute(select(line_export).where(*self._named())).first()
+        return row.operation_url if row and self.context.now - row.requested_at < OPERATION_LIFE else None
+
+    def _remember(self, operation: str) -> None:
+        values = {"operation_url": operation, "requested_at": self.context.now}
+        statement = insert(line_export).values(
+            provider=self.provider.name, invoice_number=self.invoice_number, feed=self.feed, **values
+        )
+        with self.context.engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["provider", "invoice_number", "feed"], set_=values))
+
+    def _forget(self) -> None:
+        with self.context.engine.begin() as connection:
+            connection.execute(delete(line_export).where(*self._named()))
+
+    def _named(self):
+        return (
+            line_export.c.provider == self.provider.name,
+            line_export.c.invoice_number == self.invoice_number,
+            line_export.c.feed == self.feed,
+        )

@@ -1,0 +1,304 @@
+"""How does a provider invoice get in? Whole or not at all, told top to bottom.
+
+`import_synced` fetches the lines from the provider, `import_files` takes files downloaded by hand, `validate_again` reads what landed before; all
+three then go the same way: rate and stage every line, check the sums, decide, and publish in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
+from w365core.intake.checksum import Claim, Decision, decide
+from w365core.intake.suggest import with_suggestions
+from w365core.jobs import fetching
+from w365core.jobs.context import Context
+from w365core.jobs.rating import Whole, rate_sources, references_of
+from w365core.model import Failure, Feed, InvoiceHeader, Problem, Provider, ProviderType, StatusReason
+from w365core.providers.contract import Connector
+from w365core.store import engine as store_engine
+from w365core.store import ledger, stage
+from w365core.store import references as store_references
+from w365core.store.ledger import Attempt, Source
+from w365core.store.tables import import_source, provider_invoice
+
+RETRY_DAYS = 15  # a failed invoice is tried again this long after it was first seen, that day included
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one import ended. `exit_code` is 0 (Active, or Populating by rule), 1 (in Error) or 3 (the provider failed)."""
+
+    provider: str
+    invoice: str
+    status: str
+    failure: str | None
+    message: str
+    lines: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        if self.failure is None:
+            return 0
+        return 3 if self.failure == Failure.PROVIDER_ERROR else 1
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an attempt is made of: landed content, its version, and whether the provider has daily usage for it."""
+
+    sources: tuple[Source, ...]
+    fingerprint: str
+    daily_usage_published: bool = True
+
+
+def import_synced(
+    context: Context, provider: Provider, connector: Connector, header: InvoiceHeader, *, override: Decimal | None, sync_run_id: int, by_hand: bool
+) -> Outcome:
+    """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened."""
+
+    def fetch(attempt: Attempt) -> Material:
+        fetched = fetching.fetch(context, provider, connector, header.number, sync_run_id=sync_run_id)
+        return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published)
+
+    with _attempt(context, provider, header, source="synced", override=override, sync_run_id=sync_run_id) as (connection, attempt):
+        return _import(context, connection, attempt, provider, header, fetch, override=override, by_hand=by_hand)
+
+
+def import_files(
+    context: Context, provider: Provider, header: InvoiceHeader, material: Material, *, override: Decimal | None, sync_run_id: int, activate: bool
+) -> Outcome:
+    """Imports an invoice from landed files by hand. InputRefused where a line cannot be read: then nothing has changed."""
+    with _attempt(context, provider, header, source="file", override=override, sync_run_id=sync_run_id) as (connection, attempt):
+        return _import(
+            context, connection, attempt, provider, header, lambda _: material, override=override, by_hand=True, activate=activate
+        )
+
+
+def validate_again(context: Context, provider: Provider, invoice_number: str, *, override: Decimal | None, sync_run_id: int) -> Outcome:
+    """Imports an invoice by hand once more from what landed, against our records as they are now."""
+    with context.engine.connect() as connection:
+        invoice = connection.execute(
+            select(provider_invoice).where(
+                provider_invoice.c.provider == provider.name, provider_invoice.c.invoice_number == invoice_number
+            )
+        ).one()
+        rows = connection.execute(
+            select(import_source).where(import_source.c.import_run_id == invoice.import_run_id).order_by(import_source.c.ordinal)
+        ).all()
+    header = InvoiceHeader(
+        number=invoice.invoice_number,
+        invoice_date=invoice.invoice_date,
+        currency=invoice.currency,
+        total=invoice.header_total,
+        document_type=invoice.document_type,
+        amends_of=invoice.amends_of,
+        invoice_type=invoice.invoice_type,
+        period_start=invoice.period_start,
+        period_end=invoice.period_end,
+    )
+    sources = tuple(Source(row.feed, row.name, row.fingerprint, row.form) for row in rows)
+    material = Material(sources, invoice.fingerprint or "")
+    return import_files(context, provider, header, material, override=override, sync_run_id=sync_run_id, activate=False)
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _import(
+    context: Context,
+    connection: Connection,
+    attempt: Attempt,
+    provider: Provider,
+    header: InvoiceHeader,
+    fetch: Callable[[Attempt], Material],
+    *,
+    override: Decimal | None,
+    by_hand: bool,
+    activate: bool = False,
+) -> Outcome:
+    """One attempt, step by step."""
+    context.report(f"{attempt.invoice_number}: importing")
+    try:
+        material = fetch(attempt)
+        _say_sources(connection, attempt, material)
+        references = _references(connection, provider, header)
+        whole = rate_sources(context, connection, attempt, material.sources, references)
+        _check_staged(connection, attempt, whole)
+    except ProviderError as error:
+        return _fail_at_provider(context, connection, attempt, error)
+    if whole.problems and _source_of(attempt, connection) == "file":
+        raise InputRefused(_unreadable(whole.problems), whole.problems)
+    decision = decide(_claim(context, connection, attempt, provider, header, material, override, by_hand), whole.totals, whole.missing, whole.problems)
+    if decision.status is StatusReason.ERROR:
+        return _fail(context, connection, attempt, provider, decision, whole, material)
+    return _publish(context, connection, attempt, provider, decision, whole, material, activate=activate)
+
+
+@contextmanager
+def _attempt(
+    context: Context, provider: Provider, header: InvoiceHeader, *, source: str, override: Decimal | None, sync_run_id: int
+) -> Iterator[tuple[Connection, Attempt]]:
+    """The invoice's lock and a begun attempt; an attempt that ends with an error of ours is taken back, one that dies is swept later."""
+    names = ledger.lock_names(provider.name, header.number)
+    with store_engine.guarded(), context.engine.connect() as connection:
+        if not store_engine.lock(connection, *names):
+            raise AlreadyRunning(f"Invoice {header.number} of {provider.name} is being imported by somebody else right now; look again in a minute.")
+        connection.commit()
+        try:
+            with connection.begin():
+                attempt = ledger.begin(
+                    connection, provider=provider.name, header=header, source=source, who=context.who, sync_run_id=sync_run_id, override=override
+                )
+            try:
+                yield connection, attempt
+            except StoreUnavailable:
+                raise
+            except W365Error:
+                connection.rollback()
+                with connection.begin():
+                    ledger.take_back(connection, attempt)
+                raise
+        finally:
+            if not connection.invalidated and not connection.closed:
+                connection.rollback()
+                store_engine.unlock(connection, *names)
+                connection.commit()
+
+
+def _say_sources(connection: Connection, attempt: Attempt, material: Material) -> None:
+    with connection.begin():
+        ledger.record_sources(connection, attempt, material.sources, fingerprint=material.fingerprint)
+
+
+def _references(connection: Connection, provider: Provider, header: InvoiceHeader):
+    with connection.begin():
+        return references_of(connection, provider=provider.name, invoice_number=header.number, currency=header.currency)
+
+
+def _check_staged(connection: Connection, attempt: Attempt, whole: Whole) -> None:
+    """The database's own count and sums against the kernel's: what was staged is what was rated."""
+    with connection.begin():
+        license_lines, total, usage_lines, cost = stage.control_totals(connection, run_id=attempt.import_run_id)
+    reconciled = [t for t in whole.totals if t.feed is not Feed.DAILY_RATED]
+    assert license_lines == sum(t.lines for t in reconciled), "staged and rated license lines differ in number"
+    assert total == sum((t.total for t in reconciled), Decimal(0)), "staged and rated license lines differ in total"
+    assert usage_lines == sum(s.lines for s in whole.summaries), "staged and summed usage lines differ in number"
+    assert cost == sum((s.cost for s in whole.summaries), Decimal(0)), "staged and summed usage lines differ in cost"
+
+
+def _claim(
+    context: Context,
+    connection: Connection,
+    attempt: Attempt,
+    provider: Provider,
+    header: InvoiceHeader,
+    material: Material,
+    override: Decimal | None,
+    by_hand: bool,
+) -> Claim:
+    with connection.begin():
+        rate = store_references.currencies(connection).get(header.currency.upper())
+        first_seen = connection.execute(
+            select(provider_invoice.c.first_seen_at).where(provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id)
+        ).scalar_one()
+    window_closed = context.now.date() > (first_seen + timedelta(days=RETRY_DAYS)).date()
+    return Claim(
+        currency=header.currency,
+        header_total=header.total,
+        tolerance=provider.tolerance,
+        rate_to_base=rate,
+        override=override,
+        daily_usage_published=material.daily_usage_published,
+        reconciliation_usage_accepted=by_hand and window_closed,
+    )
+
+
+def _publish(
+    context: Context,
+    connection: Connection,
+    attempt: Attempt,
+    provider: Provider,
+    decision: Decision,
+    whole: Whole,
+    material: Material,
+    *,
+    activate: bool,
+) -> Outcome:
+    populating = provider.type is ProviderType.MANUAL and not activate
+    message = decision.message
+    if populating:
+        message = " ".join(filter(None, [message, "Its lines are complete; activate it so that its usage can be billed."]))
+    with connection.begin():
+        ledger.publish(
+            connection,
+            attempt,
+            outcome=_amounts(decision) | {"message": message},
+            summaries=whole.summaries,
+            missing=_suggested(connection, provider, whole),
+            fingerprint=material.fingerprint,
+            who=context.who,
+            populating=populating,
+        )
+    context.report(f"{attempt.invoice_number}: {'complete, to be activated' if populating else 'Active'}, {whole.lines:,} lines")
+    status = "Active/Populating" if populating else "Active/Active"
+    return Outcome(attempt.provider, attempt.invoice_number, status, None, message, whole.lines)
+
+
+def _fail(
+    context: Context, connection: Connection, attempt: Attempt, provider: Provider, decision: Decision, whole: Whole, material: Material
+) -> Outcome:
+    with connection.begin():
+        ledger.fail(
+            connection,
+            attempt,
+            failure=decision.failure,
+            message=decision.message,
+            outcome=_amounts(decision),
+            missing=_suggested(connection, provider, whole),
+            fingerprint=material.fingerprint,
+            who=context.who,
+            keep_stage=True,
+        )
+    context.report(f"{attempt.invoice_number}: Error, {decision.message}")
+    return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(decision.failure), decision.message, whole.lines)
+
+
+def _fail_at_provider(context: Context, connection: Connection, attempt: Attempt, error: ProviderError) -> Outcome:
+    connection.rollback()
+    with connection.begin():
+        ledger.fail(
+            connection,
+            attempt,
+            failure=Failure.PROVIDER_ERROR,
+            message=str(error),
+            outcome={},
+            missing=(),
+            fingerprint=None,
+            who=context.who,
+            keep_stage=False,
+        )
+    context.report(f"{attempt.invoice_number}: Error, {error}")
+    return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(Failure.PROVIDER_ERROR), str(error))
+
+
+def _suggested(connection: Connection, provider: Provider, whole: Whole):
+    if not whole.missing:
+        return []
+    return with_suggestions(whole.missing, provider=provider.name, accounts=store_references.accounts(connection))
+
+
+def _amounts(decision: Decision) -> dict:
+    names = ("header_total", "license_total", "usage_total", "tax_total", "rounding", "overridden", "lines_total", "difference", "tolerance")
+    return {name: getattr(decision, name) for name in (*names, "daily_rated_total", "license_lines", "usage_lines")}
+
+
+def _unreadable(problems: Sequence[Problem]) -> str:
+    more = f" and {len(problems) - 1} more bad cells" if len(problems) > 1 else ""
+    return f"{problems[0]}{more}. Nothing was imported; correct the file and import it again."

@@ -1,0 +1,150 @@
+"""Every line of an attempt through the kernel and into the stage, batch by batch, and the sums of the whole.
+
+Memory stays flat however large the invoice: a batch is read, rated, copied and forgotten; only sums, usage summaries and missing references stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from w365core import money
+from w365core.intake.checksum import LineTotals
+from w365core.intake.parse import TextForm
+from w365core.intake.resolve import References, Subscription, subscriptions_by_provider_id
+from w365core.jobs.context import Context
+from w365core.kernels.lines import Job, RatedBatch, rate_batch
+from w365core.model import Feed, LineKind, MissingReference, Problem, ReferenceKind
+from w365core.providers import files
+from w365core.rating.summaries import UsageSummary, combined
+from w365core.store import references as store_references
+from w365core.store import stage
+from w365core.store.ledger import Attempt, Source
+
+MOST_PROBLEMS = 100
+
+
+@dataclass
+class Whole:
+    """What an invoice's lines come to, put together from its batches."""
+
+    totals: list[LineTotals] = field(default_factory=list)
+    summaries: list[UsageSummary] = field(default_factory=list)
+    missing: list[MissingReference] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    lines: int = 0
+
+
+def references_of(connection: Connection, *, provider: str, invoice_number: str, currency: str) -> References:
+    """Our records as this import sees them."""
+
+    def known(pairs: Iterable[tuple[str, dict]]) -> Iterable[tuple[str, Subscription]]:
+        return ((provider_id, Subscription(**values)) for provider_id, values in pairs)
+
+    return References(
+        provider=provider,
+        invoice_number=invoice_number,
+        currency=currency,
+        customers=store_references.customers(connection, provider),
+        subscriptions=subscriptions_by_provider_id(*map(known, store_references.subscriptions(connection, provider))),
+        currencies=frozenset(store_references.currencies(connection)),
+        products=store_references.products(connection),
+    )
+
+
+def rate_sources(context: Context, connection: Connection, attempt: Attempt, sources: Sequence[Source], references: References) -> Whole:
+    """Rates and stages every source in order. What a source cannot give in whole raises; what a line cannot give is a problem."""
+    has_daily = any(source.feed == Feed.DAILY_RATED for source in sources)
+    sums: list[RatedBatch] = []
+    whole = Whole()
+    numbered: dict[bool, int] = {}
+    for source in sources:
+        feed = Feed(source.feed)
+        form = files.FileForm.from_dict(dict(source.form))
+        job = Job(
+            feed=feed,
+            references=references,
+            form=TextForm(decimal_comma=form.decimal_comma, date_order=form.date_order),
+            usage_from_here=feed is not Feed.DAILY_RATED and not has_daily,
+        )
+        in_daily = feed is Feed.DAILY_RATED
+        for batch in files.batches(context.landing.path(source.fingerprint), form):
+            rated = rate_batch(batch, first_line=numbered.get(in_daily, 0) + 1, job=job)
+            numbered[in_daily] = numbered.get(in_daily, 0) + batch.num_rows
+            with connection.begin():
+                stage.copy(connection, stage.LICENSE, run_id=attempt.import_run_id, lines=rated.license_lines)
+                stage.copy(connection, stage.USAGE, run_id=attempt.import_run_id, lines=rated.usage_lines)
+            whole.lines += batch.num_rows
+            whole.problems.extend(_problems(rated.rejected, source.name, MOST_PROBLEMS - len(whole.problems)))
+            sums.append(_sums_alone(rated))
+            if whole.lines % 100_000 < batch.num_rows and whole.lines >= 100_000:
+                context.report(f"{attempt.invoice_number}: {whole.lines:,} lines read")
+    return _combined(whole, sums, has_daily)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    totals: list[dict]
+    summaries: list[dict]
+    missing: list[dict]
+
+
+def _sums_alone(rated: RatedBatch) -> _Sums:
+    return _Sums(rated.totals.to_pylist(), rated.summaries.to_pylist(), rated.missing.to_pylist())
+
+
+def _problems(rejected: pa.RecordBatch, name: str, most: int) -> list[Problem]:
+    return [Problem(file=name, **row) for row in rejected.slice(0, max(most, 0)).to_pylist()]
+
+
+def _combined(whole: Whole, sums: Sequence[_Sums], has_daily: bool) -> Whole:
+    totals: dict[tuple, dict] = {}
+    missing: dict[tuple, dict] = {}
+    for batch in sums:
+        for row in batch.totals:
+            _add(totals, (row["feed"], row["kind"], row["currency"]), row, ("lines", "subtotal", "tax", "total", "odd_totals", "unassigned"))
+        for row in batch.missing:
+            _add(missing, (row["feed"], row["kind"], row["key"].lower(), row["currency"]), row, ("lines", "amount"))
+    whole.totals = [
+        LineTotals(**row | {"feed": Feed(row["feed"]), "kind": LineKind(row["kind"])}) for row in totals.values()
+    ]
+    whole.missing = _missing(missing.values())
+    whole.summaries = combined(_rated(row) for batch in sums for row in batch.summaries)
+    return whole
+
+
+def _add(into: dict[tuple, dict], key: tuple, row: dict, summed: tuple[str, ...]) -> None:
+    known = into.get(key)
+    if known is None:
+        into[key] = dict(row)
+        return
+    for name in summed:
+        known[name] = money.EXACT.add(known[name], row[name]) if isinstance(row[name], Decimal) else known[name] + row[name]
+
+
+def _rated(row: dict) -> dict:
+    return row | {"markup_pct": None if row["markup_pct"] is None else Decimal(row["markup_pct"])}
+
+
+def _missing(rows: Iterable[dict]) -> list[MissingReference]:
+    """One entry per missing thing. What both files name counts once, as the reconciliation file has it: it has every line, tax included."""
+    found: dict[tuple, MissingReference] = {}
+    for row in sorted(rows, key=lambda row: row["feed"] == Feed.DAILY_RATED):
+        kind = ReferenceKind(row["kind"])
+        found.setdefault(
+            (kind, row["key"].lower(), row["currency"]),
+            MissingReference(
+                kind=kind,
+                key=row["key"],
+                name=row["name"] or None,
+                lines=row["lines"],
+                amount=row["amount"].normalize(money.EXACT),
+                currency=row["currency"],
+                suggestion=row["domain"] or "",
+            ),
+        )
+    return sorted(found.values(), key=lambda reference: (-abs(reference.amount), reference.kind, reference.key))

@@ -1,0 +1,218 @@
+"""Which invoices does a sync import? The daily job's choice, and the one that a person names.
+
+The daily job takes everything listed of the provider's latest invoice month, and what failed before and is inside its 15 days; it leaves Active
+invoices alone but notices when the provider has changed their total since. Older ones come by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import delete, update
+
+from w365core import money
+from w365core.dates import month_of
+from w365core.errors import AlreadyRunning, CallRefused, ProviderError
+from w365core.jobs import estimating, importing
+from w365core.jobs.context import Context
+from w365core.jobs.importing import RETRY_DAYS, Outcome
+from w365core.jobs.runs import recorded
+from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
+from w365core.providers import registry
+from w365core.providers.contract import Connector, Patience
+from w365core.store import audit, ledger
+from w365core.store import landing as store_landing
+from w365core.store import providers as store_providers
+from w365core.store.tables import line_export, provider_invoice
+
+
+@dataclass
+class SyncResult:
+    """What one sync did, provider by provider; `failures` are providers that could not be asked at all."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failures: list[tuple[str, ProviderError]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """The gravest: 3, then 1."""
+        codes = {outcome.exit_code for outcome in self.outcomes} | ({3} if self.failures else set()) | ({1} if self.changed else set())
+        return 3 if 3 in codes else max(codes, default=0)
+
+
+def sync_daily(context: Context, *, provider_name: str | None) -> SyncResult:
+    """The daily job, for one provider or for all that have a connection."""
+    ledger.sweep(context.engine, who=context.who)
+    context.landing.sweep()
+    result = SyncResult()
+    for provider in _connected(context, provider_name):
+        with recorded(context, provider.name, "sync") as run_id:
+            try:
+                connector = connect(context, provider, sync_run_id=run_id)
+                headers = connector.invoices()
+            except ProviderError as error:
+                if provider_name:
+                    raise
+                context.report(f"{provider.name}: {error}")
+                result.failures.append((provider.name, error))
+                continue
+            _sync_listed(context, provider, connector, headers, run_id, result)
+            result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
+    return result
+
+
+def sync_invoice(context: Context, *, provider_name: str | None, invoice_number: str, override: Decimal | None) -> SyncResult:
+    """A manual sync of one invoice: from the provider, or for one imported by hand from what landed. CallRefused while it is Active."""
+    ledger.sweep(context.engine, who=context.who)
+    local = _local(context, provider_name, invoice_number)
+    provider = _provider_of(context, provider_name, local, invoice_number)
+    if local and (local.state, local.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
+        raise CallRefused(f"Invoice {local.invoice_number} of {provider.name} is Active and is not downloaded again; deactivate it first, then sync.")
+    with recorded(context, provider.name, "sync invoice") as run_id:
+        if local and local.source == "file":
+            return SyncResult([importing.validate_again(context, provider, local.invoice_number, override=override, sync_run_id=run_id)])
+        connector = connect(context, provider, sync_run_id=run_id)
+        header = next((h for h in connector.invoices() if h.number.lower() == invoice_number.lower()), None)
+        if header is None:
+            raise CallRefused(f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists.")
+        return SyncResult([_import(context, provider, connector, header, local, run_id, override=override, by_hand=True)])
+
+
+def sync_all_listed(context: Context, *, provider: Provider, moment_of: Callable[[InvoiceHeader], datetime]) -> SyncResult:
+    """Every invoice that the provider lists, oldest first, each at the moment it would have been imported: how the demo gets its past."""
+    result = SyncResult()
+    with recorded(context, provider.name, "sync all") as run_id:
+        connector = connect(context, provider, sync_run_id=run_id)
+        headers = sorted(connector.invoices(), key=lambda header: (header.invoice_date, header.number))
+        for number, header in enumerate(headers, 1):
+            local = _local(context, provider.name, header.number)
+            if local and local.state == InvoiceState.ACTIVE:
+                continue
+            context.report(f"invoice {number} of {len(headers)}")
+            then = context.at(moment_of(header))
+            result.outcomes.append(_import(then, provider, connector, header, local, run_id, override=None, by_hand=False))
+        latest = _latest_currencies(headers)
+        result.warnings += estimating.refresh(context, provider, connector, currencies=latest, sync_run_id=run_id)
+    return result
+
+
+def connect(context: Context, provider: Provider, *, sync_run_id: int | None) -> Connector:
+    """The provider's connector, keeping every answer in landing. ConfigurationMissing without its secret."""
+
+    def keep(answer: Answer) -> None:
+        store_landing.record_answer(
+            context.engine, context.landing, answer, provider=provider.name, sync_run_id=sync_run_id, invoice_number=None, purpose=_purpose(answer)
+        )
+
+    settings = context.settings
+    patience = Patience(timeout=settings.http_timeout, tries=settings.http_tries, poll=settings.poll)
+    return registry.connector(provider, secret=settings.provider_secret(provider.name), patience=patience, keep=keep)
+
+
+# --- which ones --------------------------------------------------------------------------------------------------------------------------
+
+
+def _sync_listed(
+    context: Context, provider: Provider, connector: Connector, headers: Sequence[InvoiceHeader], run_id: int, result: SyncResult
+) -> None:
+    latest = max((month_of(header.invoice_date) for header in headers), default=None)
+    for header in sorted(headers, key=lambda header: (header.invoice_date, header.number)):
+        local = _local(context, provider.name, header.number)
+        if local is None:
+            if month_of(header.invoice_date) != latest:
+                continue
+        elif local.status_reason == StatusReason.ERROR:
+            if context.now.date() > (local.first_seen_at + timedelta(days=RETRY_DAYS)).date():
+                result.skipped.append(header.number)
+                continue
+        else:
+            if local.state == InvoiceState.ACTIVE and _notice_change(context, provider, local, header):
+                result.changed.append(header.number)
+            continue
+        try:
+            result.outcomes.append(_import(context, provider, connector, header, local, run_id, override=None, by_hand=False))
+        except AlreadyRunning as error:
+            context.report(str(error))
+            result.skipped.append(header.number)
+
+
+def _import(context: Context, provider: Provider, connector: Connector, header: InvoiceHeader, local, run_id: int, **how) -> Outcome:
+    if local is not None and local.header_total != header.total:
+        with context.engine.begin() as connection:  # another total means other lines: what was exported before is no use
+            connection.execute(
+                delete(line_export).where(line_export.c.provider == provider.name, line_export.c.invoice_number == header.number)
+            )
+    return importing.import_synced(context, provider, connector, header, sync_run_id=run_id, **how)
+
+
+def _notice_change(context: Context, provider: Provider, local, header: InvoiceHeader) -> bool:
+    """Marks an Active invoice whose total the provider has changed since; the stored one stays. One event per change."""
+    if local.source != "synced" or header.total is None or header.total == local.header_total:
+        return False
+    if local.changed_at_provider and local.header_total_now == header.total:
+        return True
+    said = (
+        f"The provider changed this invoice after it was imported: {money.plain(local.header_total)} was imported, it says "
+        f"{money.plain(header.total)} {local.currency} now. The stored one stays until it is deactivated and synced again."
+    )
+    with context.engine.begin() as connection:
+        connection.execute(
+            update(provider_invoice)
+            .where(provider_invoice.c.provider_invoice_id == local.provider_invoice_id)
+            .values(changed_at_provider=True, header_total_now=header.total, message=said)
+        )
+        audit.append(
+            connection,
+            at=context.now,
+            actor=context.actor,
+            action="notice change at provider",
+            target_kind="provider invoice",
+            target=f"{provider.name} {local.invoice_number}",
+            before={"header_total": local.header_total},
+            after={"header_total": header.total},
+        )
+    context.report(f"{local.invoice_number}: {said}")
+    return True
+
+
+def _connected(context: Context, provider_name: str | None) -> list[Provider]:
+    with context.engine.connect() as connection:
+        if provider_name:
+            return [store_providers.named(connection, provider_name)]
+        found = [p for p in store_providers.all_of_them(connection) if registry.capabilities(p.type).invoices]
+    if not found:
+        raise CallRefused("No provider with a connection is configured; add one: `provider add NAME --type partner_center …`.")
+    return found
+
+
+def _provider_of(context: Context, provider_name: str | None, local, invoice_number: str) -> Provider:
+    with context.engine.connect() as connection:
+        if provider_name or local:
+            return store_providers.named(connection, provider_name or local.provider)
+        connected = [p for p in store_providers.all_of_them(connection) if registry.capabilities(p.type).invoices]
+    if len(connected) != 1:
+        raise CallRefused(f"Say whose invoice {invoice_number} is: add --provider NAME.")
+    return connected[0]
+
+
+def _local(context: Context, provider_name: str | None, invoice_number: str):
+    return ledger.find(context.engine, provider_name=provider_name, invoice_number=invoice_number)
+
+
+def _latest_currencies(headers: Sequence[InvoiceHeader]) -> list[str]:
+    latest = max((month_of(header.invoice_date) for header in headers), default=None)
+    return sorted({header.currency for header in headers if month_of(header.invoice_date) == latest})
+
+
+def _purpose(answer: Answer) -> str:
+    path = answer.url.partition("?")[0]
+    for part, purpose in (("/export", "export"), ("/operations/", "operation"), ("/manifests/", "manifest"), ("/invoices", "invoices")):
+        if part in path:
+            return purpose
+    return "answer"

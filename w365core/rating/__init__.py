@@ -1,0 +1,1 @@
+"""PRICE (pure): what usage costs a customer, summed per subscription, product and charge window."""

@@ -1,0 +1,68 @@
+"""Who did what, when and why: an append-only log in which every row seals the one before it.
+
+A row's hash covers its own values and the hash before, so that a changed, removed or inserted row breaks the chain where it stands. Rows are
+written in the transaction of the change they tell of; values inside `before` and `after` are text, whole numbers, booleans or null.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, text
+
+from w365core.store.tables import audit_log
+
+_FIRST = "0" * 64
+_CHAIN_LOCK = 3650002
+
+
+def append(
+    connection: Connection,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    target_kind: str,
+    target: str,
+    reason: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> int:
+    """Seals one event into the chain, in the caller's transaction; returns its number."""
+    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _CHAIN_LOCK})
+    last = connection.execute(select(audit_log.c.audit_id, audit_log.c.hash).order_by(audit_log.c.audit_id.desc()).limit(1)).first()
+    row = {
+        "audit_id": last.audit_id + 1 if last else 1,
+        "at": at.astimezone(UTC),
+        "actor": actor,
+        "action": action,
+        "target_kind": target_kind,
+        "target": target,
+        "reason": reason,
+        "before": None if before is None else json.loads(json.dumps(before, default=str)),
+        "after": None if after is None else json.loads(json.dumps(after, default=str)),
+        "previous_hash": last.hash if last else _FIRST,
+    }
+    connection.execute(insert(audit_log).values(**row, hash=_seal(row)))
+    return row["audit_id"]
+
+
+def first_broken(connection: Connection) -> int | None:
+    """The number of the first row that does not fit the chain, or None where every row does."""
+    previous, expected = _FIRST, 1
+    for row in connection.execute(select(audit_log).order_by(audit_log.c.audit_id)).mappings():
+        values = dict(row)
+        if values["audit_id"] != expected or values["previous_hash"] != previous or _seal(values) != values["hash"]:
+            return values["audit_id"]
+        previous, expected = values["hash"], expected + 1
+    return None
+
+
+def _seal(row: Mapping[str, Any]) -> str:
+    sealed = {name: value for name, value in row.items() if name != "hash"}
+    sealed["at"] = sealed["at"].astimezone(UTC).isoformat(timespec="microseconds")
+    return hashlib.sha256(json.dumps(sealed, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,386 @@
+"""The life of a provider invoice in the store: an attempt begins, and ends published, failed or taken back; what dead attempts left is swept.
+
+An attempt commits its run and its stage first; lines are copied in; one transaction makes them the invoice's lines and says so in the audit log.
+A failed attempt keeps its stage, so that what the provider sent can be looked at; the next attempt drops it. A run is dead when it says
+`running` and nobody holds its invoice's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
+
+from w365core.errors import CallRefused
+from w365core.model import Failure, InvoiceHeader, InvoiceState, MissingReference, StatusReason
+from w365core.store import audit, stage
+from w365core.store import engine as store_engine
+from w365core.store.tables import import_run, import_source, missing_reference, provider_invoice, usage_summary
+
+BROKEN_OFF = "The import was broken off before it was complete; nothing of it was stored. Sync it again."
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who acts, and when."""
+
+    actor: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at importing one invoice."""
+
+    provider: str
+    invoice_number: str
+    provider_invoice_id: int
+    import_run_id: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Landed content that an attempt reads, in order. `form` says how a file by hand is to be read."""
+
+    feed: str
+    name: str
+    fingerprint: str
+    form: Mapping[str, Any] | None = None
+
+
+def lock_names(provider: str, invoice_number: str) -> tuple[str, str, str]:
+    """What the advisory lock of an invoice is taken on."""
+    return "provider invoice", provider.lower(), invoice_number.lower()
+
+
+def begin(
+    connection: Connection, *, provider: str, header: InvoiceHeader, source: str, who: Who, sync_run_id: int | None, override: Decimal | None
+) -> Attempt:
+    """Starts an attempt in the caller's transaction: the invoice says Populating, the stage stands. CallRefused while it is Active."""
+    values = _header_values(header)
+    found = connection.execute(
+        select(provider_invoice)
+        .where(provider_invoice.c.provider == provider, provider_invoice.c.invoice_number == header.number)
+        .with_for_update()
+    ).first()
+    if found and (found.state, found.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
+        raise CallRefused(f"Invoice {header.number} of {provider} is Active and is not downloaded again; deactivate it first, then sync.")
+    changed = {
+        **values,
+        "state": InvoiceState.ACTIVE,
+        "status_reason": StatusReason.POPULATING,
+        "failure": None,
+        "message": "The import is running.",
+        "last_attempt_at": who.now,
+        "override_tolerance": override,
+        "source": source,
+    }
+    if found:
+        invoice_id = found.provider_invoice_id
+        changed["attempts"] = found.attempts + 1
+    else:
+        made = insert(provider_invoice).values(provider=provider, first_seen_at=who.now, attempts=1, **changed)
+        invoice_id = connection.execute(made.returning(provider_invoice.c.provider_invoice_id)).scalar_one()
+    run_id = connection.execute(
+        insert(import_run)
+        .values(
+            sync_run_id=sync_run_id,
+            provider_invoice_id=invoice_id,
+            status="running",
+            previous=None if found is None else _printable({name: getattr(found, name) for name in (*changed, "import_run_id")}),
+            started_at=who.now,
+        )
+        .returning(import_run.c.import_run_id)
+    ).scalar_one()
+    changed_now = {**changed, "import_run_id": run_id} if found else {"import_run_id": run_id}
+    connection.execute(update(provider_invoice).where(provider_invoice.c.provider_invoice_id == invoice_id).values(**changed_now))
+    stage.create(connection, run_id=run_id, provider_invoice_id=invoice_id)
+    return Attempt(provider, header.number, invoice_id, run_id)
+
+
+def record_sources(connection: Connection, attempt: Attempt, sources: Sequence[Source], *, fingerprint: str) -> None:
+    """Says which landed content the attempt reads, so that it can be read again without the provider."""
+    rows = [
+        {
+            "import_run_id": attempt.import_run_id,
+            "ordinal": ordinal,
+            "feed": source.feed,
+            "name": source.name,
+            "fingerprint": source.fingerprint,
+            "form": dict(source.form or {}),
+        }
+        for ordinal, source in enumerate(sources, 1)
+    ]
+    if rows:
+        connection.execute(insert(import_source), rows)
+    connection.execute(update(import_run).where(import_run.c.import_run_id == attempt.import_run_id).values(fingerprint=fingerprint))
+
+
+def publish(
+    connection: Connection,
+    attempt: Attempt,
+    *,
+    outcome: Mapping[str, Any],
+    summaries: Iterable[Any],
+    missing: Sequence[MissingReference],
+    fingerprint: str,
+    who: Who,
+    populating: bool,
+) -> None:
+    """The one transaction: the staged lines become the invoice's lines, the header says so, the log seals it."""
+    before = _locked(connection, attempt)
+    stage.index(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
+    stage.publish(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
+    connection.execute(delete(usage_summary).where(usage_summary.c.provider_invoice_id == attempt.provider_invoice_id))
+    _copy(
+        connection,
+        usage_summary,
+        [{"provider_invoice_id": attempt.provider_invoice_id, "created_at": who.now, **asdict(summary)} for summary in summaries],
+    )
+    _replace_missing(connection, attempt, missing)
+    reason = StatusReason.POPULATING if populating else StatusReason.ACTIVE
+    _finish(
+        connection,
+        attempt,
+        before,
+        action="import provider invoice",
+        run_status="done",
+        who=who,
+        values={
+            **outcome,
+            "state": InvoiceState.ACTIVE,
+            "status_reason": reason,
+            "failure": None,
+            "fingerprint": fingerprint,
+            "version": before.version + 1,
+            "imported_at": who.now,
+            "changed_at_provider": False,
+            "header_total_now": None,
+        },
+    )
+
+
+def fail(
+    connection: Connection,
+    attempt: Attempt,
+    *,
+    failure: Failure,
+    message: str,
+    outcome: Mapping[str, Any],
+    missing: Sequence[MissingReference],
+    fingerprint: str | None,
+    who: Who,
+    keep_stage: bool,
+) -> None:
+    """Ends the attempt in Error, with no children; its stage stays readable where the lines themselves are whole."""
+    before = _locked(connection, attempt)
+    stage.withdraw(connection, provider_invoice_id=attempt.provider_invoice_id)
+    connection.execute(delete(usage_summary).where(usage_summary.c.provider_invoice_id == attempt.provider_invoice_id))
+    if not keep_stage:
+        stage.drop(connection, run_id=attempt.import_run_id)
+    _replace_missing(connection, attempt, missing)
+    _finish(
+        connection,
+        attempt,
+        before,
+        action="fail provider invoice",
+        run_status="failed",
+        who=who,
+        values={
+            **outcome,
+            "state": InvoiceState.INACTIVE,
+            "status_reason": StatusReason.ERROR,
+            "failure": failure,
+            "message": message,
+            "fingerprint": fingerprint,
+        },
+    )
+
+
+def take_back(connection: Connection, attempt: Attempt) -> None:
+    """Undoes an attempt whose input turned out unreadable: the invoice is as it was before, or gone where this attempt made it."""
+    _locked(connection, attempt)
+    stage.drop(connection, run_id=attempt.import_run_id)
+    run = connection.execute(select(import_run).where(import_run.c.import_run_id == attempt.import_run_id)).one()
+    connection.execute(delete(import_source).where(import_source.c.import_run_id == attempt.import_run_id))
+    connection.execute(delete(import_run).where(import_run.c.import_run_id == attempt.import_run_id))
+    mine = provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id
+    if run.previous is None:
+        connection.execute(delete(provider_invoice).where(mine))
+    else:
+        connection.execute(update(provider_invoice).where(mine).values(**run.previous))
+
+
+def sweep(engine: Engine, *, who: Who) -> int:
+    """Ends the runs that died, drops their stages and those nobody refers to; returns how many runs that were."""
+    swept = 0
+    with engine.connect() as connection:
+        running = connection.execute(
+            select(import_run.c.import_run_id, import_run.c.provider_invoice_id, provider_invoice.c.provider, provider_invoice.c.invoice_number)
+            .join(provider_invoice, provider_invoice.c.provider_invoice_id == import_run.c.provider_invoice_id)
+            .where(import_run.c.status == "running")
+        ).all()
+        connection.commit()
+        for run in running:
+            attempt = Attempt(run.provider, run.invoice_number, run.provider_invoice_id, run.import_run_id)
+            if not store_engine.lock(connection, *lock_names(run.provider, run.invoice_number)):
+                connection.commit()
+                continue
+            connection.commit()
+            try:
+                with connection.begin():
+                    swept += _end_dead(connection, attempt, who)
+            finally:
+                store_engine.unlock(connection, *lock_names(run.provider, run.invoice_number))
+                connection.commit()
+        with connection.begin():
+            _drop_orphaned_stages(connection)
+    return swept
+
+
+def _end_dead(connection: Connection, attempt: Attempt, who: Who) -> int:
+    still = select(import_run.c.status).where(import_run.c.import_run_id == attempt.import_run_id)
+    if connection.execute(still).scalar() != "running":
+        return 0
+    invoice = _locked(connection, attempt)
+    if invoice.import_run_id != attempt.import_run_id:
+        stage.drop(connection, run_id=attempt.import_run_id)
+        connection.execute(_run_ended(attempt, "abandoned", BROKEN_OFF, who))
+    elif invoice.source == "file":
+        take_back(connection, attempt)
+    else:
+        fail(
+            connection,
+            attempt,
+            failure=Failure.PROVIDER_ERROR,
+            message=BROKEN_OFF,
+            outcome={},
+            missing=(),
+            fingerprint=None,
+            who=who,
+            keep_stage=False,
+        )
+        connection.execute(_run_ended(attempt, "abandoned", BROKEN_OFF, who))
+    return 1
+
+
+def _drop_orphaned_stages(connection: Connection) -> None:
+    """Stages that no invoice refers to any more, whose run is over."""
+    staged = stage.all_runs(connection)
+    if not staged:
+        return
+    referred = set(connection.execute(select(provider_invoice.c.import_run_id)).scalars())
+    running = set(connection.execute(select(import_run.c.import_run_id).where(import_run.c.status == "running")).scalars())
+    for run_id in staged - referred - running:
+        stage.drop(connection, run_id=run_id)
+
+
+def _locked(connection: Connection, attempt: Attempt) -> Row:
+    return connection.execute(
+        select(provider_invoice).where(provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id).with_for_update()
+    ).one()
+
+
+def _finish(
+    connection: Connection, attempt: Attempt, before: Row, *, action: str, run_status: str, who: Who, values: Mapping[str, Any]
+) -> None:
+    connection.execute(
+        update(provider_invoice).where(provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id).values(**values)
+    )
+    connection.execute(_run_ended(attempt, run_status, values.get("message", ""), who))
+    run = connection.execute(select(import_run.c.previous).where(import_run.c.import_run_id == attempt.import_run_id)).scalar_one()
+    if run and run["import_run_id"] is not None:
+        stage.drop(connection, run_id=run["import_run_id"])
+    audit.append(
+        connection,
+        at=who.now,
+        actor=who.actor,
+        action=action,
+        target_kind="provider invoice",
+        target=f"{attempt.provider} {attempt.invoice_number}",
+        before={k: run[k] for k in ("state", "status_reason", "failure")} if run else None,
+        after={
+            "state": values["state"],
+            "status_reason": values["status_reason"],
+            "failure": values["failure"],
+            "version": values.get("version", before.version),
+            "header_total": values.get("header_total", before.header_total),
+            "lines_total": values.get("lines_total"),
+            "override_tolerance": before.override_tolerance,
+            "fingerprint": values.get("fingerprint"),
+        },
+    )
+
+
+def _run_ended(attempt: Attempt, status: str, message: str, who: Who):
+    return (
+        update(import_run)
+        .where(import_run.c.import_run_id == attempt.import_run_id)
+        .values(status=status, message=message, finished_at=who.now)
+    )
+
+
+def _replace_missing(connection: Connection, attempt: Attempt, missing: Sequence[MissingReference]) -> None:
+    connection.execute(delete(missing_reference).where(missing_reference.c.provider_invoice_id == attempt.provider_invoice_id))
+    rows = [
+        {
+            "provider_invoice_id": attempt.provider_invoice_id,
+            "kind": reference.kind,
+            "key": reference.key,
+            "name": reference.name,
+            "blocking": reference.blocking,
+            "lines": reference.lines,
+            "amount": reference.amount,
+            "currency": reference.currency,
+            "suggestion": reference.suggestion,
+        }
+        for reference in missing
+    ]
+    if rows:
+        connection.execute(insert(missing_reference), rows)
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Copies rows of equal keys into a table."""
+    if not rows:
+        return
+    names = list(rows[0])
+    cursor = connection.connection.driver_connection.cursor()
+    with cursor, cursor.copy(f"copy {table.name} ({', '.join(names)}) from stdin") as sink:
+        for row in rows:
+            sink.write_row([row[name] for name in names])
+
+
+def _header_values(header: InvoiceHeader) -> dict[str, Any]:
+    return {
+        "invoice_number": header.number,
+        "document_type": header.document_type,
+        "amends_of": header.amends_of,
+        "invoice_type": header.invoice_type,
+        "invoice_date": header.invoice_date,
+        "period_start": header.period_start,
+        "period_end": header.period_end,
+        "currency": header.currency,
+        "header_total": header.total,
+    }
+
+
+def _printable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as JSON can hold them, and as Postgres reads them back."""
+    return {name: value if value is None or isinstance(value, bool | int) else str(value) for name, value in values.items()}
+
+
+def find(engine: Engine, *, provider_name: str | None, invoice_number: str) -> Row | None:
+    """The invoice of that number, ids compared without regard to case. CallRefused where several providers have one."""
+    query = select(provider_invoice).where(func.lower(provider_invoice.c.invoice_number) == invoice_number.lower())
+    if provider_name:
+        query = query.where(func.lower(provider_invoice.c.provider) == provider_name.lower())
+    with engine.connect() as connection:
+        found = connection.execute(query.limit(2)).all()
+    if len(found) > 1:
+        raise CallRefused(f"Several providers have an invoice {invoice_number}; say whose with --provider NAME.")
+    return found[0] if found else None

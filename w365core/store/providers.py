@@ -1,0 +1,46 @@
+"""The providers as configured: named once, found without regard to case."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from w365core.errors import CallRefused
+from w365core.model import Provider, ProviderType
+from w365core.store.tables import provider
+
+
+def save(connection: Connection, added: Provider, *, now: datetime) -> bool:
+    """Adds or changes a provider; True where it is new."""
+    values = {name: value for name, value in asdict(added).items() if name != "name"}
+    statement = insert(provider).values(name=added.name, added_at=now, **values)
+    new = find(connection, added.name) is None
+    connection.execute(statement.on_conflict_do_update(index_elements=[provider.c.name], set_=values))
+    return new
+
+
+def find(connection: Connection, name: str) -> Provider | None:
+    """The provider of that name, without regard to case."""
+    row = connection.execute(select(provider).where(func.lower(provider.c.name) == name.lower())).mappings().first()
+    return None if row is None else _provider(row)
+
+
+def named(connection: Connection, name: str) -> Provider:
+    """The same, where it has to be there. CallRefused says how to add it."""
+    found = find(connection, name)
+    if found is None:
+        raise CallRefused(f"There is no provider {name}; `provider list` shows them, `provider add {name} --type …` adds it.")
+    return found
+
+
+def all_of_them(connection: Connection) -> list[Provider]:
+    """Every configured provider, by name."""
+    return [_provider(row) for row in connection.execute(select(provider).order_by(provider.c.name)).mappings()]
+
+
+def _provider(row) -> Provider:
+    values = {name: row[name] for name in Provider.__dataclass_fields__}
+    return Provider(**values | {"type": ProviderType(values["type"])})

@@ -1,0 +1,186 @@
+"""What the pages and the command line ask: one named function per question, columns listed, parameters bound, paged by keyset.
+
+Every row comes back as a mapping whose amounts are `Decimal` and whose names are the columns' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+
+from w365core.store import stage
+from w365core.store.tables import (
+    account,
+    audit_log,
+    import_run,
+    missing_reference,
+    provider_invoice,
+    usage_summary,
+)
+
+Rows = list[Mapping[str, Any]]
+
+INVOICE_COLUMNS = tuple(column for column in provider_invoice.columns)
+
+
+@dataclass(frozen=True)
+class InvoiceFilter:
+    """Which provider invoices; an empty choice means all of them. `months` are those of the invoice date, as 2026-11."""
+
+    providers: Sequence[str] = ()
+    months: Sequence[str] = ()
+    statuses: Sequence[str] = ()  # "Active", "Populating", "Error", "Deactivated"
+    currencies: Sequence[str] = ()
+
+
+def provider_invoices(connection: Connection, wanted: InvoiceFilter = InvoiceFilter()) -> Rows:
+    """The invoices, newest first."""
+    query = select(*INVOICE_COLUMNS)
+    if wanted.providers:
+        query = query.where(func.lower(provider_invoice.c.provider).in_([name.lower() for name in wanted.providers]))
+    if wanted.months:
+        query = query.where(func.to_char(provider_invoice.c.invoice_date, "YYYY-MM").in_(wanted.months))
+    if wanted.statuses:
+        query = query.where(provider_invoice.c.status_reason.in_(wanted.statuses))
+    if wanted.currencies:
+        query = query.where(provider_invoice.c.currency.in_(wanted.currencies))
+    ordered = query.order_by(provider_invoice.c.invoice_date.desc().nulls_last(), provider_invoice.c.provider, provider_invoice.c.invoice_number)
+    return _rows(connection, ordered)
+
+
+def provider_invoice_by_id(connection: Connection, provider_invoice_id: int) -> Mapping[str, Any] | None:
+    """One invoice, or None."""
+    found = _rows(connection, select(*INVOICE_COLUMNS).where(provider_invoice.c.provider_invoice_id == provider_invoice_id))
+    return found[0] if found else None
+
+
+def license_lines(connection: Connection, provider_invoice_id: int, *, after: int = 0, most: int = 200, kind: str | None = None) -> Rows:
+    """The reconciliation file's lines after a line number, as stored; for an invoice in Error those that are staged."""
+    return _lines(connection, stage.LICENSE, provider_invoice_id, after, most, "" if kind is None else "and line.kind = :kind", {"kind": kind})
+
+
+def usage_lines(connection: Connection, provider_invoice_id: int, *, after: int = 0, most: int = 200, usage_id: str | None = None) -> Rows:
+    """The usage lines after a line number, of one usage summary or of all; for an invoice in Error those that are staged."""
+    only = "" if usage_id is None else "and line.usage_id = :usage_id"
+    return _lines(connection, stage.USAGE, provider_invoice_id, after, most, only, {"usage_id": usage_id})
+
+
+def is_staged(connection: Connection, provider_invoice_id: int) -> bool:
+    """Whether the invoice's lines are a preview: staged by a failed import, not published."""
+    return _staged_run(connection, provider_invoice_id) is not None
+
+
+def _lines(connection: Connection, which: str, provider_invoice_id: int, after: int, most: int, only: str, bound: Mapping[str, Any]) -> Rows:
+    run_id = _staged_run(connection, provider_invoice_id)
+    table = which if run_id is None else stage.table_of(which, run_id)
+    names = ", ".join(f"line.{column.name}" for column in stage.columns_of(which))
+    statement = text(
+        f"select {names}, account.name as account_name from {table} line left join account on account.account_id = line.account_id "
+        f"where line.provider_invoice_id = :id and line.line_number > :after {only} order by line.line_number limit :most"
+    )
+    given = {"id": provider_invoice_id, "after": after, "most": most} | {k: v for k, v in bound.items() if v is not None}
+    return [dict(row) for row in connection.execute(statement, given).mappings()]
+
+
+def _staged_run(connection: Connection, provider_invoice_id: int) -> int | None:
+    row = connection.execute(
+        select(provider_invoice.c.import_run_id, provider_invoice.c.status_reason).where(
+            provider_invoice.c.provider_invoice_id == provider_invoice_id
+        )
+    ).first()
+    if row is None or row.import_run_id is None or row.status_reason != "Error":
+        return None
+    return row.import_run_id if stage.exists(connection, run_id=row.import_run_id) else None
+
+
+def usage_summaries(
+    connection: Connection, provider_invoice_id: int, *, after: str = "", most: int | None = None, by_cost: bool = False
+) -> Rows:
+    """The usage summaries with their account's name, by id (keyset), or the dearest first."""
+    query = (
+        select(*usage_summary.columns, account.c.name.label("account_name"))
+        .outerjoin(account, account.c.account_id == usage_summary.c.account_id)
+        .where(usage_summary.c.provider_invoice_id == provider_invoice_id, usage_summary.c.usage_id > after)
+        .order_by(*([usage_summary.c.cost.desc()] if by_cost else []), usage_summary.c.usage_id)
+    )
+    return _rows(connection, query if most is None else query.limit(most))
+
+
+def missing_references(connection: Connection, *, provider_invoice_id: int | None = None) -> Rows:
+    """What is missing, biggest money first, with the number and provider of the invoice that waits on it."""
+    query = select(*missing_reference.columns, provider_invoice.c.invoice_number, provider_invoice.c.provider).join(
+        provider_invoice, provider_invoice.c.provider_invoice_id == missing_reference.c.provider_invoice_id
+    )
+    if provider_invoice_id is not None:
+        query = query.where(missing_reference.c.provider_invoice_id == provider_invoice_id)
+    order = (missing_reference.c.blocking.desc(), func.abs(missing_reference.c.amount).desc(), missing_reference.c.kind, missing_reference.c.key)
+    return _rows(connection, query.order_by(*order))
+
+
+def history(connection: Connection, *, provider: str, invoice_number: str, most: int = 50) -> Rows:
+    """What happened to an invoice, latest first."""
+    query = select(audit_log).where(
+        audit_log.c.target_kind == "provider invoice", audit_log.c.target == f"{provider} {invoice_number}"
+    )
+    return _rows(connection, query.order_by(audit_log.c.audit_id.desc()).limit(most))
+
+
+def import_runs(connection: Connection, provider_invoice_id: int, *, most: int = 20) -> Rows:
+    """The attempts at an invoice, latest first."""
+    query = select(import_run).where(import_run.c.provider_invoice_id == provider_invoice_id)
+    return _rows(connection, query.order_by(import_run.c.import_run_id.desc()).limit(most))
+
+
+def lines_by_account(connection: Connection, provider_invoice_id: int, *, most: int = 15) -> Rows:
+    """Published or staged license lines summed by customer, biggest first: account, its name as the lines print it, lines, total with tax."""
+    run_id = _staged_run(connection, provider_invoice_id)
+    table = "license_line" if run_id is None else stage.table_of(stage.LICENSE, run_id)
+    statement = text(
+        f"select line.account_id, coalesce(account.name, max(line.customer_name), '(not given)') as account_name, count(*) as lines, "
+        f"sum(line.subtotal) filter (where line.kind = 'license') as license, sum(line.subtotal) filter (where line.kind = 'usage') as usage, "
+        f"sum(line.total) as total from {table} line left join account on account.account_id = line.account_id "
+        f"where line.provider_invoice_id = :id group by line.account_id, account.name, "
+        f"case when line.account_id is null then line.provider_customer_id end order by sum(line.total) desc limit :most"
+    )
+    return [dict(row) for row in connection.execute(statement, {"id": provider_invoice_id, "most": most}).mappings()]
+
+
+def billed_by_month(connection: Connection) -> Rows:
+    """Per provider, month of the invoice date, currency and status: how many invoices and what their headers come to."""
+    month = func.to_char(provider_invoice.c.invoice_date, "YYYY-MM").label("month")
+    query = (
+        select(
+            provider_invoice.c.provider,
+            month,
+            provider_invoice.c.currency,
+            provider_invoice.c.status_reason,
+            func.count().label("invoices"),
+            func.sum(provider_invoice.c.header_total).label("total"),
+        )
+        .where(provider_invoice.c.invoice_date.is_not(None))
+        .group_by(provider_invoice.c.provider, month, provider_invoice.c.currency, provider_invoice.c.status_reason)
+        .order_by(month, provider_invoice.c.provider, provider_invoice.c.currency)
+    )
+    return _rows(connection, query)
+
+
+def choices(connection: Connection) -> Mapping[str, list[str]]:
+    """What the invoices can be filtered by: providers, months (newest first), statuses, currencies."""
+
+    def distinct(column, descending: bool = False) -> list[str]:
+        query = select(column).where(column.is_not(None)).distinct()
+        return sorted(connection.execute(query).scalars(), reverse=descending)
+
+    return {
+        "providers": distinct(provider_invoice.c.provider),
+        "months": distinct(func.to_char(provider_invoice.c.invoice_date, "YYYY-MM"), descending=True),
+        "statuses": distinct(provider_invoice.c.status_reason),
+        "currencies": distinct(provider_invoice.c.currency),
+    }
+
+
+def _rows(connection: Connection, query) -> Rows:
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,130 @@
+"""The stage tables of an import run: created and committed before the first line, so that what a killed run leaves can be seen and swept.
+
+`license_line_r7` and `usage_line_r7` are the stage of run 7. Publishing turns the usage stage into the invoice's partition under the same name.
+"""
+
+from __future__ import annotations
+
+import io
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.csv
+from sqlalchemy import Connection, text
+
+from w365core import frames
+from w365core.frames import Column, Kind
+
+LICENSE, USAGE = "license_line", "usage_line"
+_DECLARED = {LICENSE: frames.LICENSE_LINE, USAGE: frames.USAGE_LINE}
+_UNTYPED_BLANK = (Kind.TEXT, Kind.ID)
+
+
+def table_of(which: str, run_id: int) -> str:
+    """The name of a run's stage table; made of our own integer alone."""
+    return f"{which}_r{int(run_id)}"
+
+
+def create(connection: Connection, *, run_id: int, provider_invoice_id: int) -> None:
+    """Makes both stage tables. The invoice is a default of the column, so that no line carries it through the copy."""
+    for which in (LICENSE, USAGE):
+        name = table_of(which, run_id)
+        connection.execute(text(f"create table {name} (like {which} including constraints)"))
+        connection.execute(text(f"alter table {name} alter column provider_invoice_id set default {int(provider_invoice_id)}"))
+
+
+def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBatch) -> None:
+    """Copies a batch of lines into the stage, exactly as they are in Arrow; blank text becomes null."""
+    if not lines.num_rows:
+        return
+    declared = _DECLARED[which]
+    buffer = io.BytesIO()
+    pa.csv.write_csv(pa.Table.from_batches([lines]), buffer, pa.csv.WriteOptions(include_header=False, quoting_style="needed"))
+    columns = ", ".join(column.name for column in declared)
+    blanks = ", ".join(column.name for column in declared if column.kind in _UNTYPED_BLANK)
+    statement = f"copy {table_of(which, run_id)} ({columns}) from stdin (format csv, force_null ({blanks}))"
+    cursor = connection.connection.driver_connection.cursor()
+    with cursor, cursor.copy(statement) as sink:
+        sink.write(buffer.getbuffer())
+
+
+def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal, int, Decimal]:
+    """What the database itself counts and sums in the stage: license lines and their totals, usage lines and their costs."""
+    license_lines, total = connection.execute(
+        text(f"select count(*), coalesce(sum(total), 0) from {table_of(LICENSE, run_id)}")
+    ).one()
+    usage_lines, cost = connection.execute(
+        text(f"select count(*), coalesce(sum(billing_pre_tax_total), 0) from {table_of(USAGE, run_id)}")
+    ).one()
+    return license_lines, total, usage_lines, cost
+
+
+def index(connection: Connection, *, run_id: int, provider_invoice_id: int) -> None:
+    """The usage stage's keys and the check that lets it be attached without being read again."""
+    name = table_of(USAGE, run_id)
+    connection.execute(text(f"alter table {name} add primary key (provider_invoice_id, line_number)"))
+    connection.execute(text(f"create index on {name} (provider_invoice_id, usage_id, line_number)"))
+    connection.execute(text(f"alter table {name} add constraint {name}_of_invoice check (provider_invoice_id = {int(provider_invoice_id)})"))
+
+
+def publish(connection: Connection, *, run_id: int, provider_invoice_id: int) -> None:
+    """Makes the stage the invoice's lines, in the caller's transaction: old lines go, new ones come, as one set."""
+    connection.execute(text("set local lock_timeout = '10s'"))
+    withdraw(connection, provider_invoice_id=provider_invoice_id)
+    names = ", ".join(["provider_invoice_id", *(column.name for column in frames.LICENSE_LINE)])
+    license_stage = table_of(LICENSE, run_id)
+    connection.execute(text(f"insert into license_line ({names}) select {names} from {license_stage} order by line_number"))
+    connection.execute(text(f"drop table {license_stage}"))
+    usage_stage = table_of(USAGE, run_id)
+    if connection.execute(text(f"select exists (select 1 from {usage_stage})")).scalar_one():
+        connection.execute(text(f"alter table usage_line attach partition {usage_stage} for values in ({int(provider_invoice_id)})"))
+    else:
+        connection.execute(text(f"drop table {usage_stage}"))
+
+
+def withdraw(connection: Connection, *, provider_invoice_id: int) -> None:
+    """Removes the invoice's published lines, in the caller's transaction."""
+    connection.execute(text("delete from license_line where provider_invoice_id = :id"), {"id": provider_invoice_id})
+    for partition in _partitions(connection, provider_invoice_id):
+        connection.execute(text(f"alter table usage_line detach partition {partition}"))
+        connection.execute(text(f"drop table {partition}"))
+
+
+def drop(connection: Connection, *, run_id: int) -> None:
+    """Drops a run's stage, where it still has one. A stage that was published is no stage any more and stays."""
+    attached = set(_partitions(connection))
+    for which in (LICENSE, USAGE):
+        name = table_of(which, run_id)
+        if name not in attached:
+            connection.execute(text(f"drop table if exists {name}"))
+
+
+def exists(connection: Connection, *, run_id: int) -> bool:
+    """Whether the run's lines are still staged."""
+    return bool(connection.execute(text("select to_regclass(:name) is not null"), {"name": table_of(LICENSE, run_id)}).scalar_one())
+
+
+def all_runs(connection: Connection) -> set[int]:
+    """Every run that has a stage table which is not attached to an invoice."""
+    found = connection.execute(
+        text(
+            "select c.relname from pg_class c left join pg_inherits i on i.inhrelid = c.oid "
+            "where c.relkind = 'r' and i.inhrelid is null and c.relnamespace = current_schema()::regnamespace "
+            "and c.relname ~ '^(license|usage)_line_r[0-9]+$'"
+        )
+    )
+    return {int(name.rpartition("_r")[2]) for (name,) in found}
+
+
+def _partitions(connection: Connection, provider_invoice_id: int | None = None) -> list[str]:
+    """The attached usage partitions, of one invoice or of all."""
+    bound = "" if provider_invoice_id is None else f"and pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES IN (''{int(provider_invoice_id)}'')'"
+    found = connection.execute(
+        text(f"select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'usage_line'::regclass {bound}")
+    )
+    return [name for (name,) in found]
+
+
+def columns_of(which: str) -> tuple[Column, ...]:
+    """The declared columns of a line table."""
+    return _DECLARED[which]
