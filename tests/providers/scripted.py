@@ -93,6 +93,7 @@ def scripted() -> Iterator[Scripted]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     script: Scripted
 
     def _answer(self) -> None:
@@ -122,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = step.cut_after is not None or length != len(step.body)
 
     def _send(self, content: bytes, drip: float) -> None:
-        for piece in ([content] if not drip else (content[at : at + 1] for at in range(len(content)))):
+        for piece in [content] if not drip else (content[at : at + 1] for at in range(len(content))):
             self.wfile.write(piece)
             self.wfile.flush()
             time.sleep(drip)

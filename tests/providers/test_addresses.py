@@ -68,7 +68,14 @@ def test_a_hostile_address_is_refused(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.1:80/x", "http://0.0.0.0:80/x", "http://[::ffff:127.0.0.1]:80/x", "http://localhost.evil.example/x", "http://192.168.0.2/x"]
+    "url",
+    [
+        "http://127.1:80/x",
+        "http://0.0.0.0:80/x",
+        "http://[::ffff:127.0.0.1]:80/x",
+        "http://localhost.evil.example/x",
+        "http://192.168.0.2/x",
+    ],
 )
 def test_loopback_opens_this_machine_and_nothing_that_resembles_it(url):
     with pytest.raises(ProviderRefused):
@@ -104,7 +111,13 @@ def test_a_relative_location_stays_on_the_host_that_gave_it():
     base = "https://graph.microsoft.com/v1.0/reports/export"
     assert joined("/v1.0/operations/7", base=base, within=GRAPH) == "https://graph.microsoft.com/v1.0/operations/7"
     assert joined("operations/7", base=base, within=GRAPH) == "https://graph.microsoft.com/v1.0/reports/operations/7"
-    for elsewhere in ("//evil.example/x", "https://evil.example/x", "\\\\evil.example\\x", "/\\evil.example/x", "http://graph.microsoft.com/x"):
+    for elsewhere in (
+        "//evil.example/x",
+        "https://evil.example/x",
+        "\\\\evil.example\\x",
+        "/\\evil.example/x",
+        "http://graph.microsoft.com/x",
+    ):
         with pytest.raises(ProviderRefused):
             joined(elsewhere, base=base, within=GRAPH)
 
@@ -124,7 +137,14 @@ def test_a_configured_address_is_a_host_root():
 
 @pytest.mark.parametrize(
     "url",
-    ["https://graph.microsoft.com/v1.0", "https://evil.example", "http://graph.microsoft.com", "graph.microsoft.com", "http://10.0.0.1", "nonsense"]
+    [
+        "https://graph.microsoft.com/v1.0",
+        "https://evil.example",
+        "http://graph.microsoft.com",
+        "graph.microsoft.com",
+        "http://10.0.0.1",
+        "nonsense",
+    ]
     + ["https://graph.microsoft.com?x=1", "http://127.0.0.1:70000", "https://u:p@graph.microsoft.com"],
 )
 def test_a_configured_address_that_breaks_the_rules_is_refused_as_a_call(url):
@@ -132,7 +152,18 @@ def test_a_configured_address_that_breaks_the_rules_is_refused_as_a_call(url):
         configured_root(url, service=Service.GRAPH)
 
 
-INSIDE = ["10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "0.0.0.0", "100.64.0.1", "224.0.0.1", "::1", "fe80::1%eth0"]
+INSIDE = [
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "127.0.0.1",
+    "0.0.0.0",
+    "100.64.0.1",
+    "224.0.0.1",
+    "::1",
+    "fe80::1%eth0",
+]
 INSIDE += ["fc00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:0a00:0001::1"]
 
 

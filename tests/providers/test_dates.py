@@ -23,7 +23,9 @@ def test_every_documented_form_has_one_meaning(text, meant):
     assert moment(text) == meant
 
 
-@pytest.mark.parametrize("text", ["28/2/2019", "2019-02-30", "yesterday", "", "2019-13-01", "1550000000", "२०१९-02-01", "2019-02-01T25:00:00Z"])
+@pytest.mark.parametrize(
+    "text", ["28/2/2019", "2019-02-30", "yesterday", "", "2019-13-01", "1550000000", "२०१९-02-01", "2019-02-01T25:00:00Z"]
+)
 def test_anything_else_is_not_guessed(text):
     with pytest.raises(ValueError):
         moment(text)

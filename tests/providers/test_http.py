@@ -18,7 +18,9 @@ HERE = Allowed(Service.STORAGE, loopback=True)
 
 
 def calls(**changed):
-    return Calls(patience=Patience(**{"timeout": 2, "tries": 3, "deadline": 10, **changed}), keep=lambda answer: None, sleep=lambda seconds: None)
+    return Calls(
+        patience=Patience(**{"timeout": 2, "tries": 3, "deadline": 10, **changed}), keep=lambda answer: None, sleep=lambda seconds: None
+    )
 
 
 def download(script, tmp_path, **changed):
@@ -48,13 +50,19 @@ def test_tries_are_bounded_and_the_message_says_what_failed(contoso):
 
 
 def test_retry_after_in_seconds_is_obeyed(contoso):
-    contoso.script.on(LIST, said({"statusCode": 429, "message": "Rate limit is exceeded. Try again in 57 seconds."}, 429, Retry_After="57"), said(EMPTY))
+    contoso.script.on(
+        LIST, said({"statusCode": 429, "message": "Rate limit is exceeded. Try again in 57 seconds."}, 429, Retry_After="57"), said(EMPTY)
+    )
     contoso.connector(patience=Patience(timeout=3, tries=4)).invoices()
     assert contoso.slept == [57]
 
 
 def test_retry_after_as_a_date_is_obeyed(contoso):
-    contoso.script.on(LIST, Step(status=503, headers={"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)}), said(EMPTY))
+    contoso.script.on(
+        LIST,
+        Step(status=503, headers={"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)}),
+        said(EMPTY),
+    )
     contoso.connector(patience=Patience(timeout=3, tries=4)).invoices()
     assert 25 < contoso.slept[0] <= 30
 
@@ -101,7 +109,10 @@ def test_partner_center_is_asked_in_english_for_version_one(contoso):
 def test_a_token_is_renewed_once_on_401(contoso):
     contoso.script.on(LIST, Step(status=401), said(EMPTY))
     contoso.connector().invoices()
-    assert [asked.header("Authorization") for asked in contoso.script.asked_for(LIST)] == ["Bearer token-1-of-contoso", "Bearer token-2-of-contoso"]
+    assert [asked.header("Authorization") for asked in contoso.script.asked_for(LIST)] == [
+        "Bearer token-1-of-contoso",
+        "Bearer token-2-of-contoso",
+    ]
 
 
 def test_a_second_401_is_final(contoso):
@@ -111,7 +122,9 @@ def test_a_second_401_is_final(contoso):
     assert len(contoso.script.asked_for(LIST)) == 2
 
 
-@pytest.mark.parametrize("step", [said({"code": 900421, "description": "MFA required"}, 401), Step(status=401, headers={"isMfaCompliant": "false"})])
+@pytest.mark.parametrize(
+    "step", [said({"code": 900421, "description": "MFA required"}, 401), Step(status=401, headers={"isMfaCompliant": "false"})]
+)
 def test_a_missing_second_factor_is_said_and_not_retried(contoso, step):
     contoso.script.on(LIST, step)
     with pytest.raises(ProviderRefused, match="Sign in again with MFA"):
@@ -231,7 +244,9 @@ def test_a_download_that_breaks_off_starts_anew(script, tmp_path):
     assert (tmp_path / "blob").read_bytes() == body
 
 
-@pytest.mark.parametrize("step", [Step(body=b"half", promised=9), Step(body=b"half", cut_after=2), Step(status=404), Step(status=403), Step(status=206)])
+@pytest.mark.parametrize(
+    "step", [Step(body=b"half", promised=9), Step(body=b"half", cut_after=2), Step(status=404), Step(status=403), Step(status=206)]
+)
 def test_a_failed_download_leaves_no_file(script, tmp_path, step):
     script.on("/blob", step)
     with pytest.raises((ProviderUnavailable, ProviderRefused, ProviderChanged)):
@@ -271,11 +286,11 @@ def test_a_folder_that_cannot_be_written_to_is_named(script, tmp_path):
 
 
 def test_a_blob_host_that_resolves_inside_is_never_connected_to(script, tmp_path):
-    port = int(script.url.rpartition(":")[2])
     guarded = Calls(patience=Patience(timeout=1, tries=1), keep=lambda answer: None, resolve=lambda host, _: ["127.0.0.1"])
-    assert port
     with pytest.raises(ProviderRefused, match="private or link-local"):
-        guarded.download("https://adls.blob.core.windows.net/x?sig=s3cr3t", within=Allowed(Service.STORAGE), to=tmp_path / "b", what="the download")
+        guarded.download(
+            "https://adls.blob.core.windows.net/x?sig=s3cr3t", within=Allowed(Service.STORAGE), to=tmp_path / "b", what="the download"
+        )
 
 
 def test_proxy_variables_are_not_obeyed(contoso, monkeypatch):
