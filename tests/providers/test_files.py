@@ -168,7 +168,8 @@ def test_a_file_that_is_not_there_is_a_refused_call(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "said"), [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("utf-16-be", "utf-16"), ("cp1252", "cp1252")]
+    ("encoding", "said"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("utf-16-be", "utf-16"), ("cp1252", "cp1252")],
 )
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("packed", [False, True])
@@ -185,7 +186,17 @@ def test_encodings_separators_and_gzip_give_the_same_cells(tmp_path, encoding, s
 def test_headers_are_named_as_printed_and_a_repeated_unknown_one_by_its_position(tmp_path):
     path = file(tmp_path, "Note,CustomerId,subscriptionID,ChargeType,Subtotal,Currency,Note,,__row\na,c,s,new,1,EUR,b,x,y\n")
     form = inspect(path, date_order=None)
-    assert form.columns == ("Note", "CustomerId", "subscriptionID", "ChargeType", "Subtotal", "Currency", "Note (7)", "column 8", "__row (9)")
+    assert form.columns == (
+        "Note",
+        "CustomerId",
+        "subscriptionID",
+        "ChargeType",
+        "Subtotal",
+        "Currency",
+        "Note (7)",
+        "column 8",
+        "__row (9)",
+    )
     assert form.unknown == ("Note", "Note (7)", "column 8", "__row (9)")
     (line,) = lines(path, form)
     assert (line["Note"], line["Note (7)"], line["column 8"], line["__row (9)"], line["__row"]) == ("a", "b", "x", "y", 2)
@@ -227,14 +238,14 @@ def test_short_and_long_rows_are_all_named(tmp_path):
     [
         (lambda text: text.replace(b"EUR", b"E\x00R"), "NUL"),
         (lambda text: text.replace(b"cycleCharge", b'"cycle"Charge'), "after a closing quote"),
-        (lambda text: text.replace(b"cycleCharge", b'"cycleCharge'), "closing quote before the end"),
+        (lambda text: b'"cycleCharge'.join(text.rsplit(b"cycleCharge", 1)), "closing quote before the end"),
         (lambda text: text.replace(b"cycleCharge", b"x" * 1_000_001), "lines of at most"),
         (lambda text: text.replace(b"cycleCharge", b"x" * 200_000), "cells of at most"),
         (lambda text: text.replace(b"cycleCharge", b"M\xfcll\x07er"), "CSV UTF-8"),
         (lambda text: text.replace(b"cycleCharge", b"M\x81ller"), "CSV UTF-8"),
         (lambda text: b"\xef\xbb\xbf" + text.replace(b"cycleCharge", b"M\xfcller"), "CSV UTF-8"),
         (lambda text: text.decode().encode("utf-16")[:-1], "CSV UTF-8"),
-        (lambda text: text.decode().encode("utf-16-le"), "the header of none of them"),
+        (lambda text: text.decode().encode("utf-16-le"), "NUL"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, damage, expected):
@@ -328,9 +339,10 @@ def test_a_decimal_comma_is_found_wherever_in_the_file_it_is_proven(tmp_path):
 def test_both_decimal_marks_in_one_file_are_refused_naming_two_rows(tmp_path):
     content = csv_text(SEATS | {"UnitPrice": "1", "Subtotal": "3", "Total": "3"}, SEATS, SEATS | {"UnitPrice": "10,5"}, separator=";")
     found = refusal(file(tmp_path, content))
-    assert [(problem.row, problem.column, problem.value) for problem in found.problems] == [(3, "UnitPrice", "10.5"), (4, "UnitPrice", "10,5")] or [
-        problem.row for problem in found.problems
-    ] == [3, 4]
+    assert [(problem.row, problem.column, problem.value) for problem in found.problems] == [
+        (3, "UnitPrice", "10.5"),
+        (4, "UnitPrice", "10,5"),
+    ]
     assert "row 3" in str(found) and "row 4" in str(found)
 
 

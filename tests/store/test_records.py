@@ -68,7 +68,7 @@ def do(engine, statement: str) -> None:
 
 
 def everything(engine) -> dict[str, list[tuple]]:
-    return {file.table: rows(engine, f"select xmin::text, t.* from {file.table} t order by 2, 3") for file in RECORD_FILES.values()}
+    return {file.table: rows(engine, f"select xmin::text, xmax::text, t.* from {file.table} t order by 3, 4") for file in RECORD_FILES.values()}
 
 
 def test_a_whole_folder_is_loaded_with_its_defaults(engine, tmp_path):

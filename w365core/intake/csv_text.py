@@ -49,7 +49,7 @@ def _line_at(content: bytes, position: int) -> int:
 
 
 def rows(lines: Iterable[str], *, name: str, separator: str = ",") -> Iterator[tuple[int, list[str]] | Problem]:
-    """(line the row starts on, cells) for each row; blank lines are passed over. Where the quoting breaks, a last Problem."""
+    """(line the row starts on, cells) for each row, no cells for a blank line. Where the quoting breaks, a last Problem."""
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
         line = reader.line_num + 1
@@ -60,8 +60,11 @@ def rows(lines: Iterable[str], *, name: str, separator: str = ",") -> Iterator[t
         except csv.Error as error:
             yield Problem(name, line, None, None, _expected_instead_of(str(error)))
             return
-        if cells:
-            yield line, cells
+        yield line, cells
+
+
+def is_blank(cells: Sequence[str]) -> bool:
+    return not any(cells) or not any(cell.strip() for cell in cells)
 
 
 def _expected_instead_of(error: str) -> str:

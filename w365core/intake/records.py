@@ -100,7 +100,8 @@ def read_file(name: str, content: bytes) -> ReadFile:
     if isinstance(text, Problem):
         return _unreadable(name, text)
     rows = csv_text.rows(io.StringIO(text, newline=""), name=name)
-    first = next(rows, Problem(name, None, None, None, "a header line, but the file is empty"))
+    filled = (row for row in rows if isinstance(row, Problem) or not csv_text.is_blank(row[1]))
+    first = next(filled, Problem(name, None, None, None, "a header line, but the file is empty"))
     if isinstance(first, Problem):
         return _unreadable(name, first)
     line, cells = first
@@ -190,13 +191,13 @@ def _row_values(
         return [row]
     line, texts = row
     if len(texts) != width:
-        if not any(text.strip() for text in texts):
+        if csv_text.is_blank(texts):
             return None
         return [Problem(name, line, None, ",".join(texts), f"{width} cells as in the header, not {len(texts)}")]
     try:
         return tuple([cell.value(texts[cell.position]) for cell in cells])
     except _Unexpected:
-        return _problems_of(name, line, texts, cells) if any(text.strip() for text in texts) else None
+        return None if csv_text.is_blank(texts) else _problems_of(name, line, texts, cells)
 
 
 def _problems_of(name: str, line: int, texts: list[str], cells: list[_Cell]) -> list[Problem]:
