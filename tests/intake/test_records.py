@@ -223,7 +223,8 @@ def test_references_that_lead_nowhere_are_warned_of_once_per_column():
     records = read_folder(
         {
             "accounts.csv": b"account_id,currency\nA1,EUR\n",
-            "subscriptions.csv": b"subscription_id,kind,account_id,contract_id\nS1,Usage,A1,C1\nS2,Usage,A2,C1\nS3,Usage,A2,C2\nS4,Usage,,\n",
+            "subscriptions.csv": b"subscription_id,kind,account_id,contract_id\nS1,Usage,A1,C1\n"
+            b"S2,Usage,A2,C1\nS3,Usage,A2,C2\nS4,Usage,,\n",
         }
     )
     assert references(records) == {"account": {"A2"}, "billing_contract": {"C1", "C2"}, "currency": {"EUR"}}

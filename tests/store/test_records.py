@@ -68,7 +68,9 @@ def do(engine, statement: str) -> None:
 
 
 def everything(engine) -> dict[str, list[tuple]]:
-    return {file.table: rows(engine, f"select xmin::text, xmax::text, t.* from {file.table} t order by 3, 4") for file in RECORD_FILES.values()}
+    """Every row, with the transactions that wrote and locked it."""
+    tables = [file.table for file in RECORD_FILES.values()]
+    return {table: rows(engine, f"select xmin::text, xmax::text, t.* from {table} t order by 3, 4") for table in tables}
 
 
 def test_a_whole_folder_is_loaded_with_its_defaults(engine, tmp_path):

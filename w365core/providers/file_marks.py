@@ -7,7 +7,7 @@ settled(...)    the decision, and who made it; contradictions are refused with t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,23 +44,20 @@ class Evidence:
     sightings: dict[Mark, Sighting] = field(default_factory=dict)
 
     def take_numbers(self, column: str, cells: Sequence[str], rows: Sequence[int]) -> None:
-        for cell in set(cells):
-            if "," in cell or "." in cell:
-                self._take(decimal_mark(cell), cell, column, cells, rows)
+        distinct = {cell for cell in cells if "," in cell or "." in cell}
+        if Mark.DECIMAL_POINT in self.sightings:  # a lone point can prove nothing new
+            distinct = {cell for cell in distinct if "," in cell or cell.count(".") > 1}
+        for mark in {decimal_mark(cell) for cell in distinct} - {None, *self.sightings}:
+            self._sight(mark, column, cells, rows, lambda cell, mark=mark: decimal_mark(cell) is mark)
 
     def take_dates(self, column: str, cells: Sequence[str], rows: Sequence[int]) -> None:
-        for cell in set(cells):
-            # A date that contradicts one order proves the other; one that contradicts both proves both, and is refused below.
-            for order, proven in ((DateOrder.MONTH_FIRST, Mark.DAY_FIRST), (DateOrder.DAY_FIRST, Mark.MONTH_FIRST)):
-                if contradicts(cell, order):
-                    self._take(proven, cell, column, cells, rows)
+        # A date that contradicts one order proves the other; one that contradicts both proves both, and is refused below.
+        for order, proven in ((DateOrder.MONTH_FIRST, Mark.DAY_FIRST), (DateOrder.DAY_FIRST, Mark.MONTH_FIRST)):
+            if proven not in self.sightings and any(contradicts(cell, order) for cell in set(cells)):
+                self._sight(proven, column, cells, rows, lambda cell, order=order: contradicts(cell, order))
 
-    def _take(self, mark: Mark | None, cell: str, column: str, cells: Sequence[str], rows: Sequence[int]) -> None:
-        if mark is None:
-            return
-        row = rows[cells.index(cell)]
-        if mark not in self.sightings or row < self.sightings[mark].row:
-            self.sightings[mark] = Sighting(row, column, cell)
+    def _sight(self, mark: Mark, column: str, cells: Sequence[str], rows: Sequence[int], proves: Callable[[str], bool]) -> None:
+        self.sightings[mark] = next(Sighting(row, column, cell) for row, cell in zip(rows, cells, strict=True) if proves(cell))
 
 
 _PLAIN = re.compile(r"([0-9]*)([.,][0-9.,]*)")
