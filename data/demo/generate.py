@@ -1,0 +1,40 @@
+"""Writes the demo estate again, byte for byte the same lines: `python data/demo/generate.py [--to FOLDER]`.
+
+What is invented stands in making/world.py and making/stories.py, how it is charged in making/seats.py and making/azure.py,
+which document it comes on in making/documents.py, and our side of it in making/records.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from making import documents, partner, records
+from making.writing import write_exports, write_json, write_table
+
+HERE = Path(__file__).parent
+
+
+def generate(to: Path) -> None:
+    """Replaces partner_center/, records/ and files/ of the folder."""
+    for part in ("partner_center", "records", "files"):
+        shutil.rmtree(to / part, ignore_errors=True)
+    write_json(to / "estate.json", partner.ESTATE)
+    issued = documents.issued()
+    write_json(to / "partner_center" / "invoices.json", documents.headers(issued))
+    for document in issued:
+        write_exports(to / "partner_center" / "exports", document)
+    for document in documents.unbilled():
+        write_exports(to / "partner_center" / "exports", document)
+    for path, content in partner.files():
+        write_json(to / "partner_center" / path, content)
+    for name, rows in records.tables(issued):
+        write_table(to / "records" / name, rows)
+    write_table(to / "files" / f"distributor-demo-{documents.MANUAL_INVOICE}.csv", documents.manual_lines())
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--to", type=Path, default=HERE)
+    generate(arguments.parse_args().to)
