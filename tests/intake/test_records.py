@@ -267,3 +267,13 @@ def test_rows_written_as_csv_are_read_back_with_the_same_values(rows, order, bom
 
 def _as_printed(value: str | Decimal | date) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+@given(
+    st.binary(max_size=120)
+    | st.text(alphabet='account_id,name;"\r\n\0\ufeffA1 ', max_size=60).map(lambda text: ("account_id,name\n" + text).encode())
+)
+def test_no_content_whatever_breaks_the_reader(content):
+    found = read_file("accounts.csv", content)
+    assert bool(found.problems) is bool(found.bad_rows)
+    assert all(str(problem).startswith("accounts.csv") for problem in found.problems)

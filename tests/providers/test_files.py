@@ -6,9 +6,12 @@ import csv
 import gzip
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from w365core import frames
 from w365core.dates import DateOrder
@@ -135,7 +138,7 @@ def test_missing_required_columns_are_named_and_not_taken_for_a_plain_file(tmp_p
         (b"%PDF-1.7\n", "a PDF"),
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "HTML"),
         (b'[{"CustomerId": "c"}]', "one JSON array"),
-        (b'{\n  "CustomerId": "c"\n}', "one whole JSON object per line"),
+        (b'{\n  "CustomerId": "c"\n}', "one whole object on each line"),
         (b'{"value": [], "count": 0}', "the header of none of them"),
         (b"BilledCost,ChargeCategory,BillingCurrency\n1,Usage,EUR\n", "a FOCUS cost export"),
         (b"SubscriptionId,costInBillingCurrency,billingCurrency\ns,1,EUR\n", "an Azure cost export"),
@@ -406,3 +409,48 @@ def test_json_lines_that_are_not_utf8_are_refused_by_row(tmp_path):
 def test_a_form_survives_being_stored_as_json(tmp_path, row):
     form = inspect(file(tmp_path, csv_text(row | {"more": "x"}, separator=";")), date_order=DateOrder.DAY_FIRST)
     assert FileForm.from_dict(json.loads(json.dumps(form.as_dict()))) == form
+
+
+# --- anything else ---------------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def _mutated(draw) -> bytes:
+    """A good file (CSV, JSON lines, packed or not) with a few bytes replaced, dropped or put in."""
+    good = draw(
+        st.sampled_from(
+            [
+                csv_text(SEATS, SEATS | {"CustomerName": 'two "quoted"\nlines'}).encode(),
+                csv_text(USAGE, USAGE, separator=";").encode("utf-16"),
+                "\n".join([json.dumps(USAGE)] * 3).encode(),
+            ]
+        )
+    )
+    content = bytearray(gzip.compress(good) if draw(st.booleans()) else good)
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(content) - 1))
+        piece = draw(st.sampled_from([b"", b"\x00", b'"', b",", b";", b"\r", b"\n", b"\xff", b"{", b"9", b"."]) | st.binary(max_size=3))
+        content[place : place + draw(st.integers(0, 3))] = piece
+    return bytes(content)
+
+
+@given(_mutated() | st.binary(max_size=200))
+def test_a_damaged_file_is_refused_in_a_sentence_or_read_in_whole(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = file(Path(folder), content)
+        try:
+            form = inspect(path, date_order=None)
+        except InputRefused as refused:
+            assert refused.problems and str(refused)
+            return
+        assert len(lines(path, form)) == form.rows > 0
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=10), min_size=1), st.sampled_from(",;\t|")
+)
+def test_whatever_stands_in_a_cell_arrives_as_written(names, separator):
+    with tempfile.TemporaryDirectory() as folder:
+        path = file(Path(folder), csv_text(*[SEATS | {"CustomerName": name} for name in names], separator=separator))
+        form = inspect(path, date_order=None)
+        assert [line["CustomerName"] for line in lines(path, form)] == names

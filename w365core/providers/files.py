@@ -22,13 +22,13 @@ from w365core.intake import csv_text
 from w365core.model import Feed, Problem
 from w365core.providers import file_bytes, file_marks
 from w365core.providers.file_bytes import NotThisEncoding, Source, refused
-from w365core.providers.file_kinds import COLUMNS, feed_of, layout_of, separator_of
+from w365core.providers.file_kinds import ACCEPTED, COLUMNS, feed_of, layout_of, separator_of
 
 ROW, JSON = "__row", "__json"
 CSV, JSON_LINES = "csv", "json_lines"
 MOST_PROBLEMS = 100
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_AT_ONCE = 10_000
+_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def inspect(path: Path, *, date_order: DateOrder | None = None, name: str | None
     raise refused(source.name, f"{' or '.join(encodings)} text, which it stops being near line {where}; save the file as CSV UTF-8")
 
 
-def batches(path: Path, form: FileForm, *, most: int = _AT_ONCE, name: str | None = None) -> Iterator[pa.RecordBatch]:
+def batches(path: Path, form: FileForm, *, most: int = 10_000, name: str | None = None) -> Iterator[pa.RecordBatch]:
     """The file's lines, at most `most` a batch. CSV: a string column per header of `form.columns`, and `__row`, the row in the file
     (header = 1). JSON lines: a binary column `__json`, and `__row`. InputRefused where the file is not the one that was inspected."""
     source = file_bytes.source_of(path, name)
@@ -206,7 +206,8 @@ def _inspect_json(source: Source, wanted: DateOrder | None) -> FileForm:
     try:
         keys = tuple(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
     except (msgspec.MsgspecError, ValueError):
-        raise refused(source.name, "one whole JSON object per line", row=number, value=first[:60].decode("utf-8", "replace")) from None
+        said = first[:60].decode("utf-8", "replace")
+        raise refused(source.name, f"{ACCEPTED}; JSON needs one whole object on each line", row=number, value=said) from None
     feed = feed_of(source.name, keys, row=number)
     known = {folded(header) for column in COLUMNS[feed] for header in column.headers}
     unknown = tuple(key for key in keys if folded(key) not in known)
