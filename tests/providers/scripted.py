@@ -40,6 +40,7 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    target: str = ""
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), None)
@@ -79,9 +80,7 @@ def scripted() -> Iterator[Scripted]:
     script = Scripted()
     tokens = [said({"token_type": "Bearer", "expires_in": 3599, "access_token": f"token-{number}-of-contoso"}) for number in range(1, 20)]
     script.on(TOKEN_PATH, *tokens)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": script}))
-    server.daemon_threads = True
-    server.block_on_close = False
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": script}))
     script.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
@@ -89,6 +88,14 @@ def scripted() -> Iterator[Scripted]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up on a faulty answer is what the tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -100,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        step = self.script.next_step(Asked(self.command, parts.path, query, dict(self.headers), body))
+        step = self.script.next_step(Asked(self.command, parts.path, query, dict(self.headers), body, self.path))
         try:
             self._play(step)
         except OSError:

@@ -146,10 +146,11 @@ def test_an_error_answer_passes_on_the_providers_own_words(contoso):
 
 
 def test_a_redirect_is_not_followed(contoso):
-    contoso.script.on(LIST, Step(status=302, headers={"Location": f"{contoso.script.url}/elsewhere?sig=abc"}))
+    contoso.script.on(LIST, Step(status=302, headers={"Location": f"{contoso.script.url}/elsewhere?sig=abc"}, body=b"moved"))
     with pytest.raises(ProviderRefused, match="redirect to 127.0.0.1"):
         contoso.connector().invoices()
     assert contoso.script.asked_for("/elsewhere") == []
+    assert contoso.kept[0].content == b"moved"
 
 
 def test_every_answer_is_kept_before_it_is_understood(contoso):

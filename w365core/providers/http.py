@@ -172,7 +172,8 @@ class Calls:
         asked = waiting.asked_for(outcome.headers, now=datetime.now(UTC)) if isinstance(outcome, Reply) else None
         if asked is not None and (asked > waiting.LONGEST or attempt == patience.tries):
             raise ProviderUnavailable(
-                f"{request.label} answered {outcome.status} to {request.what} and asks to wait. Try again after {waiting.moment_after(asked)}."
+                f"{request.label} answered {outcome.status} to {request.what} and asks to wait. "
+                f"Try again after {waiting.moment_after(asked)}."
             )
         final = attempt == patience.tries
         if isinstance(outcome, Broken):
@@ -183,7 +184,8 @@ class Calls:
         if final or self.clock() - begun + wait > patience.deadline:
             tries = "1 try" if attempt == 1 else f"{attempt} tries"
             raise ProviderUnavailable(
-                f"{request.label} gave no usable answer to {request.what} in {tries}: {_reason(outcome)}. Check the network and try again later."
+                f"{request.label} gave no usable answer to {request.what} in {tries}: {_reason(outcome)}. "
+                "Check the network and try again later."
             )
         return wait
 

@@ -79,7 +79,7 @@ def _meaning(reply: Reply, *, what: str, label: str, permission: str) -> Provide
         return ProviderRefused(f"{answered}: not found. Check the number, the tenant and the provider's URLs.")
     if reply.status >= 500:
         return ProviderUnavailable(f"{answered}. Try again later.")
-    if 400 <= reply.status:
+    if reply.status >= 400:
         return ProviderRefused(f"{answered}. Correct the call or the provider's settings, then run the command again.")
     return ProviderChanged(f"{answered}, which nobody has seen before. Report it with the landed answer.")
 
