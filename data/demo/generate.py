@@ -20,7 +20,7 @@ def generate(to: Path) -> None:
     """Replaces partner_center/, records/ and files/ of the folder."""
     for part in ("partner_center", "records", "files"):
         shutil.rmtree(to / part, ignore_errors=True)
-    write_json(to / "estate.json", partner.ESTATE)
+    write_json(to / "estate.json", partner.estate())
     issued = documents.issued()
     write_json(to / "partner_center" / "invoices.json", documents.headers(issued))
     for document in issued:
@@ -31,7 +31,8 @@ def generate(to: Path) -> None:
         write_json(to / "partner_center" / path, content)
     for name, rows in records.tables(issued):
         write_table(to / "records" / name, rows)
-    write_table(to / "files" / f"distributor-demo-{documents.MANUAL_INVOICE}.csv", documents.manual_lines())
+    for month, number in documents.MANUAL_INVOICES.items():
+        write_table(to / "files" / documents.manual_name(number), documents.manual_lines(month))
 
 
 if __name__ == "__main__":

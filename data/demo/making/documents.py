@@ -13,7 +13,8 @@ from making.world import MONTHS, TENANT, UNBILLED, Customer, half_up, month_end,
 _DOUBLE_CHARGE_MONTH = date(2026, 3, 1)
 _DOUBLE_CHARGED = 3  # subscriptions
 _HEADER_TAX_MONTH = MONTHS[-1]
-MANUAL_INVOICE = "DD-2026-10-117"
+# The distributor's invoices by month; the last one still waits for a person to activate it.
+MANUAL_INVOICES = {MONTHS[-2]: "DD-2026-09-102", MONTHS[-1]: "DD-2026-10-117"}
 
 _AMENDS = {"voided": "void_note", "credit": "adjustment_note"}
 _SYMBOLS = {"EUR": "€", "USD": "$"}
@@ -70,9 +71,8 @@ def headers(documents: tuple[Document, ...]) -> list[dict[str, object]]:
     return [_header(document, amendments.get(document.number)) for document in reversed(documents) if not document.amends]
 
 
-def manual_lines() -> list[dict[str, object]]:
-    """The distributor's plain file of the last month."""
-    month = MONTHS[-1]
+def manual_lines(month: date) -> list[dict[str, object]]:
+    """The distributor's plain file of a month."""
     made = []
     for seat in stories.manual():
         subtotal = seat.unit_price * seat.initial
@@ -86,6 +86,20 @@ def manual_lines() -> list[dict[str, object]]:
         money = {"unit_price": seat.unit_price, "subtotal": subtotal, "tax": tax, "total": subtotal + tax, "currency": "EUR"}
         made.append({**bought, **charged, **money})
     return made
+
+
+def manual_files() -> list[dict[str, object]]:
+    """What a person would say of each file when importing it by hand."""
+    made = []
+    for month, number in MANUAL_INVOICES.items():
+        total = sum(line["total"] for line in manual_lines(month))
+        said = {"invoice": number, "invoice_date": next_month(month).replace(day=5).isoformat(), "total": str(total), "currency": "EUR"}
+        made.append({**said, "path": f"files/{manual_name(number)}", "activate": month != MONTHS[-1]})
+    return made
+
+
+def manual_name(number: str) -> str:
+    return f"distributor-demo-{number}.csv"
 
 
 def manual_customer(customer: Customer) -> str:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from making import azure, stories
+from making import azure, documents, stories
 from making.seats import Seat
 from making.world import CLIENT, CLOCK, CUSTOMERS, TENANT, TODAY, Customer, guid
 
-ESTATE = {
-    "clock": CLOCK,
-    "tenant_id": TENANT,
-    "providers": [
-        {"name": "csp-demo", "type": "partner_center", "tenant_id": TENANT, "client_id": CLIENT},
-        {"name": "distributor-demo", "type": "manual"},
-    ],
-}
 _DURATIONS = {"P1Y": ("P1Y", "monthly"), "P1M": ("P1M", "monthly"), "P1Y upfront": ("P1Y", "annual")}
 _COMMON = {"contractType": "subscription", "attributes": {"objectType": "Subscription"}}
+
+
+def estate() -> dict[str, object]:
+    """The content of estate.json."""
+    connected = {"name": "csp-demo", "type": "partner_center", "tenant_id": TENANT, "client_id": CLIENT}
+    by_hand = {"name": "distributor-demo", "type": "manual", "files": documents.manual_files()}
+    return {"clock": CLOCK, "tenant_id": TENANT, "providers": [connected, by_hand]}
 
 
 def files() -> Iterator[tuple[str, list[dict[str, object]]]]:
