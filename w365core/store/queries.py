@@ -5,17 +5,20 @@ Every row comes back as a mapping whose amounts are `Decimal` and whose names ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select, text, tuple_
 
 from w365core.store import stage
 from w365core.store.tables import (
     account,
     audit_log,
     import_run,
+    installation,
+    license_line,
     missing_reference,
     provider_invoice,
     usage_summary,
@@ -47,7 +50,9 @@ def provider_invoices(connection: Connection, wanted: InvoiceFilter = InvoiceFil
         query = query.where(provider_invoice.c.status_reason.in_(wanted.statuses))
     if wanted.currencies:
         query = query.where(provider_invoice.c.currency.in_(wanted.currencies))
-    ordered = query.order_by(provider_invoice.c.invoice_date.desc().nulls_last(), provider_invoice.c.provider, provider_invoice.c.invoice_number)
+    ordered = query.order_by(
+        provider_invoice.c.invoice_date.desc().nulls_last(), provider_invoice.c.provider, provider_invoice.c.invoice_number
+    )
     return _rows(connection, ordered)
 
 
@@ -59,7 +64,15 @@ def provider_invoice_by_id(connection: Connection, provider_invoice_id: int) -> 
 
 def license_lines(connection: Connection, provider_invoice_id: int, *, after: int = 0, most: int = 200, kind: str | None = None) -> Rows:
     """The reconciliation file's lines after a line number, as stored; for an invoice in Error those that are staged."""
-    return _lines(connection, stage.LICENSE, provider_invoice_id, after, most, "" if kind is None else "and line.kind = :kind", {"kind": kind})
+    return _lines(
+        connection, stage.LICENSE, provider_invoice_id, after, most, "" if kind is None else "and line.kind = :kind", {"kind": kind}
+    )
+
+
+def all_license_lines(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
+    """Every published license line, in order, read as it is asked for; none of an invoice in Error."""
+    query = select(license_line).where(license_line.c.provider_invoice_id == provider_invoice_id, license_line.c.kind == "license")
+    yield from connection.execution_options(yield_per=2_000).execute(query.order_by(license_line.c.line_number)).mappings()
 
 
 def usage_lines(connection: Connection, provider_invoice_id: int, *, after: int = 0, most: int = 200, usage_id: str | None = None) -> Rows:
@@ -73,16 +86,42 @@ def is_staged(connection: Connection, provider_invoice_id: int) -> bool:
     return _staged_run(connection, provider_invoice_id) is not None
 
 
-def _lines(connection: Connection, which: str, provider_invoice_id: int, after: int, most: int, only: str, bound: Mapping[str, Any]) -> Rows:
+def every_license_line(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
+    """All of the reconciliation file's lines, published or staged, in order, read as they are taken, for an export."""
+    return _every_line(connection, stage.LICENSE, provider_invoice_id, "", {})
+
+
+def every_usage_line(connection: Connection, provider_invoice_id: int, *, usage_id: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """All usage lines, published or staged, of one usage summary or of all, in order, read as they are taken, for an export."""
+    only = "" if usage_id is None else "and line.usage_id = :usage_id"
+    return _every_line(connection, stage.USAGE, provider_invoice_id, only, {"usage_id": usage_id})
+
+
+def _lines(
+    connection: Connection, which: str, provider_invoice_id: int, after: int, most: int, only: str, bound: Mapping[str, Any]
+) -> Rows:
+    statement = f"{_lines_of(connection, which, provider_invoice_id)} and line.line_number > :after {only} order by line.line_number limit :most"
+    given = {"id": provider_invoice_id, "after": after, "most": most} | {k: v for k, v in bound.items() if v is not None}
+    return [dict(row) for row in connection.execute(text(statement), given).mappings()]
+
+
+def _every_line(
+    connection: Connection, which: str, provider_invoice_id: int, only: str, bound: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    statement = f"{_lines_of(connection, which, provider_invoice_id)} {only} order by line.line_number"
+    given = {"id": provider_invoice_id} | {k: v for k, v in bound.items() if v is not None}
+    yield from connection.execution_options(yield_per=2_000).execute(text(statement), given).mappings()
+
+
+def _lines_of(connection: Connection, which: str, provider_invoice_id: int) -> str:
+    """The lines of invoice :id, published or staged, with the account's name."""
     run_id = _staged_run(connection, provider_invoice_id)
     table = which if run_id is None else stage.table_of(which, run_id)
     names = ", ".join(f"line.{column.name}" for column in stage.columns_of(which))
-    statement = text(
+    return (
         f"select {names}, account.name as account_name from {table} line left join account on account.account_id = line.account_id "
-        f"where line.provider_invoice_id = :id and line.line_number > :after {only} order by line.line_number limit :most"
+        "where line.provider_invoice_id = :id"
     )
-    given = {"id": provider_invoice_id, "after": after, "most": most} | {k: v for k, v in bound.items() if v is not None}
-    return [dict(row) for row in connection.execute(statement, given).mappings()]
 
 
 def _staged_run(connection: Connection, provider_invoice_id: int) -> int | None:
@@ -109,6 +148,22 @@ def usage_summaries(
     return _rows(connection, query if most is None else query.limit(most))
 
 
+def usage_summaries_by_cost(
+    connection: Connection, provider_invoice_id: int, *, after: tuple[Decimal, str] | None = None, most: int | None = None
+) -> Rows:
+    """The usage summaries, the dearest first, after (cost, usage id): a keyset in falling order."""
+    place = tuple_(-usage_summary.c.cost, usage_summary.c.usage_id)
+    query = (
+        select(*usage_summary.columns, account.c.name.label("account_name"))
+        .outerjoin(account, account.c.account_id == usage_summary.c.account_id)
+        .where(usage_summary.c.provider_invoice_id == provider_invoice_id)
+        .order_by(usage_summary.c.cost.desc(), usage_summary.c.usage_id)
+    )
+    if after is not None:
+        query = query.where(place > tuple_(-after[0], after[1]))
+    return _rows(connection, query if most is None else query.limit(most))
+
+
 def missing_references(connection: Connection, *, provider_invoice_id: int | None = None) -> Rows:
     """What is missing, biggest money first, with the number and provider of the invoice that waits on it."""
     query = select(*missing_reference.columns, provider_invoice.c.invoice_number, provider_invoice.c.provider).join(
@@ -116,15 +171,18 @@ def missing_references(connection: Connection, *, provider_invoice_id: int | Non
     )
     if provider_invoice_id is not None:
         query = query.where(missing_reference.c.provider_invoice_id == provider_invoice_id)
-    order = (missing_reference.c.blocking.desc(), func.abs(missing_reference.c.amount).desc(), missing_reference.c.kind, missing_reference.c.key)
+    order = (
+        missing_reference.c.blocking.desc(),
+        func.abs(missing_reference.c.amount).desc(),
+        missing_reference.c.kind,
+        missing_reference.c.key,
+    )
     return _rows(connection, query.order_by(*order))
 
 
 def history(connection: Connection, *, provider: str, invoice_number: str, most: int = 50) -> Rows:
     """What happened to an invoice, latest first."""
-    query = select(audit_log).where(
-        audit_log.c.target_kind == "provider invoice", audit_log.c.target == f"{provider} {invoice_number}"
-    )
+    query = select(audit_log).where(audit_log.c.target_kind == "provider invoice", audit_log.c.target == f"{provider} {invoice_number}")
     return _rows(connection, query.order_by(audit_log.c.audit_id.desc()).limit(most))
 
 
@@ -165,6 +223,11 @@ def billed_by_month(connection: Connection) -> Rows:
         .order_by(month, provider_invoice.c.provider, provider_invoice.c.currency)
     )
     return _rows(connection, query)
+
+
+def installation_facts(connection: Connection) -> Mapping[str, str]:
+    """What this installation says of itself: "demo", "clock"."""
+    return {name: value for name, value in connection.execute(select(installation.c.name, installation.c.value))}
 
 
 def choices(connection: Connection) -> Mapping[str, list[str]]:

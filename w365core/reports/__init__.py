@@ -1,0 +1,9 @@
+"""What do the pages show? One module per page: `build(...)` is pure, `load(connection, ...)` asks the store and builds.
+
+    connection        a reading connection, the clock and facts of this installation
+    invoice_status    what needs doing and how much money it is about
+    invoice_detail    one provider invoice down to its lines
+    wording           amounts, days and ages as people read them
+    tables            a table as it is shown; `export` writes it as CSV or Excel
+    figures           charts
+"""

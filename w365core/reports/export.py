@@ -1,0 +1,83 @@
+"""How does a table leave? As CSV or Excel in which no cell can run as a formula, numbers stay numbers and ids stay text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import xlsxwriter
+
+from w365core import money
+from w365core.errors import CallRefused
+from w365core.frames import Kind
+from w365core.reports.tables import Column, written
+
+MOST_EXCEL_ROWS = 200_000
+_RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
+_LONGEST_IN_EXCEL = 32_767  # characters of a cell
+_EXACT_IN_EXCEL = 15  # significant digits that a spreadsheet keeps of a number
+
+
+def csv_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """UTF-8 with a byte order mark, so that Excel reads the letters right; comma, CRLF, ISO days, a point in numbers."""
+    columns = tuple(columns)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([safe(column.label) for column in columns])
+    for row in rows:
+        writer.writerow([_in_csv(written(column, row)) for column in columns])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def excel_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]], *, title: str) -> bytes:
+    """One sheet with a frozen header. CallRefused above 200,000 rows. A number of more than 15 digits is text, or Excel would round it."""
+    columns = tuple(columns)
+    content = io.BytesIO()
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(content, options) as book:
+        sheet = book.add_worksheet(_sheet_name(title))
+        header = book.add_format({"bold": True, "bottom": 1})
+        formats = {"day": book.add_format({"num_format": "yyyy-mm-dd"}), "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm"})}
+        sheet.freeze_panes(1, 0)
+        for place, column in enumerate(columns):
+            sheet.set_column(place, place, max(len(column.label) + 2, 24 if column.kind is Kind.TEXT else 14))
+            sheet.write_string(0, place, safe(column.label), header)
+        for line, row in enumerate(rows, 1):
+            if line > MOST_EXCEL_ROWS:
+                raise CallRefused(f"There are more than {MOST_EXCEL_ROWS:,} rows; take the CSV, or choose fewer with the filters.")
+            for place, column in enumerate(columns):
+                _write(sheet, line, place, written(column, row), formats)
+    return content.getvalue()
+
+
+def safe(text: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(_RUNS_AS_FORMULA) else text
+
+
+def _in_csv(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return money.plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    return safe(value) if isinstance(value, str) else str(value)
+
+
+def _write(sheet: Any, line: int, place: int, value: Any, formats: Mapping[str, Any]) -> None:
+    if isinstance(value, datetime):
+        sheet.write_datetime(line, place, value.replace(tzinfo=None), formats["moment"])
+    elif isinstance(value, date):
+        sheet.write_datetime(line, place, value, formats["day"])
+    elif isinstance(value, int | Decimal) and len(Decimal(value).normalize(money.EXACT).as_tuple().digits) <= _EXACT_IN_EXCEL:
+        sheet.write_number(line, place, value)
+    elif value != "":
+        text = safe(value) if isinstance(value, str) else _in_csv(value)
+        sheet.write_string(line, place, text if len(text) <= _LONGEST_IN_EXCEL else f"{text[: _LONGEST_IN_EXCEL - 1]}…")
+
+
+def _sheet_name(title: str) -> str:
+    return "".join(" " if character in "[]:*?/\\'" else character for character in title)[:31].strip() or "Sheet"

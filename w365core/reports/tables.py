@@ -1,0 +1,82 @@
+"""What is a table, before anybody draws or exports it? Named columns of a kind, and rows as mappings.
+
+`Column.amount` says that the number is money of the row's own `currency`: it is shown with at least that currency's minor unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from w365core import money
+from w365core.frames import Kind
+from w365core.reports import wording
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    label: str
+    kind: Kind = Kind.TEXT
+    amount: bool = False
+    width: int | None = None
+    help: str | None = None
+    shown: bool = True  # else in the export only
+
+
+@dataclass(frozen=True)
+class Table:
+    """`name` becomes the file's name."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: Sequence[Mapping[str, Any]]
+
+
+def number(name: str, label: str, **more: Any) -> Column:
+    return Column(name, label, Kind.NUMBER, **more)
+
+
+def amount(name: str, label: str, **more: Any) -> Column:
+    return Column(name, label, Kind.NUMBER, amount=True, **more)
+
+
+def day(name: str, label: str, **more: Any) -> Column:
+    return Column(name, label, Kind.DAY, **more)
+
+
+def moment(name: str, label: str, **more: Any) -> Column:
+    return Column(name, label, Kind.MOMENT, **more)
+
+
+def shown(column: Column, row: Mapping[str, Any]) -> str:
+    """The cell as people read it; a blank cell is an empty text."""
+    value = row.get(column.name)
+    if value is None:
+        return ""
+    if column.kind in (Kind.NUMBER, Kind.WHOLE):
+        return wording.digits(Decimal(value), row.get("currency") if column.amount else None)
+    if column.kind is Kind.MOMENT and isinstance(value, datetime):
+        return wording.moment(value)
+    if column.kind is Kind.FLAG:
+        return "yes" if value else "no"
+    return str(value)
+
+
+def written(column: Column, row: Mapping[str, Any]) -> str | int | Decimal | date | datetime | None:
+    """The cell as a file carries it: numbers as numbers (money with its minor unit), days as days, all else as text."""
+    value = row.get(column.name)
+    if value is None or isinstance(value, bool | int | date):
+        return "" if value is None else ("yes" if value else "no") if isinstance(value, bool) else value
+    if column.kind is Kind.NUMBER:
+        currency = row.get("currency") if column.amount else None
+        return _at_least(value, money.minor_units(currency)) if currency else value
+    return str(value)
+
+
+def _at_least(value: Decimal, places: int) -> Decimal:
+    """The same number with at least so many places: 5 -> 5.00, 5.125 stays."""
+    return value if -value.as_tuple().exponent >= places else money.half_up(value, places=places)

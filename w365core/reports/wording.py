@@ -1,0 +1,65 @@
+"""How do people read an amount, a day, an age? Exact to the last digit, grouped, and never a float."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from w365core import money
+
+ABSENT = "—"
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+def digits(number: Decimal | None, currency: str | None = None) -> str:
+    """12345.678 -> 12,345.678. With a currency at least its minor unit: 12345.6 EUR -> 12,345.60. Absent is a dash, not zero."""
+    if number is None:
+        return ABSENT
+    needed = max(-number.normalize(money.EXACT).as_tuple().exponent, 0)
+    places = max(needed, money.minor_units(currency)) if currency else needed
+    shown = money.half_up(number, places=places)  # adds zeros, takes nothing away
+    return f"{abs(shown) if shown == 0 else shown:,}"
+
+
+def amount(number: Decimal | None, currency: str) -> str:
+    """12,345.60 EUR, to the last digit."""
+    return ABSENT if number is None else f"{digits(number, currency)} {currency}"
+
+
+def rounded(number: Decimal | None, currency: str) -> str:
+    """12,345.60 EUR at the currency's minor unit, for headlines; the exact figure stands in the tables."""
+    return ABSENT if number is None else f"{money.in_currency(number, currency):,} {currency}"
+
+
+def day(moment: date | datetime | None) -> str:
+    """12 Nov 2026."""
+    return ABSENT if moment is None else f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+def month(text: str) -> str:
+    """2026-11 -> Nov 2026."""
+    year, number = text.split("-")
+    return f"{_MONTHS[int(number) - 1]} {year}"
+
+
+def moment(at: datetime | None) -> str:
+    """2026-11-12 06:30, in UTC as the store keeps it."""
+    return ABSENT if at is None else at.strftime("%Y-%m-%d %H:%M")
+
+
+def age(since: datetime | None, *, now: datetime) -> str:
+    """How long ago in one unit: just now, 5 minutes, 3 hours, 2 days, 7 weeks, 4 months."""
+    if since is None:
+        return ABSENT
+    seconds = int((now - since).total_seconds())
+    if seconds < 60:
+        return "just now"
+    for size, unit, below in ((60, "minute", 3600), (3600, "hour", 86400), (86400, "day", 86400 * 21), (86400 * 7, "week", 86400 * 91)):
+        if seconds < below:
+            return counted(seconds // size, unit)
+    return counted(seconds // (86400 * 30), "month")
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """1 invoice, 1,234 invoices."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
