@@ -30,7 +30,7 @@ class Service(Enum):
     GRAPH = ("Microsoft Graph", "https://graph.microsoft.com", ("graph.microsoft.com",))
     LOGIN = ("Microsoft sign-in", "https://login.microsoftonline.com", ("login.microsoftonline.com", "login.partner.microsoftonline.cn"))
     STREAMONE = ("StreamOne", "https://ion.tdsynnex.com", ("tdsynnex.com",))
-    STORAGE = ("export storage", "", ("blob.core.windows.net",))
+    STORAGE = ("Export storage", "", ("blob.core.windows.net",))
 
     @property
     def label(self) -> str:
