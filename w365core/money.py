@@ -23,9 +23,11 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,
 
 # ISO 4217: currencies whose minor unit is not the hundredth.
 _MINOR_UNITS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
+    **dict.fromkeys(
+        ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
 }
 
 
@@ -76,6 +78,12 @@ def is_plausible(number: Decimal) -> bool:
     if not number.is_finite():
         return False
     return number.adjusted() < MOST_INTEGER_DIGITS and -number.as_tuple().exponent <= MOST_PLACES
+
+
+def trimmed(number: Decimal, *, least: int = 0) -> Decimal:
+    """The same number without the zeros that only its scale prints, but with at least so many places: 26.000 -> 26, 0.5 -> 0.50 at two."""
+    places = max(least, -number.normalize(EXACT).as_tuple().exponent)
+    return number.quantize(Decimal(1).scaleb(-places), context=EXACT)
 
 
 def plain(number: Decimal | None) -> str | None:

@@ -90,7 +90,7 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
         _daily_differs(claim, usage_total, daily_total, sum(t.lines for t in daily)) if reconciled is not daily else None,
     ]
     failed = [finding for finding in findings if finding]
-    warnings = tuple(_warnings(claim, header_total, totals, missing, daily_total, usage_total))
+    warnings = tuple(_warnings(claim, header_total, totals, missing, reconciliation_alone=daily_total is None))
     sentences = [sentence for _, sentence in failed] or []
     return Decision(
         status=StatusReason.ERROR if failed else StatusReason.ACTIVE,
@@ -208,14 +208,14 @@ def _warnings(
     header_total: Decimal,
     totals: Sequence[LineTotals],
     missing: Sequence[MissingReference],
-    daily_total: Decimal | None,
-    usage_total: Decimal,
+    *,
+    reconciliation_alone: bool,
 ) -> Iterable[str]:
     if header_total == 0:
         yield "The provider's total is 0: it may not have finished publishing this invoice; check it before relying on it."
     elif not totals:
         yield "The invoice has no lines at all."
-    if claim.reconciliation_usage_accepted and daily_total is None and usage_total:
+    if claim.reconciliation_usage_accepted and reconciliation_alone and any(t.kind is LineKind.USAGE for t in totals):
         yield "The daily usage was never published; the usage lines of the reconciliation file were taken instead."
     if unassigned := sum(t.unassigned for t in totals):
         yield f"{unassigned} {'line has' if unassigned == 1 else 'lines have'} no subscription id."
@@ -223,11 +223,9 @@ def _warnings(
         yield f"{odd} {'line prints a total that is' if odd == 1 else 'lines print totals that are'} not subtotal plus tax."
     if products := sum(not reference.blocking for reference in missing):
         yield f"{products} {'product is' if products == 1 else 'products are'} unknown; their lines are billed as write-ins."
-    if daily_total is not None and (gap := money.EXACT.subtract(usage_total, daily_total)) and any(t.feed is not Feed.DAILY_RATED for t in totals):
-        yield f"Reconciliation and daily-rated usage differ by {_money(gap, claim.currency)} before tax, as files of different precision do."
 
 
 def _money(amount: Decimal, currency: str) -> str:
     """An amount in a sentence: at least the currency's minor unit, every further digit it has, thousands in groups."""
-    places = max(money.minor_units(currency), -min(amount.normalize(money.EXACT).as_tuple().exponent, 0))
-    return f"{money.half_up(amount, places=min(places, 6)):,} {currency}"
+    said = money.trimmed(amount, least=money.minor_units(currency))
+    return f"{said if -said.as_tuple().exponent <= 6 else money.half_up(said, places=6):,} {currency}"

@@ -13,7 +13,7 @@ from w365core.jobs.context import Context
 from w365core.jobs.rating import references_of
 from w365core.kernels.lines import Job, rate_batch
 from w365core.model import Feed, Provider
-from w365core.providers import files
+from w365core.providers import blobs, files
 from w365core.providers.contract import Connector, NoData
 from w365core.rating.summaries import UsageSummary, combined
 from w365core.store import landing as store_landing
@@ -55,6 +55,7 @@ def _estimate(context: Context, provider: Provider, connector: Connector, curren
     for blob in manifest.blobs:
         with context.landing.aside() as path:
             connector.download(manifest, blob, path)
+            form = blobs.form_of(path, feed=Feed.DAILY_RATED, name=blob.name)
             fingerprint, size = context.landing.adopt(path)
         store_landing.record_file(
             context.engine,
@@ -68,7 +69,7 @@ def _estimate(context: Context, provider: Provider, connector: Connector, curren
             at=context.now,
             request_id=manifest.etag,
         )
-        for batch in files.batches(context.landing.path(fingerprint), files.FileForm.of_blob(feed=Feed.DAILY_RATED)):
+        for batch in files.batches(context.landing.path(fingerprint), form):
             partials += rate_batch(batch, first_line=1, job=job).summaries.to_pylist()
     return combined(row | {"markup_pct": None} for row in partials)
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from w365core.errors import ProviderUnavailable
 from w365core.jobs.context import Context
 from w365core.model import Feed, Provider
-from w365core.providers import files
+from w365core.providers import blobs
 from w365core.providers.contract import Blob, Connector, ExportGone, Manifest, NoData, SasExpired
 from w365core.store import landing as store_landing
 from w365core.store.ledger import Source
@@ -68,7 +68,7 @@ class _Export:
             sources = [self._blob(operation, manifest, blob) for blob in manifest.blobs]
             again = self.connector.wait_for_export(operation)
             if isinstance(again, Manifest) and again.etag == manifest.etag:
-                return manifest.etag, [source for source in sources if source]
+                return manifest.etag, sources
             self._forget()
         raise ProviderUnavailable(
             f"The provider changed the {self.feed} export of {self.invoice_number} while it was downloaded, {MOST_ROUNDS} times over. Sync it again later."
@@ -88,14 +88,14 @@ class _Export:
         self._remember(operation)
         return operation, self.connector.wait_for_export(operation)
 
-    def _blob(self, operation: str, manifest: Manifest, blob: Blob) -> Source | None:
+    def _blob(self, operation: str, manifest: Manifest, blob: Blob) -> Source:
         fingerprint = self._landed_before(manifest, blob)
-        if fingerprint is None:
-            fingerprint = self._download(operation, manifest, blob)
-        form = files.FileForm.of_blob(feed=self.feed)
-        return Source(self.feed, blob.name, fingerprint, form.as_dict())
+        if fingerprint is not None:
+            form = blobs.form_of(self.context.landing.path(fingerprint), feed=self.feed, name=blob.name)
+            return Source(self.feed, blob.name, fingerprint, form.as_dict())
+        return self._download(operation, manifest, blob)
 
-    def _download(self, operation: str, manifest: Manifest, blob: Blob) -> str:
+    def _download(self, operation: str, manifest: Manifest, blob: Blob) -> Source:
         landing = self.context.landing
         with landing.aside() as path:
             try:
@@ -108,7 +108,7 @@ class _Export:
                         f"The provider changed the {self.feed} export of {self.invoice_number} while it was downloaded. Sync it again."
                     ) from None
                 self.connector.download(fresh, blob, path)
-            files.check_whole(path, name=blob.name)
+            form = blobs.form_of(path, feed=self.feed, name=blob.name)
             fingerprint, size = landing.adopt(path)
         store_landing.record_file(
             self.context.engine,
@@ -122,7 +122,7 @@ class _Export:
             at=self.context.now,
             request_id=manifest.etag,
         )
-        return fingerprint
+        return Source(self.feed, blob.name, fingerprint, form.as_dict())
 
     def _landed_before(self, manifest: Manifest, blob: Blob) -> str | None:
         """The fingerprint of this blob of this version, where an earlier attempt landed it."""
@@ -145,9 +145,7 @@ class _Export:
 
     def _remember(self, operation: str) -> None:
         values = {"operation_url": operation, "requested_at": self.context.now}
-        statement = insert(line_export).values(
-            provider=self.provider.name, invoice_number=self.invoice_number, feed=self.feed, **values
-        )
+        statement = insert(line_export).values(provider=self.provider.name, invoice_number=self.invoice_number, feed=self.feed, **values)
         with self.context.engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["provider", "invoice_number", "feed"], set_=values))
 

@@ -59,7 +59,14 @@ class Material:
 
 
 def import_synced(
-    context: Context, provider: Provider, connector: Connector, header: InvoiceHeader, *, override: Decimal | None, sync_run_id: int, by_hand: bool
+    context: Context,
+    provider: Provider,
+    connector: Connector,
+    header: InvoiceHeader,
+    *,
+    override: Decimal | None,
+    sync_run_id: int,
+    by_hand: bool,
 ) -> Outcome:
     """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened."""
 
@@ -72,7 +79,14 @@ def import_synced(
 
 
 def import_files(
-    context: Context, provider: Provider, header: InvoiceHeader, material: Material, *, override: Decimal | None, sync_run_id: int, activate: bool
+    context: Context,
+    provider: Provider,
+    header: InvoiceHeader,
+    material: Material,
+    *,
+    override: Decimal | None,
+    sync_run_id: int,
+    activate: bool,
 ) -> Outcome:
     """Imports an invoice from landed files by hand. InputRefused where a line cannot be read: then nothing has changed."""
     with _attempt(context, provider, header, source="file", override=override, sync_run_id=sync_run_id) as (connection, attempt):
@@ -133,9 +147,11 @@ def _import(
         _check_staged(connection, attempt, whole)
     except ProviderError as error:
         return _fail_at_provider(context, connection, attempt, error)
-    if whole.problems and _source_of(attempt, connection) == "file":
+    if whole.problems and attempt.source == "file":
         raise InputRefused(_unreadable(whole.problems), whole.problems)
-    decision = decide(_claim(context, connection, attempt, provider, header, material, override, by_hand), whole.totals, whole.missing, whole.problems)
+    decision = decide(
+        _claim(context, connection, attempt, provider, header, material, override, by_hand), whole.totals, whole.missing, whole.problems
+    )
     if decision.status is StatusReason.ERROR:
         return _fail(context, connection, attempt, provider, decision, whole, material)
     return _publish(context, connection, attempt, provider, decision, whole, material, activate=activate)
@@ -149,12 +165,20 @@ def _attempt(
     names = ledger.lock_names(provider.name, header.number)
     with store_engine.guarded(), context.engine.connect() as connection:
         if not store_engine.lock(connection, *names):
-            raise AlreadyRunning(f"Invoice {header.number} of {provider.name} is being imported by somebody else right now; look again in a minute.")
+            raise AlreadyRunning(
+                f"Invoice {header.number} of {provider.name} is being imported by somebody else right now; look again in a minute."
+            )
         connection.commit()
         try:
             with connection.begin():
                 attempt = ledger.begin(
-                    connection, provider=provider.name, header=header, source=source, who=context.who, sync_run_id=sync_run_id, override=override
+                    connection,
+                    provider=provider.name,
+                    header=header,
+                    source=source,
+                    who=context.who,
+                    sync_run_id=sync_run_id,
+                    override=override,
                 )
             try:
                 yield connection, attempt
@@ -295,7 +319,17 @@ def _suggested(connection: Connection, provider: Provider, whole: Whole):
 
 
 def _amounts(decision: Decision) -> dict:
-    names = ("header_total", "license_total", "usage_total", "tax_total", "rounding", "overridden", "lines_total", "difference", "tolerance")
+    names = (
+        "header_total",
+        "license_total",
+        "usage_total",
+        "tax_total",
+        "rounding",
+        "overridden",
+        "lines_total",
+        "difference",
+        "tolerance",
+    )
     return {name: getattr(decision, name) for name in (*names, "daily_rated_total", "license_lines", "usage_lines")}
 
 

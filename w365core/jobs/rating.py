@@ -106,12 +106,14 @@ def _combined(whole: Whole, sums: Sequence[_Sums], has_daily: bool) -> Whole:
     missing: dict[tuple, dict] = {}
     for batch in sums:
         for row in batch.totals:
-            _add(totals, (row["feed"], row["kind"], row["currency"]), row, ("lines", "subtotal", "tax", "total", "odd_totals", "unassigned"))
+            _add(
+                totals, (row["feed"], row["kind"], row["currency"]), row, ("lines", "subtotal", "tax", "total", "odd_totals", "unassigned")
+            )
         for row in batch.missing:
             _add(missing, (row["feed"], row["kind"], row["key"].lower(), row["currency"]), row, ("lines", "amount"))
-    whole.totals = [
-        LineTotals(**row | {"feed": Feed(row["feed"]), "kind": LineKind(row["kind"])}) for row in totals.values()
-    ]
+    for row in totals.values():
+        row.update((name, money.trimmed(row[name], least=2)) for name in ("subtotal", "tax", "total"))
+    whole.totals = [LineTotals(**row | {"feed": Feed(row["feed"]), "kind": LineKind(row["kind"])}) for row in totals.values()]
     whole.missing = _missing(missing.values())
     whole.summaries = combined(_rated(row) for batch in sums for row in batch.summaries)
     return whole
@@ -142,7 +144,7 @@ def _missing(rows: Iterable[dict]) -> list[MissingReference]:
                 key=row["key"],
                 name=row["name"] or None,
                 lines=row["lines"],
-                amount=row["amount"].normalize(money.EXACT),
+                amount=money.trimmed(row["amount"], least=2),
                 currency=row["currency"],
                 suggestion=row["domain"] or "",
             ),

@@ -73,14 +73,18 @@ def sync_invoice(context: Context, *, provider_name: str | None, invoice_number:
     local = _local(context, provider_name, invoice_number)
     provider = _provider_of(context, provider_name, local, invoice_number)
     if local and (local.state, local.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
-        raise CallRefused(f"Invoice {local.invoice_number} of {provider.name} is Active and is not downloaded again; deactivate it first, then sync.")
+        raise CallRefused(
+            f"Invoice {local.invoice_number} of {provider.name} is Active and is not downloaded again; deactivate it first, then sync."
+        )
     with recorded(context, provider.name, "sync invoice") as run_id:
         if local and local.source == "file":
             return SyncResult([importing.validate_again(context, provider, local.invoice_number, override=override, sync_run_id=run_id)])
         connector = connect(context, provider, sync_run_id=run_id)
         header = next((h for h in connector.invoices() if h.number.lower() == invoice_number.lower()), None)
         if header is None:
-            raise CallRefused(f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists.")
+            raise CallRefused(
+                f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists."
+            )
         return SyncResult([_import(context, provider, connector, header, local, run_id, override=override, by_hand=True)])
 
 
@@ -107,7 +111,13 @@ def connect(context: Context, provider: Provider, *, sync_run_id: int | None) ->
 
     def keep(answer: Answer) -> None:
         store_landing.record_answer(
-            context.engine, context.landing, answer, provider=provider.name, sync_run_id=sync_run_id, invoice_number=None, purpose=_purpose(answer)
+            context.engine,
+            context.landing,
+            answer,
+            provider=provider.name,
+            sync_run_id=sync_run_id,
+            invoice_number=None,
+            purpose=_purpose(answer),
         )
 
     settings = context.settings

@@ -66,6 +66,8 @@ def combined(partials: Iterable[dict]) -> list[UsageSummary]:
         row["quantity"] = money.EXACT.add(row["quantity"], partial["quantity"])
         row["cost"] = money.EXACT.add(row["cost"], partial["cost"])
         row["lines"] += partial["lines"]
+    for row in whole.values():
+        row["quantity"], row["cost"] = money.trimmed(row["quantity"]), money.trimmed(row["cost"], least=2)
     return [
         UsageSummary(**row, selling_amount=selling_amount(row["cost"], row["markup_pct"], row["currency"]))
         for _, row in sorted(whole.items())

@@ -34,7 +34,9 @@ def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: N
         with made.connect() as connection:
             version = connection.dialect.server_version_info[0]
     except OperationalError as error:
-        raise ConfigurationMissing(f"Could not reach {where}: {_reason(error)}. Check that it runs and that the address is right.") from None
+        raise ConfigurationMissing(
+            f"Could not reach {where}: {_reason(error)}. Check that it runs and that the address is right."
+        ) from None
     except ArgumentError as error:
         raise ConfigurationMissing(f"Could not use {where}: {_reason(error)}.") from None
     if version < OLDEST_POSTGRES:
@@ -50,7 +52,9 @@ def _given_url(given: str) -> URL:
             "DATABASE_URL is not a database address; write it as postgresql://user:password@host:5432/database, or unset it."
         ) from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
-        raise ConfigurationMissing(f"DATABASE_URL names {url.drivername}; only Postgres is supported: postgresql://user:password@host/database.")
+        raise ConfigurationMissing(
+            f"DATABASE_URL names {url.drivername}; only Postgres is supported: postgresql://user:password@host/database."
+        )
     return url.set(drivername="postgresql+psycopg")
 
 
@@ -73,7 +77,9 @@ def guarded() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """The driver's first line, without the address and its credentials."""
     lines = [line.strip() for line in str(getattr(error, "orig", None) or error).splitlines() if line.strip()]
-    said = next((line for line in lines if not line.startswith(("Multiple connection attempts", "- host"))), lines[0] if lines else "no answer")
+    said = next(
+        (line for line in lines if not line.startswith(("Multiple connection attempts", "- host"))), lines[0] if lines else "no answer"
+    )
     return said.removeprefix("connection failed: ").rstrip(".")
 
 

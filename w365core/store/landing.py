@@ -99,7 +99,9 @@ class Landing:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise ConfigurationMissing(f"Could not make {folder}: {error.strerror}. Set W365_HOME to a folder that can be written to.") from None
+            raise ConfigurationMissing(
+                f"Could not make {folder}: {error.strerror}. Set W365_HOME to a folder that can be written to."
+            ) from None
         return folder
 
 

@@ -40,6 +40,7 @@ class Attempt:
     invoice_number: str
     provider_invoice_id: int
     import_run_id: int
+    source: str  # synced | file
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,14 @@ def lock_names(provider: str, invoice_number: str) -> tuple[str, str, str]:
 
 
 def begin(
-    connection: Connection, *, provider: str, header: InvoiceHeader, source: str, who: Who, sync_run_id: int | None, override: Decimal | None
+    connection: Connection,
+    *,
+    provider: str,
+    header: InvoiceHeader,
+    source: str,
+    who: Who,
+    sync_run_id: int | None,
+    override: Decimal | None,
 ) -> Attempt:
     """Starts an attempt in the caller's transaction: the invoice says Populating, the stage stands. CallRefused while it is Active."""
     values = _header_values(header)
@@ -99,7 +107,7 @@ def begin(
     changed_now = {**changed, "import_run_id": run_id} if found else {"import_run_id": run_id}
     connection.execute(update(provider_invoice).where(provider_invoice.c.provider_invoice_id == invoice_id).values(**changed_now))
     stage.create(connection, run_id=run_id, provider_invoice_id=invoice_id)
-    return Attempt(provider, header.number, invoice_id, run_id)
+    return Attempt(provider, header.number, invoice_id, run_id, source)
 
 
 def record_sources(connection: Connection, attempt: Attempt, sources: Sequence[Source], *, fingerprint: str) -> None:
@@ -220,13 +228,19 @@ def sweep(engine: Engine, *, who: Who) -> int:
     swept = 0
     with engine.connect() as connection:
         running = connection.execute(
-            select(import_run.c.import_run_id, import_run.c.provider_invoice_id, provider_invoice.c.provider, provider_invoice.c.invoice_number)
+            select(
+                import_run.c.import_run_id,
+                import_run.c.provider_invoice_id,
+                provider_invoice.c.provider,
+                provider_invoice.c.invoice_number,
+                provider_invoice.c.source,
+            )
             .join(provider_invoice, provider_invoice.c.provider_invoice_id == import_run.c.provider_invoice_id)
             .where(import_run.c.status == "running")
         ).all()
         connection.commit()
         for run in running:
-            attempt = Attempt(run.provider, run.invoice_number, run.provider_invoice_id, run.import_run_id)
+            attempt = Attempt(run.provider, run.invoice_number, run.provider_invoice_id, run.import_run_id, run.source)
             if not store_engine.lock(connection, *lock_names(run.provider, run.invoice_number)):
                 connection.commit()
                 continue
@@ -372,6 +386,14 @@ def _header_values(header: InvoiceHeader) -> dict[str, Any]:
 def _printable(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as JSON can hold them, and as Postgres reads them back."""
     return {name: value if value is None or isinstance(value, bool | int) else str(value) for name, value in values.items()}
+
+
+def named(engine: Engine, *, provider_name: str | None, invoice_number: str) -> Row:
+    """The same, where it has to be there."""
+    found = find(engine, provider_name=provider_name, invoice_number=invoice_number)
+    if found is None:
+        raise CallRefused(f"There is no invoice {invoice_number}; `invoices` shows those there are.")
+    return found
 
 
 def find(engine: Engine, *, provider_name: str | None, invoice_number: str) -> Row | None:

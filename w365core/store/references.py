@@ -65,4 +65,7 @@ def products(connection: Connection) -> frozenset[str]:
 
 def accounts(connection: Connection) -> list[tuple[str, str | None, str | None]]:
     """(account id, name, domain) of every account, by id."""
-    return [tuple(row) for row in connection.execute(select(account.c.account_id, account.c.name, account.c.domain).order_by(account.c.account_id))]
+    return [
+        tuple(row)
+        for row in connection.execute(select(account.c.account_id, account.c.name, account.c.domain).order_by(account.c.account_id))
+    ]

@@ -50,9 +50,7 @@ def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBat
 
 def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal, int, Decimal]:
     """What the database itself counts and sums in the stage: license lines and their totals, usage lines and their costs."""
-    license_lines, total = connection.execute(
-        text(f"select count(*), coalesce(sum(total), 0) from {table_of(LICENSE, run_id)}")
-    ).one()
+    license_lines, total = connection.execute(text(f"select count(*), coalesce(sum(total), 0) from {table_of(LICENSE, run_id)}")).one()
     usage_lines, cost = connection.execute(
         text(f"select count(*), coalesce(sum(billing_pre_tax_total), 0) from {table_of(USAGE, run_id)}")
     ).one()
@@ -64,7 +62,9 @@ def index(connection: Connection, *, run_id: int, provider_invoice_id: int) -> N
     name = table_of(USAGE, run_id)
     connection.execute(text(f"alter table {name} add primary key (provider_invoice_id, line_number)"))
     connection.execute(text(f"create index on {name} (provider_invoice_id, usage_id, line_number)"))
-    connection.execute(text(f"alter table {name} add constraint {name}_of_invoice check (provider_invoice_id = {int(provider_invoice_id)})"))
+    connection.execute(
+        text(f"alter table {name} add constraint {name}_of_invoice check (provider_invoice_id = {int(provider_invoice_id)})")
+    )
 
 
 def publish(connection: Connection, *, run_id: int, provider_invoice_id: int) -> None:
@@ -118,9 +118,13 @@ def all_runs(connection: Connection) -> set[int]:
 
 def _partitions(connection: Connection, provider_invoice_id: int | None = None) -> list[str]:
     """The attached usage partitions, of one invoice or of all."""
-    bound = "" if provider_invoice_id is None else f"and pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES IN (''{int(provider_invoice_id)}'')'"
+    bound = (
+        "" if provider_invoice_id is None else f"and pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES IN (''{int(provider_invoice_id)}'')'"
+    )
     found = connection.execute(
-        text(f"select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'usage_line'::regclass {bound}")
+        text(
+            f"select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'usage_line'::regclass {bound}"
+        )
     )
     return [name for (name,) in found]
 

@@ -1,0 +1,5 @@
+"""`python -m w365core COMMAND`."""
+
+from w365core.cli import main
+
+main()

@@ -1,0 +1,219 @@
+"""How an answer looks on the command line: JSON with decimals as strings, or a table and sentences for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from w365core import money
+from w365core.errors import InputRefused, W365Error
+from w365core.model import Provider
+
+Row = Mapping[str, Any]
+
+
+def progress(sentence: str) -> None:
+    """A line of progress, on standard error."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def answer(document: Any, sentence: str, as_json: bool) -> None:
+    """The answer: the document as JSON, or the sentence."""
+    print(encoded(document) if as_json else sentence)
+
+
+def encoded(document: Any) -> str:
+    """JSON with decimals as strings in plain notation, dates as ISO."""
+    return json.dumps(document, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return money.plain(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in an answer")
+
+
+def refusal(error: W365Error, *, as_json: bool) -> None:
+    """One sentence on standard error, each bad cell of an input under it; with --json the same as the document."""
+    problems = error.problems if isinstance(error, InputRefused) else ()
+    progress(str(error))
+    for problem in problems:
+        progress(f"  {problem}")
+    if as_json:
+        print(encoded({"error": str(error), "problems": [asdict(problem) for problem in problems]}))
+
+
+def table(rows: Sequence[Row], shown: Sequence[str], as_json: bool, *, empty: str) -> None:
+    """The rows as JSON, or as aligned columns."""
+    if as_json:
+        print(encoded(rows))
+        return
+    if not rows:
+        print(empty)
+        return
+    cells = [list(shown)] + [[_cell(row[name]) for name in shown] for row in rows]
+    widths = [min(60, max(len(row[index]) for row in cells)) for index in range(len(shown))]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return money.plain(value) if isinstance(value, Decimal) else str(value)
+
+
+# --- the documents that are fixed ----------------------------------------------------------------------------------------------------------
+
+
+def invoice(row: Row) -> dict[str, Any]:
+    """A provider invoice as `invoices --json` prints it."""
+    same = (
+        "provider",
+        "state",
+        "status_reason",
+        "failure",
+        "message",
+        "currency",
+        "header_total",
+        "lines_total",
+        "difference",
+        "tolerance",
+    )
+    more = ("invoice_date", "attempts", "changed_at_provider", "document_type", "amends_of", "period_start", "period_end", "license_total")
+    parts = (
+        "usage_total",
+        "tax_total",
+        "rounding",
+        "overridden",
+        "override_tolerance",
+        "daily_rated_total",
+        "license_lines",
+        "usage_lines",
+    )
+    return {"invoice": row["invoice_number"]} | {name: row[name] for name in same + more + parts}
+
+
+def license_lines(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    """License lines as `lines --json` prints them. Unit cost is in the line's billing currency, by its own exchange rate."""
+    for row in rows:
+        price = row["effective_unit_price"] if row["effective_unit_price"] is not None else row["unit_price"]
+        rate = row["exchange_rate"] if row["exchange_rate"] is not None else Decimal(1)
+        quantity = row["billable_quantity"] if row["billable_quantity"] is not None else row["quantity"]
+        yield {
+            "line_number": row["line_number"],
+            "subscription_id": row["subscription_id"],
+            "account_id": row["account_id"],
+            "provider_subscription_id": row["provider_subscription_id"],
+            "product_id": row["product_id"],
+            "sku_id": row["sku_id"],
+            "product": row["product_name"],
+            "charge_type": row["charge_type"],
+            "charge_start": row["charge_start"],
+            "charge_end": row["charge_end"],
+            "quantity": quantity,
+            "unit_cost": None if price is None else money.EXACT.multiply(price, rate),
+            "subtotal": row["subtotal"],
+            "tax": row["tax_total"],
+            "total": row["total"],
+            "currency": row["currency"],
+        }
+
+
+def usage(row: Row) -> dict[str, Any]:
+    """A usage summary as `lines --json` prints it."""
+    same = (
+        "usage_id",
+        "subscription_id",
+        "account_id",
+        "provider_subscription_id",
+        "product",
+        "product_id",
+        "sku_id",
+        "charge_start",
+        "charge_end",
+    )
+    more = ("quantity", "cost", "markup_pct", "selling_amount", "currency", "status", "confirmed", "invoice_number", "lines")
+    return {name: row[name] for name in same + more}
+
+
+def missing(row: Row) -> dict[str, Any]:
+    """A missing reference as `missing-references --json` prints it."""
+    same = ("kind", "key", "name", "blocking", "lines", "amount", "currency", "suggestion", "provider")
+    return {"invoice": row["invoice_number"]} | {name: row[name] for name in same}
+
+
+def lines(licenses: Iterable[Row], usage_rows: Sequence[Row], as_json: bool) -> None:
+    """The lines of an invoice, written as they are read: an invoice may have a million of them."""
+    if not as_json:
+        table(
+            list(licenses),
+            ("line_number", "subscription_id", "charge_type", "quantity", "subtotal", "total", "currency"),
+            False,
+            empty="No license lines.",
+        )
+        table(
+            usage_rows,
+            ("usage_id", "subscription_id", "product", "quantity", "cost", "markup_pct", "selling_amount", "currency"),
+            False,
+            empty="No usage.",
+        )
+        return
+    write = sys.stdout.write
+    write('{"license":[')
+    for number, row in enumerate(licenses):
+        write(("," if number else "") + encoded(row))
+    write('],"usage":[')
+    for number, row in enumerate(usage_rows):
+        write(("," if number else "") + encoded(row))
+    write("]}\n")
+
+
+def outcomes(found: Iterable[Any]) -> list[dict[str, Any]]:
+    """How imports ended, as JSON."""
+    return [
+        {"provider": o.provider, "invoice": o.invoice, "status": o.status, "failure": o.failure, "message": o.message, "lines": o.lines}
+        for o in found
+    ]
+
+
+def sync_result(result: Any, as_json: bool) -> None:
+    """What a sync did."""
+    if as_json:
+        failures = [{"provider": name, "message": str(error)} for name, error in result.failures]
+        told = {"changed_at_provider": result.changed, "skipped": result.skipped, "failures": failures, "warnings": result.warnings}
+        print(encoded({"invoices": outcomes(result.outcomes)} | told))
+        return
+    for outcome in result.outcomes:
+        print(f"{outcome.invoice}: {outcome.status}{', ' + outcome.message if outcome.message else ''}")
+    for number in result.changed:
+        print(f"{number}: changed at the provider")
+    if not (result.outcomes or result.changed or result.failures):
+        print("Nothing to do: every invoice of the latest month is in.")
+
+
+def filed(result: Any, as_json: bool) -> None:
+    """What an import of files did, and how each file was read."""
+    told = outcomes([result.outcome])[0]
+    state, _, reason = told["status"].partition("/")
+    if as_json:
+        print(encoded(told | {"state": state, "status_reason": reason, "files": result.files}))
+        return
+    for file in result.files:
+        order = f", dates read as {file['date_order']} ({file['date_order_settled_by']})"
+        print(f"{file['file']}: {file['kind']}, {file['rows']} lines{order}")
+    print(f"{told['invoice']}: {told['status']}{', ' + told['message'] if told['message'] else ''}")
+
+
+def provider(row: Provider) -> dict[str, Any]:
+    """A provider as configured; its secret is nowhere in it."""
+    return asdict(row)
