@@ -100,12 +100,12 @@ def _encodings(start: bytes) -> tuple[str, ...]:
 
 
 def _inspect_csv(source: Source, encoding: str, wanted: DateOrder | None) -> FileForm:
-    first = next((line for line in file_bytes.text_lines(source, encoding) if line.strip()), None)
-    if first is None:
-        raise refused(source.name, "lines under a header, but the file is blank")
+    first = next((line for line in file_bytes.text_lines(source, encoding) if folded(line)), "")
     separator = separator_of(first)
     rows = _rows(source, encoding, separator)
-    number, header = next(rows)
+    number, header = next(rows, (1, None))
+    if header is None:
+        raise refused(source.name, f"{ACCEPTED}, but the file is blank")
     feed = feed_of(source.name, header, row=number)
     known = csv_text.columns_of(header, COLUMNS[feed], name=source.name, line=number)
     if known.problems:
