@@ -280,6 +280,12 @@ def test_a_signature_that_ran_out_is_told_apart(script, tmp_path):
     assert len(script.asked) == 1
 
 
+def test_a_blob_that_is_announced_and_missing_is_asked_for_later(script, tmp_path):
+    script.on("/blob", Step(status=404))
+    with pytest.raises(ProviderUnavailable, match="Ask for the export again"):
+        download(script, tmp_path)
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(script, tmp_path):
     script.on("/blob", Step(body=b"x"))
     with pytest.raises(ConfigurationMissing, match="missing-folder"):

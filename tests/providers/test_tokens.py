@@ -75,6 +75,13 @@ def test_an_answer_without_a_token_is_a_change(contoso, caplog, step):
     assert "<html>" not in caplog.text
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_without_a_word_is_a_refusal(contoso, status):
+    contoso.script.on(TOKEN_PATH, Step(status=status))
+    with pytest.raises(ProviderRefused, match=f"{status} without a reason"):
+        contoso.connector().invoices()
+
+
 def test_a_redirect_of_the_sign_in_is_refused(contoso):
     contoso.script.on(TOKEN_PATH, Step(status=307, headers={"Location": f"{contoso.script.url}/elsewhere"}))
     with pytest.raises(ProviderRefused, match="redirect"):

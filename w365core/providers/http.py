@@ -149,10 +149,14 @@ class Calls:
                 to.unlink(missing_ok=True)
         if reply.status in (401, 403):
             raise SasExpired(
-                f"The {request.label} refused {what}: its signed address has run out. Ask the export operation again and continue."
+                f"{request.label} refused {what}: its signed address has run out. Ask the export operation again and continue."
+            )
+        if reply.status in (404, 410):
+            raise ProviderUnavailable(
+                f"{request.label} does not have what was announced: {what} found nothing. Ask for the export again later."
             )
         if not whole:
-            refuse(reply, what=what, label=f"The {request.label}", permission="the export's own signed address")
+            refuse(reply, what=what, label=request.label, permission="the export's own signed address")
 
     def exchange(self, request: Request) -> Reply:
         """The first answer that is not a passing failure, whatever its status. ProviderUnavailable when patience runs out."""

@@ -120,6 +120,10 @@ def _token_text(reply: Reply) -> str:
         document = None
     if isinstance(document, dict):
         return json.dumps(document)
+    if reply.status in (401, 403):
+        raise ProviderRefused(
+            f"Microsoft sign-in answered {reply.status} without a reason. Check tenant id, client id, client secret and login URL."
+        )
     raise ProviderChanged(f"Microsoft sign-in answered {reply.status} with something else than JSON. Check the provider's login URL.")
 
 
