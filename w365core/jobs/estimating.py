@@ -10,12 +10,12 @@ from sqlalchemy import delete, insert
 from w365core.errors import ProviderError, W365Error
 from w365core.intake.parse import TextForm
 from w365core.jobs.context import Context
-from w365core.jobs.rating import references_of
+from w365core.jobs.rating import Sums, Whole, references_of
 from w365core.kernels.lines import Job, rate_batch
 from w365core.model import Feed, Provider
 from w365core.providers import blobs, files
 from w365core.providers.contract import Connector, NoData
-from w365core.rating.summaries import UsageSummary, combined
+from w365core.rating.summaries import UsageSummary
 from w365core.store import landing as store_landing
 from w365core.store.tables import usage_estimate
 
@@ -50,7 +50,7 @@ def _estimate(context: Context, provider: Provider, connector: Connector, curren
         return []
     with context.engine.connect() as connection:
         references = references_of(connection, provider=provider.name, invoice_number="unbilled", currency=currency)
-    partials = []
+    sums = Sums()
     job = Job(feed=Feed.DAILY_RATED, references=references, form=TextForm())
     for blob in manifest.blobs:
         with context.landing.aside() as path:
@@ -70,8 +70,8 @@ def _estimate(context: Context, provider: Provider, connector: Connector, curren
             request_id=manifest.etag,
         )
         for batch in files.batches(context.landing.path(fingerprint), form):
-            partials += rate_batch(batch, first_line=1, job=job).summaries.to_pylist()
-    return combined(row | {"markup_pct": None} for row in partials)
+            sums.add(rate_batch(batch, first_line=1, job=job))
+    return sums.into(Whole()).summaries
 
 
 def _row(summary: UsageSummary, provider: Provider, context: Context) -> dict:

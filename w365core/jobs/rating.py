@@ -5,7 +5,7 @@ Memory stays flat however large the invoice: a batch is read, rated, copied and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ from w365core.jobs.context import Context
 from w365core.kernels.lines import Job, RatedBatch, rate_batch
 from w365core.model import Feed, LineKind, MissingReference, Problem, ReferenceKind
 from w365core.providers import files
-from w365core.rating.summaries import UsageSummary, combined
+from w365core.rating.summaries import UsageSummary, rated_summaries
 from w365core.store import references as store_references
 from w365core.store import stage
 from w365core.store.ledger import Attempt, Source
@@ -59,7 +59,7 @@ def references_of(connection: Connection, *, provider: str, invoice_number: str,
 def rate_sources(context: Context, connection: Connection, attempt: Attempt, sources: Sequence[Source], references: References) -> Whole:
     """Rates and stages every source in order. What a source cannot give in whole raises; what a line cannot give is a problem."""
     has_daily = any(source.feed == Feed.DAILY_RATED for source in sources)
-    sums: list[RatedBatch] = []
+    sums = Sums()
     whole = Whole()
     numbered: dict[bool, int] = {}
     for source in sources:
@@ -80,49 +80,46 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
                 stage.copy(connection, stage.USAGE, run_id=attempt.import_run_id, lines=rated.usage_lines)
             whole.lines += batch.num_rows
             whole.problems.extend(_problems(rated.rejected, source.name, MOST_PROBLEMS - len(whole.problems)))
-            sums.append(_sums_alone(rated))
+            sums.add(rated)
             if whole.lines % 100_000 < batch.num_rows and whole.lines >= 100_000:
                 context.report(f"{attempt.invoice_number}: {whole.lines:,} lines read")
-    return _combined(whole, sums, has_daily)
-
-
-@dataclass(frozen=True)
-class _Sums:
-    totals: list[dict]
-    summaries: list[dict]
-    missing: list[dict]
-
-
-def _sums_alone(rated: RatedBatch) -> _Sums:
-    return _Sums(rated.totals.to_pylist(), rated.summaries.to_pylist(), rated.missing.to_pylist())
+    return sums.into(whole)
 
 
 def _problems(rejected: pa.RecordBatch, name: str, most: int) -> list[Problem]:
     return [Problem(file=name, **row) for row in rejected.slice(0, max(most, 0)).to_pylist()]
 
 
-def _combined(whole: Whole, sums: Sequence[_Sums], has_daily: bool) -> Whole:
-    totals: dict[tuple, dict] = {}
-    missing: dict[tuple, dict] = {}
-    for batch in sums:
-        for row in batch.totals:
-            _add(
-                totals, (row["feed"], row["kind"], row["currency"]), row, ("lines", "subtotal", "tax", "total", "odd_totals", "unassigned")
-            )
-        for row in batch.missing:
-            _add(missing, (row["feed"], row["kind"], row["key"].lower(), row["currency"]), row, ("lines", "amount"))
-    for row in totals.values():
-        row.update((name, money.trimmed(row[name], least=2)) for name in ("subtotal", "tax", "total"))
-    whole.totals = [LineTotals(**row | {"feed": Feed(row["feed"]), "kind": LineKind(row["kind"])}) for row in totals.values()]
-    whole.missing = _missing(missing.values())
-    whole.summaries = combined(_rated(row) for batch in sums for row in batch.summaries)
-    return whole
+@dataclass
+class Sums:
+    """The partial sums of the batches so far, put together as each one comes: memory grows with what is distinct, not with the lines."""
+
+    totals: dict[tuple, dict] = field(default_factory=dict)
+    missing: dict[tuple, dict] = field(default_factory=dict)
+    summaries: dict[str, dict] = field(default_factory=dict)
+
+    def add(self, rated: RatedBatch) -> None:
+        for row in rated.totals.to_pylist():
+            key = row["feed"], row["kind"], row["currency"]
+            _add(self.totals, key, row, ("lines", "subtotal", "tax", "total", "odd_totals", "unassigned"))
+        for row in rated.missing.to_pylist():
+            _add(self.missing, (row["feed"], row["kind"], row["key"].lower(), row["currency"]), row, ("lines", "amount"))
+        for row in rated.summaries.to_pylist():
+            _add(self.summaries, row["usage_id"], row, ("lines", "quantity", "cost"))
+
+    def into(self, whole: Whole) -> Whole:
+        for row in self.totals.values():
+            row.update((name, money.trimmed(row[name], least=2)) for name in ("subtotal", "tax", "total"))
+        whole.totals = [LineTotals(**row | {"feed": Feed(row["feed"]), "kind": LineKind(row["kind"])}) for row in self.totals.values()]
+        whole.missing = _missing(self.missing.values())
+        whole.summaries = rated_summaries(_rated(row) for row in self.summaries.values())
+        return whole
 
 
-def _add(into: dict[tuple, dict], key: tuple, row: dict, summed: tuple[str, ...]) -> None:
+def _add(into: dict, key: Hashable, row: dict, summed: tuple[str, ...]) -> None:
     known = into.get(key)
     if known is None:
-        into[key] = dict(row)
+        into[key] = row
         return
     for name in summed:
         known[name] = money.EXACT.add(known[name], row[name]) if isinstance(row[name], Decimal) else known[name] + row[name]

@@ -4,11 +4,12 @@ and currency, with an id that stays the same however often the invoice is import
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
+from typing import Any
 
 from w365core import money
 
@@ -58,17 +59,11 @@ def selling_amount(cost: Decimal, markup_pct: Decimal | None, currency: str) -> 
     return None if markup_pct is None else money.selling_amount(cost, markup_pct, currency)
 
 
-def combined(partials: Iterable[dict]) -> list[UsageSummary]:
-    """The summaries of a whole invoice out of the partial sums of its batches, in any order: exact sums, then one rounding each."""
-    whole: dict[str, dict] = {}
-    for partial in partials:
-        row = whole.setdefault(partial["usage_id"], {**partial, "quantity": money.ZERO, "cost": money.ZERO, "lines": 0})
-        row["quantity"] = money.EXACT.add(row["quantity"], partial["quantity"])
-        row["cost"] = money.EXACT.add(row["cost"], partial["cost"])
-        row["lines"] += partial["lines"]
-    for row in whole.values():
-        row["quantity"], row["cost"] = money.trimmed(row["quantity"]), money.trimmed(row["cost"], least=2)
-    return [
-        UsageSummary(**row, selling_amount=selling_amount(row["cost"], row["markup_pct"], row["currency"]))
-        for _, row in sorted(whole.items())
-    ]
+def rated_summaries(sums: Iterable[Mapping[str, Any]]) -> list[UsageSummary]:
+    """The summaries of a whole invoice out of their exact sums, one per usage id: each selling amount is rounded once, here."""
+    summaries = []
+    for row in sorted(sums, key=lambda row: row["usage_id"]):
+        cost = money.trimmed(row["cost"], least=2)
+        selling = selling_amount(cost, row["markup_pct"], row["currency"])
+        summaries.append(UsageSummary(**{**row, "quantity": money.trimmed(row["quantity"]), "cost": cost, "selling_amount": selling}))
+    return summaries

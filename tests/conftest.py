@@ -1,0 +1,93 @@
+"""What the tests stand on: a real Postgres, one schema as a template, a database of its own for each test that asks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import NullPool
+
+from tests import postgres
+from w365core.jobs.context import Context
+from w365core.settings import Settings
+from w365core.store import schema
+
+ROOT = Path(__file__).resolve().parents[1]
+NOW = datetime(2026, 11, 12, 6, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[str]:
+    """The name of a database that has the schema and nothing else."""
+    with postgres.fresh_database() as url:
+        engine = create_engine(url, poolclass=NullPool)
+        schema.upgrade(engine)
+        engine.dispose()
+        yield engine.url.database
+
+
+@pytest.fixture
+def database_url(template: str) -> Iterator[str]:
+    """A database of one's own, with the schema."""
+    with postgres.fresh_database(template) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = create_engine(database_url, poolclass=NullPool)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def context(engine: Engine, database_url: str, tmp_path: Path) -> Context:
+    """What a job is handed, on a database and a home of its own."""
+    settings = Settings(home=tmp_path / "home", database_url=database_url, http_timeout=5, http_tries=2, poll=0.02)
+    return Context(settings, engine, NOW, "tester", lambda sentence: None)
+
+
+@dataclass
+class Command:
+    """`python -m w365core …` on a database and a home of its own."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "w365core", *map(str, arguments)],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def w365(database_url: str, tmp_path: Path) -> Command:
+    """The command line, on a fresh database."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("W365_") and name != "DATABASE_URL"}
+    told = {"DATABASE_URL": database_url, "W365_HOME": str(tmp_path / "home"), "W365_POLL": "0.02", "W365_HTTP_TIMEOUT": "5"}
+    return Command({**kept, **told, "W365_NOW": NOW.isoformat()})
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Writes a file into the test's folder."""
+
+    def write(name: str, content: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return write
