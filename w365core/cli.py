@@ -332,6 +332,58 @@ def missing_references(invoice: InvoiceNumber = None, provider: ProviderName = N
     )
 
 
+@cli.command("map-account")
+def map_account(
+    provider: Annotated[str, typer.Option("--provider", help="The provider's name.")],
+    provider_account_id: Annotated[str, typer.Option("--provider-account-id", help="The customer's id at the provider.")],
+    account: Annotated[str, typer.Option("--account", help="Our account's id.")],
+    json: Json = False,
+) -> None:
+    """Maps a provider's customer to one of our accounts; what waits on it comes in with the next sync."""
+    from w365core.store import mapping, providers
+    from w365core.store.engine import guarded
+
+    context = _context()
+    with guarded(), context.engine.begin() as connection:
+        known = providers.named(connection, provider)
+        mapping.map_account(
+            connection, provider=known.name, provider_account_id=provider_account_id, account_id=account, name=None, who=context.who
+        )
+    told = {"provider": known.name, "provider_account_id": provider_account_id, "account_id": account}
+    printing.answer(told, f"{provider_account_id} of {known.name} is account {account} now; sync the invoices that wait on it.", json)
+
+
+@cli.command()
+def activate(invoice: Annotated[str, typer.Option("--invoice")], provider: ProviderName = None, json: Json = False) -> None:
+    """Makes a complete manual invoice Active, so that its usage can be billed."""
+    _transition("activate", invoice, provider, json)
+
+
+@cli.command()
+def deactivate(invoice: Annotated[str, typer.Option("--invoice")], provider: ProviderName = None, json: Json = False) -> None:
+    """Takes an Active invoice out of billing, so that it can be synced anew; refused while its usage is invoiced."""
+    _transition("deactivate", invoice, provider, json)
+
+
+@cli.command()
+def delete(invoice: Annotated[str, typer.Option("--invoice")], provider: ProviderName = None, json: Json = False) -> None:
+    """Removes an invoice and its lines here (never at the provider); refused while its usage is invoiced."""
+    _transition("delete", invoice, provider, json)
+
+
+def _transition(action: str, invoice: str, provider: str | None, as_json: bool) -> None:
+    from w365core.store import ledger, transitions
+    from w365core.store.engine import guarded
+
+    context = _context()
+    with guarded():
+        found = ledger.named(context.engine, provider_name=provider, invoice_number=invoice)
+        with context.engine.begin() as connection:
+            getattr(transitions, action)(connection, provider_invoice_id=found.provider_invoice_id, who=context.who)
+    told = {"invoice": found.invoice_number, "provider": found.provider, "done": action}
+    printing.answer(told, f"Invoice {found.invoice_number}: {action} done.", as_json)
+
+
 # --- reading what was typed ----------------------------------------------------------------------------------------------------------------
 
 

@@ -71,15 +71,15 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
     mine = [t for t in totals if t.currency == claim.currency.upper()]
     daily = [t for t in mine if t.feed is Feed.DAILY_RATED]
     reconciled = [t for t in mine if t.feed is not Feed.DAILY_RATED] or daily
-    license_total = money.total(t.subtotal for t in reconciled if t.kind is LineKind.LICENSE)
-    usage_total = money.total(t.subtotal for t in reconciled if t.kind is LineKind.USAGE)
-    tax_total = money.total(t.tax for t in reconciled)
-    lines_total = money.total(t.total for t in reconciled)
+    license_total = _sum(t.subtotal for t in reconciled if t.kind is LineKind.LICENSE)
+    usage_total = _sum(t.subtotal for t in reconciled if t.kind is LineKind.USAGE)
+    tax_total = _sum(t.tax for t in reconciled)
+    lines_total = _sum(t.total for t in reconciled)
     header_total = lines_total if claim.header_total is None else claim.header_total
     difference = money.EXACT.subtract(header_total, lines_total)
     rest = money.EXACT.subtract(header_total, money.total((license_total, usage_total, tax_total)))
     within_default = _within(rest, claim, None)
-    daily_total = money.total(t.subtotal for t in daily) if daily else None
+    daily_total = _sum(t.subtotal for t in daily) if daily else None
     usage_lines = sum(t.lines for t in (daily or reconciled) if t.kind is LineKind.USAGE)
 
     findings = [
@@ -100,8 +100,8 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
         license_total=license_total,
         usage_total=usage_total,
         tax_total=tax_total,
-        rounding=rest if within_default else money.ZERO,
-        overridden=money.ZERO if within_default else rest,
+        rounding=rest if within_default else _sum(()),
+        overridden=_sum(()) if within_default else rest,
         lines_total=lines_total,
         difference=difference,
         tolerance=tolerance_in_currency(claim),
@@ -119,6 +119,11 @@ def tolerance_in_currency(claim: Claim) -> Decimal:
     if not claim.rate_to_base or claim.rate_to_base == 1:
         return claim.tolerance
     return money.half_up(money.EXACT.divide(claim.tolerance, claim.rate_to_base), places=4)
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum, printed with at least two places."""
+    return money.trimmed(money.total(amounts), least=2)
 
 
 def _within(difference: Decimal, claim: Claim, override: Decimal | None) -> bool:

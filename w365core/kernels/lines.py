@@ -218,9 +218,7 @@ def _rate_reconciliation(parsed: Parsed, numbers: list[int], job: Job, rejected:
     kinds = _kinds(cells, job)
     groups = _license_groups(cells, kinds, job)
     totals: dict[tuple[LineKind, str], _Sums] = {}
-    for kind, group, subtotal, tax, total in zip(
-        kinds, groups.of_line, cells["subtotal"], cells["tax_total"], cells["total"], strict=True
-    ):
+    for kind, group, subtotal, tax, total in zip(kinds, groups.of_line, cells["subtotal"], cells["tax_total"], cells["total"], strict=True):
         totals.setdefault((kind, group.referred.currency), _Sums()).add(subtotal, tax, total, resolve.blank(group.referred.subscription_id))
     resolved = {
         "line_number": numbers,
@@ -306,9 +304,7 @@ def _license_groups(cells: dict[str, list], kinds: list[LineKind], job: Job) -> 
     return _Groups(of_line, list(known.values()))
 
 
-def _usage_of_reconciliation(
-    parsed: Parsed, numbers: list[int], kinds: list[LineKind], job: Job
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def _usage_of_reconciliation(parsed: Parsed, numbers: list[int], kinds: list[LineKind], job: Job) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """The usage lines of a reconciliation file in the columns of the daily-rated one: cost is the subtotal, quantity the billable one."""
     places = [index for index, kind in enumerate(kinds) if kind is LineKind.USAGE]
     cells = {name: [values[index] for index in places] for name, values in parsed.columns.items()}
@@ -382,7 +378,7 @@ def _summaries(groups: list[_Group]) -> pa.RecordBatch:
                 "provider_subscription_id": group.referred.subscription_id,
                 "product_id": group.key.product_id,
                 "sku_id": group.key.sku_id,
-                "product": group.referred.product_name,
+                "product": group.referred.product_name or group.key.product_id,
                 "charge_start": group.key.charge_start,
                 "charge_end": group.key.charge_end,
                 "quantity": group.quantity,

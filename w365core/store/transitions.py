@@ -1,0 +1,125 @@
+"""What a person may do to an invoice once it is in, and when: activate, deactivate, delete; each with its guard, in one table.
+
+action       from                                          guard                                  to
+activate     Active/Populating                             its import is complete                 Active/Active
+deactivate   Active/Active, Active/Populating complete     none of its usage is invoiced          Inactive/Deactivated
+delete       anything but a running import                 none of its usage is invoiced          gone; listed again, it is imported again
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Row, delete as sql_delete, select, update
+
+from w365core.errors import CallRefused
+from w365core.model import InvoiceState, StatusReason, UsageStatus
+from w365core.store import audit, stage
+from w365core.store.ledger import Who
+from w365core.store.tables import import_run, import_source, invoice_attachment, missing_reference, provider_invoice, usage_summary
+
+_ALLOWED = {
+    "activate": {StatusReason.POPULATING},
+    "deactivate": {StatusReason.ACTIVE, StatusReason.POPULATING},
+    "delete": {StatusReason.ACTIVE, StatusReason.POPULATING, StatusReason.ERROR, StatusReason.DEACTIVATED},
+}
+_INSTEAD = {
+    StatusReason.ERROR: "it is in Error; mend what its message says and sync it again",
+    StatusReason.DEACTIVATED: "it is deactivated; sync it again to have it back",
+    StatusReason.ACTIVE: "it is Active already",
+}
+
+
+def activate(connection: Connection, *, provider_invoice_id: int, who: Who) -> None:
+    """Makes the usage of a complete manual invoice billable."""
+    before = _guarded(connection, provider_invoice_id, "activate")
+    _become(connection, before, "activate", InvoiceState.ACTIVE, StatusReason.ACTIVE, "", who)
+
+
+def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who) -> None:
+    """Takes the invoice out of billing, so that it can be synced anew; its lines stay until then."""
+    before = _guarded(connection, provider_invoice_id, "deactivate")
+    _refuse_invoiced(connection, before, "deactivated")
+    _become(
+        connection, before, "deactivate", InvoiceState.INACTIVE, StatusReason.DEACTIVATED, "Deactivated; sync it to import it again.", who
+    )
+
+
+def delete(connection: Connection, *, provider_invoice_id: int, who: Who) -> None:
+    """Removes the invoice and all its children; the provider's is untouched, what landed and the audit log stay."""
+    before = _guarded(connection, provider_invoice_id, "delete")
+    _refuse_invoiced(connection, before, "deleted")
+    stage.withdraw(connection, provider_invoice_id=provider_invoice_id)
+    runs = (
+        connection.execute(select(import_run.c.import_run_id).where(import_run.c.provider_invoice_id == provider_invoice_id))
+        .scalars()
+        .all()
+    )
+    for run_id in runs:
+        stage.drop(connection, run_id=run_id)
+    connection.execute(sql_delete(import_source).where(import_source.c.import_run_id.in_(runs)))
+    for table in (import_run, usage_summary, missing_reference, invoice_attachment, provider_invoice):
+        connection.execute(sql_delete(table).where(table.c.provider_invoice_id == provider_invoice_id))
+    _sealed(connection, before, "delete", None, who)
+
+
+def _guarded(connection: Connection, provider_invoice_id: int, action: str) -> Row:
+    invoice = connection.execute(
+        select(provider_invoice).where(provider_invoice.c.provider_invoice_id == provider_invoice_id).with_for_update()
+    ).one()
+    running = connection.execute(
+        select(import_run.c.import_run_id).where(import_run.c.provider_invoice_id == provider_invoice_id, import_run.c.status == "running")
+    ).first()
+    if running:
+        raise CallRefused(
+            f"Invoice {invoice.invoice_number} cannot be {_done(action)} while it is being imported; wait until that has ended."
+        )
+    if invoice.status_reason not in _ALLOWED[action]:
+        reason = _INSTEAD.get(StatusReason(invoice.status_reason), f"it is {invoice.state}/{invoice.status_reason}")
+        raise CallRefused(f"Invoice {invoice.invoice_number} cannot be {_done(action)}: {reason}.")
+    return invoice
+
+
+def _refuse_invoiced(connection: Connection, invoice: Row, done: str) -> None:
+    """R5: children that a customer invoice refers to hold the provider invoice fast."""
+    by = connection.execute(
+        select(usage_summary.c.invoice_number)
+        .where(usage_summary.c.provider_invoice_id == invoice.provider_invoice_id, usage_summary.c.status == UsageStatus.INVOICED)
+        .distinct()
+        .order_by(usage_summary.c.invoice_number)
+    ).scalars()
+    if numbers := list(by):
+        named = ", ".join(numbers[:5]) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
+        raise CallRefused(
+            f"Invoice {invoice.invoice_number} cannot be {done}: its usage is billed on {named}. Delete or credit those customer invoices first."
+        )
+
+
+def _become(connection: Connection, before: Row, action: str, state: InvoiceState, reason: StatusReason, message: str, who: Who) -> None:
+    after = {"state": state, "status_reason": reason}
+    connection.execute(
+        update(provider_invoice)
+        .where(provider_invoice.c.provider_invoice_id == before.provider_invoice_id)
+        .values(message=message, **after)
+    )
+    _sealed(connection, before, action, after, who)
+
+
+def _sealed(connection: Connection, before: Row, action: str, after: dict | None, who: Who) -> None:
+    audit.append(
+        connection,
+        at=who.now,
+        actor=who.actor,
+        action=f"{action} provider invoice",
+        target_kind="provider invoice",
+        target=f"{before.provider} {before.invoice_number}",
+        before={
+            "state": before.state,
+            "status_reason": before.status_reason,
+            "header_total": before.header_total,
+            "version": before.version,
+        },
+        after=after,
+    )
+
+
+def _done(action: str) -> str:
+    return {"activate": "activated", "deactivate": "deactivated", "delete": "deleted"}[action]
