@@ -33,7 +33,7 @@ from w365core.store.embedded_folders import (
     socket_directory,
     turn_over,
 )
-from w365core.store.embedded_settings import server_settings
+from w365core.store.embedded_settings import dynamic_shared_memory, server_settings
 
 __all__ = ["data_directory", "is_running", "socket_directory", "start", "stop"]
 
@@ -175,6 +175,7 @@ def _create(data: Path, programs: Path, who: Account) -> None:
         made = who.run(
             programs / "initdb", "-D", unfinished, "-U", USER, "-E", "UTF8", "--locale=C", "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8", "--auth-local=trust", "--auth-host=reject", "--data-checksums",
+            *(f"-c{name}={value}" for name, value in dynamic_shared_memory().items()),
         )  # fmt: skip
         if made.returncode == 0:
             made = who.run(programs / "postgres", "--single", "-D", unfinished, "postgres", input=f"CREATE DATABASE {DATABASE};\n")

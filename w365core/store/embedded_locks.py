@@ -11,6 +11,7 @@ reap). Removing them is safe: it still refuses to start while a process is attac
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -55,7 +56,7 @@ def postmaster(data: Path) -> int | None:
         return None
     if not first.strip().isdigit():
         return None
-    return int(first) if f"/postgres -D {data} " in _command_line(int(first)) + " " else None
+    return int(first) if _serves(_command_line(int(first)), data) else None
 
 
 def clear_leftovers(data: Path, socket: Path) -> None:
@@ -65,10 +66,14 @@ def clear_leftovers(data: Path, socket: Path) -> None:
 
 
 def orphans(data: Path) -> list[int]:
-    """As far as the system shows them: nothing without /proc, nor where a container forbids root to look at other accounts."""
-    if not _PROCESSES.is_dir():
-        return []
-    return [int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdigit() and _works_in(entry, data)]
+    """Known by the server's name in their title: a container may forbid even root to see in which folder a process works."""
+    title = f"postgres: {cluster_name(data)}: "
+    return [number for number, command in _command_lines() if command.startswith(title) or _serves(command, data)]
+
+
+def cluster_name(data: Path) -> str:
+    """What the server is told to call itself in the titles of its processes."""
+    return f"w365-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
 
 
 def end(processes: list[int]) -> None:
@@ -93,11 +98,16 @@ def _still_there(handle: int, path: Path) -> bool:
         return False
 
 
-def _works_in(process: Path, data: Path) -> bool:
-    try:
-        return os.readlink(process / "cwd") == os.path.realpath(data) and process.joinpath("comm").read_text().strip() == "postgres"
-    except OSError:
-        return False
+def _serves(command: str, data: Path) -> bool:
+    return f"/postgres -D {data} " in f"{command} "
+
+
+def _command_lines() -> list[tuple[int, str]]:
+    if _PROCESSES.joinpath("self").exists():
+        numbers = [int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdigit()]
+        return [(number, _command_line(number)) for number in numbers]
+    lines = [line.strip().partition(" ") for line in _ps("-axo", "pid=,command=").splitlines()]
+    return [(int(number), command) for number, _, command in lines if number.isdigit()]
 
 
 def _command_line(process: int) -> str:
@@ -107,6 +117,8 @@ def _command_line(process: int) -> str:
             return _PROCESSES.joinpath(str(process), "cmdline").read_bytes().decode(errors="surrogateescape").replace("\0", " ")
         except OSError:
             return ""
-    return subprocess.run(
-        ["ps", "-o", "command=", "-p", str(process)], check=False, capture_output=True, text=True, errors="replace"
-    ).stdout
+    return _ps("-o", "command=", "-p", str(process)).strip()
+
+
+def _ps(*options: str) -> str:
+    return subprocess.run(["ps", "-ww", *options], check=False, capture_output=True, text=True, errors="surrogateescape").stdout

@@ -11,6 +11,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from w365core.store.embedded_locks import cluster_name
+
 
 def server_settings(*, data: Path, socket: Path) -> dict[str, str]:
     """Postgres' own names and values, none of which needs quoting."""
@@ -20,6 +22,7 @@ def server_settings(*, data: Path, socket: Path) -> dict[str, str]:
         "unix_socket_directories": str(socket),
         "unix_socket_permissions": "0700",
         "port": "5432",
+        "cluster_name": cluster_name(data),
         "fsync": "on",
         "full_page_writes": "on",
         "synchronous_commit": "on",  # off lost 200 of 200 acknowledged commits at a kill
@@ -39,9 +42,12 @@ def server_settings(*, data: Path, socket: Path) -> dict[str, str]:
         "log_timezone": "UTC",
         "logging_collector": "off",
     }
-    if _small_shared_memory():
-        settings["dynamic_shared_memory_type"] = "mmap"  # a container's 64 MB of /dev/shm fail a parallel hash
-    return settings
+    return settings | dynamic_shared_memory()
+
+
+def dynamic_shared_memory() -> dict[str, str]:
+    """Files, where a container's 64 MB of /dev/shm would fail a parallel hash; else Postgres' own choice."""
+    return {"dynamic_shared_memory_type": "mmap"} if _small_shared_memory() else {}
 
 
 def memory_megabytes() -> int:
