@@ -8,11 +8,11 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from w365core.errors import CallRefused
-from w365core.intake.records import MOST_BAD_ROWS, dangling, read_file, read_folder, references
+from w365core.intake.record_references import dangling, references
+from w365core.intake.records import MOST_BAD_ROWS, read_file, read_folder
 
 GUID = "0E195B37-4574-4539-BC42-0E539B9684C0"
 

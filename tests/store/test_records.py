@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from tests.postgres import fresh_database
-from w365core.errors import CallRefused, InputRefused
+from w365core.errors import CallRefused, InputRefused, StoreUnavailable
 from w365core.frames import RECORD_FILES
+from w365core.intake.records import read_folder
 from w365core.jobs.loading import LoadResult, load
+from w365core.store.records import load as store_records
 from w365core.store.schema import upgrade
 
 FILES = {
@@ -193,6 +196,24 @@ def test_text_with_tabs_quotes_backslashes_and_line_breaks_arrives_as_written(en
     quoted = name.replace('"', '""')
     loaded(engine, folder(tmp_path / "ours", {"accounts.csv": f'account_id,name\nA1,"{quoted}"\n'}))
     assert rows(engine, "select name from account") == [(name,)]
+
+
+def test_two_loads_at_once_insert_each_row_once(engine, tmp_path):
+    path = folder(tmp_path / "ours", FILES)
+    with ThreadPoolExecutor(4) as pool:
+        results = [work.result() for work in [pool.submit(loaded, engine, path) for _ in range(4)]]
+    for name, content in FILES.items():
+        assert sum(result.tables[name]["inserted"] for result in results) == content.count("\n") - 1
+        assert all(result.tables[name]["updated"] == 0 for result in results)
+
+
+def test_a_database_that_goes_away_in_mid_load_is_one_sentence(engine, tmp_path):
+    records = read_folder({"accounts.csv": b"account_id\nA1\n"})
+    with pytest.raises(StoreUnavailable, match="nothing was loaded"), engine.begin() as connection:
+        pid = connection.execute(text("select pg_backend_pid()")).scalar_one()
+        do(engine, f"select pg_terminate_backend({pid}, 5000)")
+        store_records(connection, records)
+    assert rows(engine, "select * from account") == []
 
 
 @pytest.mark.parametrize("path", ["nowhere", "ours/accounts.csv", "empty"])

@@ -8,6 +8,7 @@ columns_of(header, declared, …)     which cell is which declared column; repea
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,21 +27,19 @@ class Header:
     problems: tuple[Problem, ...]
 
 
-def decoded(name: str, content: bytes) -> str | Problem:
-    """The text of a UTF-8 file without its BOM; a Problem with the line where it is not UTF-8 or holds a NUL byte."""
+def lines_of(name: str, content: bytes) -> Iterator[str] | Problem:
+    """The lines of a UTF-8 file without its BOM, line ends included; a Problem where it is not UTF-8 or holds a NUL byte."""
     if content.startswith(UTF16_MARKS):
         return Problem(name, None, None, None, "UTF-8, but the file is UTF-16; save it as CSV UTF-8")
     try:
-        text = content.decode("utf-8-sig")
+        content.decode("utf-8")
     except UnicodeDecodeError as error:
-        # the codec counts positions from behind the BOM
-        start = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
-        found = content[max(0, start - 20) : start + 20].decode("latin-1")
-        return Problem(name, _line_at(content, start), None, found, "UTF-8; save the file as CSV UTF-8")
+        found = content[max(0, error.start - 20) : error.start + 20].decode("latin-1")
+        return Problem(name, _line_at(content, error.start), None, found, "UTF-8; save the file as CSV UTF-8")
     nul = content.find(b"\0")
     if nul >= 0:
         return Problem(name, _line_at(content, nul), None, None, "text without NUL bytes; the file is damaged or no CSV")
-    return text
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
 
 
 def _line_at(content: bytes, position: int) -> int:

@@ -2,32 +2,21 @@
 
 read_file(name, content)    one file
 read_folder(files)          all of them, in the order they are loaded
-references(records)         the keys that the rows refer to and no file of the folder has
-dangling(records, known)    what of those is not known elsewhere either, as warnings
 """
 
 from __future__ import annotations
 
-import io
-import re
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
 
-from w365core import money
 from w365core.errors import CallRefused
-from w365core.frames import RECORD_FILES, Column, Kind, RecordFile
+from w365core.frames import RECORD_FILES, RecordFile
 from w365core.intake import csv_text
+from w365core.intake.record_cells import Cell, Unexpected, Value, cell_of
 from w365core.model import Problem
 
-Value = Decimal | date | bool | int | str | None
-
 MOST_BAD_ROWS = 100  # named per load; beyond them rows are only counted
-MOST_WARNINGS = 100
-LONGEST_ID = 400  # Postgres refuses index entries beyond a third of a page
-MOST_REMEMBERED = 20_000  # distinct texts of a column whose values are kept, not read again
 
 
 @dataclass(frozen=True)
@@ -75,10 +64,6 @@ class Records:
         return sum(file.bad_rows for file in self.files)
 
 
-class _Unexpected(Exception):
-    """A cell that is no value of its column; says what was expected. Never leaves this module."""
-
-
 def read_folder(files: Mapping[str, bytes]) -> Records:
     """Reads every file of ours in `files` (file name -> bytes). CallRefused where there is none; another .csv is a warning."""
     by_name = {name.lower(): name for name in files}
@@ -96,10 +81,10 @@ def _is_foreign(name: str) -> bool:
 
 def read_file(name: str, content: bytes) -> ReadFile:
     """Reads one file whose name is a key of RECORD_FILES."""
-    text = csv_text.decoded(name, content)
-    if isinstance(text, Problem):
-        return _unreadable(name, text)
-    rows = csv_text.rows(io.StringIO(text, newline=""), name=name)
+    lines = csv_text.lines_of(name, content)
+    if isinstance(lines, Problem):
+        return _unreadable(name, lines)
+    rows = csv_text.rows(lines, name=name)
     filled = (row for row in rows if isinstance(row, Problem) or not csv_text.is_blank(row[1]))
     first = next(filled, Problem(name, None, None, None, "a header line, but the file is empty"))
     if isinstance(first, Problem):
@@ -131,32 +116,9 @@ def _missing_keys(name: str, line: int, cells: list[str], header: csv_text.Heade
 # --- the rows of a file ----------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """How one present column is read. `remembered` maps texts met before to their values."""
-
-    column: Column
-    position: int
-    read: Callable[[str], Value]
-    remembered: dict[str, Value] = field(default_factory=dict)
-
-    def value(self, text: str) -> Value:
-        text = text.strip()
-        if text in self.remembered:
-            return self.remembered[text]
-        if not text:
-            if self.column.key or self.column.required:
-                raise _Unexpected("a value; this column must not be blank")
-            return None
-        value = self.read(text)
-        if not self.column.key and len(self.remembered) < MOST_REMEMBERED:
-            self.remembered[text] = value
-        return value
-
-
 def _read_rows(name: str, header: csv_text.Header, width: int, rows: Iterator) -> ReadFile:
     declared = RECORD_FILES[name]
-    cells = [_Cell(c, header.positions[c.name], _reader_of(c)) for c in declared.columns if c.name in header.positions]
+    cells = [cell_of(c, header.positions[c.name]) for c in declared.columns if c.name in header.positions]
     key_positions = [index for index, cell in enumerate(cells) if cell.column.key]
     read: list[tuple[Value, ...]] = []
     lines = array("Q")
@@ -183,9 +145,7 @@ def _read_rows(name: str, header: csv_text.Header, width: int, rows: Iterator) -
     return ReadFile(name, columns, read, lines, tuple(problems), bad_rows, _warnings(name, header))
 
 
-def _row_values(
-    name: str, row: tuple[int, list[str]] | Problem, cells: list[_Cell], width: int
-) -> tuple[Value, ...] | list[Problem] | None:
+def _row_values(name: str, row: tuple[int, list[str]] | Problem, cells: list[Cell], width: int) -> tuple[Value, ...] | list[Problem] | None:
     """The row's values, or its problems, or None for a row without any content."""
     if isinstance(row, Problem):
         return [row]
@@ -196,16 +156,16 @@ def _row_values(
         return [Problem(name, line, None, ",".join(texts), f"{width} cells as in the header, not {len(texts)}")]
     try:
         return tuple([cell.value(texts[cell.position]) for cell in cells])
-    except _Unexpected:
+    except Unexpected:
         return None if csv_text.is_blank(texts) else _problems_of(name, line, texts, cells)
 
 
-def _problems_of(name: str, line: int, texts: list[str], cells: list[_Cell]) -> list[Problem]:
+def _problems_of(name: str, line: int, texts: list[str], cells: list[Cell]) -> list[Problem]:
     problems = []
     for cell in cells:
         try:
             cell.value(texts[cell.position])
-        except _Unexpected as unexpected:
+        except Unexpected as unexpected:
             problems.append(Problem(name, line, cell.column.name, texts[cell.position], str(unexpected)))
     return problems
 
@@ -220,139 +180,3 @@ def _warnings(name: str, header: csv_text.Header) -> tuple[str, ...]:
         return ()
     listed = ", ".join(repr(printed) for printed in header.unknown)
     return (f"{name}: unknown columns were ignored: {listed}",)
-
-
-# --- the cells -------------------------------------------------------------------------------------------------------------------------
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-
-def _reader_of(column: Column) -> Callable[[str], Value]:
-    if column.name == "rate_to_base":
-        return _rate
-    if column.name in ("currency", "code"):
-        return _currency
-    if column.choices:
-        return _one_of(column.choices)
-    return {Kind.TEXT: str, Kind.ID: _id, Kind.NUMBER: _number, Kind.WHOLE: _whole, Kind.DAY: _day, Kind.FLAG: _flag}[column.kind]
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    as_declared = {choice.casefold(): choice for choice in choices}
-
-    def read(text: str) -> str:
-        found = as_declared.get(text.casefold())
-        if found is None:
-            raise _Unexpected(f"one of {', '.join(choices)}")
-        return found
-
-    return read
-
-
-def _id(text: str) -> str:
-    """The id as written; a GUID lower-cased, because its letter case says nothing."""
-    if _GUID.fullmatch(text):
-        return text.lower()
-    if len(text) > LONGEST_ID or not text.isprintable():
-        raise _Unexpected(f"an id of at most {LONGEST_ID} visible characters")
-    return text
-
-
-def _number(text: str) -> Decimal:
-    # No exponent: in a record file it is a spreadsheet's damage (1.23E+15), with digits already lost.
-    number = None if "e" in text.lower() else money.readable(text)
-    if number is None:
-        raise _Unexpected("a decimal number with a dot and without thousands separators, such as 1234.5")
-    return number
-
-
-def _rate(text: str) -> Decimal:
-    number = _number(text)
-    if number <= 0:
-        raise _Unexpected("a rate above zero")
-    return number
-
-
-def _whole(text: str) -> int:
-    if not _WHOLE.fullmatch(text):
-        raise _Unexpected("a whole number")
-    return int(text)
-
-
-def _day(text: str) -> date:
-    try:
-        if _DAY.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise _Unexpected("a date as YYYY-MM-DD")
-
-
-def _flag(text: str) -> bool:
-    found = _FLAGS.get(text.lower())
-    if found is None:
-        raise _Unexpected("true or false (or yes/no, 1/0)")
-    return found
-
-
-def _currency(text: str) -> str:
-    if not _CURRENCY.fullmatch(text):
-        raise _Unexpected("a currency code of three letters, such as EUR")
-    return text.upper()
-
-
-# --- what the rows refer to ------------------------------------------------------------------------------------------------------------
-
-_TARGETS = {
-    "account_id": "account",
-    "contract_id": "billing_contract",
-    "product_id": "product",
-    "subscription_id": "subscription",
-    "currency": "currency",
-    "invoice_number": "customer_invoice",
-}
-
-
-def _referring(records: Records) -> Iterator[tuple[ReadFile, int, str, str]]:
-    """(file, position of the column, column, table it refers to) for each column that refers to another table."""
-    for file in records.files:
-        for position, column in enumerate(file.columns):
-            target = _TARGETS.get(column)
-            if target and target != file.declared.table:
-                yield file, position, column, target
-
-
-def _own_keys(records: Records, table: str) -> set[Value]:
-    return {row[0] for file in records.files if file.declared.table == table for row in file.rows}
-
-
-def references(records: Records) -> dict[str, set[str]]:
-    """By table: the keys that rows refer to and that no file of the folder has."""
-    wanted: dict[str, set[str]] = {}
-    for file, position, _, target in _referring(records):
-        wanted.setdefault(target, set()).update(row[position] for row in file.rows)
-    outside = {table: keys - _own_keys(records, table) - {None} for table, keys in wanted.items()}
-    return {table: keys for table, keys in outside.items() if keys}
-
-
-def dangling(records: Records, known: Mapping[str, Collection[str]]) -> list[str]:
-    """One warning per column whose references lead nowhere, neither in the folder nor in `known` (table -> keys)."""
-    outside = {table: keys.difference(known.get(table, ())) for table, keys in references(records).items()}
-    warnings = []
-    for file, position, column, target in _referring(records):
-        missing = outside.get(target)
-        if not missing:
-            continue
-        hits = [(line, row[position]) for line, row in zip(file.lines, file.rows, strict=True) if row[position] in missing]
-        if hits:
-            line, key = hits[0]
-            distinct = len({key for _, key in hits})
-            place = target.replace("_", " ")
-            warnings.append(
-                f"{file.name}: {len(hits)} row(s) name in {column} no known {place} ({distinct} distinct; the first: row {line}, {key})"
-            )
-    return warnings[:MOST_WARNINGS]

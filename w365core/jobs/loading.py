@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from w365core.errors import CallRefused, InputRefused
 from w365core.frames import RECORD_FILES
 from w365core.intake import records as intake
+from w365core.intake.record_references import dangling, references
 from w365core.store import records as store
 
 
@@ -29,8 +30,8 @@ def load(connection: Connection, folder: Path) -> LoadResult:
     records = intake.read_folder(_contents(folder))
     if records.bad_rows:
         raise InputRefused(_refusal(records), records.problems)
-    known = store.known(connection, intake.references(records))
-    warnings = (*records.warnings, *intake.dangling(records, known))
+    known = store.known(connection, references(records))
+    warnings = (*records.warnings, *dangling(records, known))
     return LoadResult(store.load(connection, records), warnings)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
@@ -19,7 +20,8 @@ from sqlalchemy import Connection
 
 from w365core import frames
 from w365core.errors import InputRefused, StoreUnavailable
-from w365core.intake.records import MOST_BAD_ROWS, ReadFile, Records, Value
+from w365core.intake.record_cells import Value
+from w365core.intake.records import MOST_BAD_ROWS, ReadFile, Records
 from w365core.model import Problem
 from w365core.money import EXACT
 
@@ -43,37 +45,41 @@ def load(connection: Connection, records: Records) -> dict[str, dict[str, int]]:
     Only the columns present in a file are written; a new row gets the declared defaults for the rest. InputRefused where a new row
     lacks a column that it cannot be without.
     """
-    cursor = _cursor(connection)
-    try:
+    with _cursor(connection) as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         return {file.name: asdict(_load_file(cursor, file)) for file in records.files}
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"The database went away while records were loaded ({_first_line(error)}); nothing was loaded.") from None
 
 
 def known(connection: Connection, references: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
     """Of the keys by table, those that the database has."""
-    cursor = _cursor(connection)
     found: dict[str, set[str]] = {}
-    for declared in frames.RECORD_FILES.values():
-        keys = references.get(declared.table)
-        if keys:
-            query = sql.SQL("select {key} from {table} where {key} = any(%s)").format(
-                key=sql.Identifier(declared.key[0]), table=sql.Identifier(declared.table)
-            )
-            found[declared.table] = {row[0] for row in cursor.execute(query, (list(keys),))}
+    with _cursor(connection) as cursor:
+        for declared in frames.RECORD_FILES.values():
+            keys = references.get(declared.table)
+            if keys:
+                query = sql.SQL("select {key} from {table} where {key} = any(%s)").format(
+                    key=sql.Identifier(declared.key[0]), table=sql.Identifier(declared.table)
+                )
+                found[declared.table] = {row[0] for row in cursor.execute(query, (list(keys),))}
     return found
 
 
-def _cursor(connection: Connection) -> psycopg.Cursor:
-    """A cursor of the driver inside the connection's transaction: SQLAlchemy has no COPY."""
+@contextmanager
+def _cursor(connection: Connection) -> Iterator[psycopg.Cursor]:
+    """A cursor of the driver inside the connection's transaction (SQLAlchemy has no COPY), its losses said in a sentence."""
     if not connection.in_transaction():
         connection.begin()
-    return connection.connection.driver_connection.cursor()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no answer"])[0].rstrip(".")
+    driver = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor:
+            yield cursor
+    except psycopg.OperationalError as error:
+        if driver.broken:
+            connection.invalidate(error)  # else the caller's rollback fails in its turn and hides this
+        reason = (str(error).splitlines() or ["no answer"])[0].rstrip(".")
+        raise StoreUnavailable(
+            f"The database failed while records were loaded ({reason}); nothing was loaded. Load the folder again."
+        ) from None
 
 
 # --- one file --------------------------------------------------------------------------------------------------------------------------
