@@ -17,10 +17,16 @@ from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, sel
 
 from w365core.errors import CallRefused
 from w365core.model import Failure, InvoiceHeader, InvoiceState, MissingReference, StatusReason
-from w365core.store import audit, stage
-from w365core.store import engine as store_engine
+from w365core.store import audit, engine as store_engine, stage
 from w365core.store.tables import import_run, import_source, missing_reference, provider_invoice, usage_summary
 
+# What a document comes to before its lines were seen: an attempt that never got that far must not show what an earlier one found.
+_UNSEEN: Mapping[str, Any] = {
+    **dict.fromkeys(("license_total", "usage_total", "tax_total", "rounding", "overridden", "lines_total", "difference", "tolerance")),
+    "daily_rated_total": None,
+    "license_lines": 0,
+    "usage_lines": 0,
+}
 BROKEN_OFF = "The import was broken off before it was complete; nothing of it was stored. Sync it again."
 
 
@@ -199,6 +205,7 @@ def fail(
         run_status="failed",
         who=who,
         values={
+            **_UNSEEN,
             **outcome,
             "state": InvoiceState.INACTIVE,
             "status_reason": StatusReason.ERROR,
