@@ -12,8 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from w365core import settings
 from w365core.errors import CallRefused, StoreUnavailable
-from w365core.store import engine as store_engine
-from w365core.store import queries
+from w365core.store import engine as store_engine, queries
 
 SECONDS_TO_ANSWER = 30
 _CANCELLED = "57014"

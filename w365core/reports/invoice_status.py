@@ -23,7 +23,7 @@ from w365core.reports.tables import Column, Table, amount, day, moment
 from w365core.store import queries, references
 from w365core.store.queries import InvoiceFilter
 
-__all__ = ["Attention", "HeldUp", "Invoice", "InvoiceFilter", "InvoiceStatus", "Month", "Tile", "build", "choices", "invoice", "load"]
+__all__ = ["Attention", "Invoice", "InvoiceFilter", "InvoiceStatus", "Month", "Tile", "build", "choices", "invoice", "load"]
 
 CHANGED = "Changed"
 WARNING = "Warning"
@@ -101,15 +101,6 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class HeldUp:
-    """A currency's money on the worklist."""
-
-    currency: str
-    total: Decimal
-    invoices: int
-
-
-@dataclass(frozen=True)
 class Month:
     """What the headers of a month come to in one currency, billed and held up."""
 
@@ -123,7 +114,6 @@ class Month:
 class InvoiceStatus:
     tiles: tuple[Tile, ...]
     attention: tuple[Attention, ...]
-    held_up: tuple[HeldUp, ...]
     months: tuple[Month, ...]
     invoices: tuple[Invoice, ...]
     table: Table
@@ -155,7 +145,6 @@ def build(invoices: Sequence[Invoice], *, rates: Mapping[str, Decimal], now: dat
     return InvoiceStatus(
         tiles=_tiles(invoices, rates, now),
         attention=tuple(attention(i) for i in ordered),
-        held_up=_held_up(ordered),
         months=_months(invoices),
         invoices=tuple(invoices),
         table=_table(invoices, now),
@@ -241,7 +230,7 @@ def _tiles_of(currency: str, invoices: Sequence[Invoice]) -> tuple[Tile, Tile]:
     return (
         Tile(
             f"Billed in {wording.month(month)}" if month else "Billed",
-            wording.rounded(money.total(i.header_total for i in latest if i.header_total is not None) if latest else None, currency),
+            wording.rounded(_sum(latest) if latest else None, currency),
             f"{wording.counted(len(latest), 'Active invoice')}" if latest else "no Active invoice",
             currency,
             tuple(dict.fromkeys(i.status for i in latest)) or (StatusReason.ACTIVE,),
@@ -249,8 +238,8 @@ def _tiles_of(currency: str, invoices: Sequence[Invoice]) -> tuple[Tile, Tile]:
         ),
         Tile(
             "Held up",
-            wording.rounded(money.total(i.money for i in held if i.money is not None), currency) if held else f"nothing · {currency}",
-            wording.counted(len(held), "invoice") if held else f"all {wording.counted(len(invoices), 'invoice')} are through",
+            wording.rounded(_sum(held), currency),
+            _held_note(held, len(invoices)),
             currency,
             tuple(dict.fromkeys(i.status for i in held)),
             None,
@@ -259,12 +248,19 @@ def _tiles_of(currency: str, invoices: Sequence[Invoice]) -> tuple[Tile, Tile]:
     )
 
 
-def _held_up(ordered: Sequence[Invoice]) -> tuple[HeldUp, ...]:
-    held = [i for i in ordered if i.is_held_up]
-    currencies = dict.fromkeys(i.currency for i in held)
-    return tuple(
-        HeldUp(c, money.total(i.money for i in held if i.currency == c and i.money is not None), sum(i.currency == c for i in held)) for c in currencies
-    )
+def _sum(invoices: Sequence[Invoice]) -> Decimal | None:
+    """Nothing to add is 0; invoices of which none says its total are not 0 but unknown."""
+    known = [i.money for i in invoices if i.money is not None]
+    return money.total(known) if known or not invoices else None
+
+
+def _held_note(held: Sequence[Invoice], all_of_them: int) -> str:
+    if not held:
+        return f"all {wording.counted(all_of_them, 'invoice')} through"
+    unknown = sum(i.money is None for i in held)
+    if unknown == len(held):
+        return f"{wording.counted(unknown, 'invoice')}, total unknown"
+    return wording.counted(len(held), "invoice") + (f", {unknown} without a total" if unknown else "")
 
 
 def _months(invoices: Sequence[Invoice]) -> tuple[Month, ...]:
@@ -281,16 +277,16 @@ def _months(invoices: Sequence[Invoice]) -> tuple[Month, ...]:
 
 
 COLUMNS = (
-    Column("provider", "Provider", width=120),
-    Column("number", "Number", Kind.ID, width=125),
-    Column("type", "Type", width=120),
-    day("date", "Date", width=95),
-    Column("standing", "Status", width=120),
-    Column("currency", "Currency", width=75),
-    amount("header_total", "Header total", width=115),
-    amount("lines_total", "Lines total", width=115),
+    Column("provider", "Provider", width=112),
+    Column("number", "Number", Kind.ID, width=118),
+    Column("type", "Type", width=80),
+    day("date", "Date", width=88),
+    Column("standing", "Status", width=112),
+    Column("currency", "Currency", width=70),
+    amount("header_total", "Header total", width=102),
+    amount("lines_total", "Lines total", width=102),
     amount("difference", "Difference", width=95, help="Header total less lines total, tax included"),
-    Column("age", "First seen", width=90),
+    Column("age", "First seen", width=78),
     Column("message", "Message", width=420),
     moment("first_seen_at", "First seen at (UTC)", shown=False),
     moment("imported_at", "Imported at (UTC)", shown=False),

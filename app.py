@@ -1,0 +1,46 @@
+"""The web application: the frame with its pages, and two addresses that say whether we live.
+
+    /healthz    200 as soon as the app answers
+    /readyz     200 when the database answers too, else 503
+
+Run it with `streamlit run app.py`, or everything at once with `python -m w365core up`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+from starlette.concurrency import run_in_threadpool  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import JSONResponse  # noqa: E402
+from starlette.routing import Route  # noqa: E402
+
+from w365core.errors import W365Error  # noqa: E402
+from w365core.reports import connection  # noqa: E402
+
+
+async def healthz(_request: Request) -> JSONResponse:
+    """Whether the app answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(_request: Request) -> JSONResponse:
+    """Whether a page would find its data."""
+    ready = await run_in_threadpool(_database_answers)
+    return JSONResponse({"status": "ok" if ready else "waiting", "database": "ok" if ready else "away"}, status_code=200 if ready else 503)
+
+
+def _database_answers() -> bool:
+    try:
+        return connection.answers(connection.engine())
+    except W365Error:
+        return False
+
+
+app = st.App("pages/frame.py", routes=[Route("/healthz", healthz), Route("/readyz", readyz)])

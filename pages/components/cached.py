@@ -1,0 +1,59 @@
+"""What is kept between two runs of a page? The engine of this process, and sums over an import that never changes. The only cache.
+
+Everything else is asked anew, so that a page is never older than the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+from sqlalchemy import Connection, Engine
+
+from w365core.errors import StoreUnavailable
+from w365core.reports import connection, invoice_detail, invoice_status as status_report
+from w365core.reports.connection import Installation
+from w365core.reports.invoice_detail import Customer, InvoiceDetail
+from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
+
+
+@st.cache_resource(show_spinner="Opening the database …")
+def engine() -> Engine:
+    """The process' engine. It keeps no connection, so it survives a restart of the database."""
+    return connection.engine()
+
+
+@contextmanager
+def reading(*, seconds: int = connection.SECONDS_TO_ANSWER) -> Iterator[Connection]:
+    """One read-only snapshot. Where the database is away, the next one looks for it afresh, and starts the embedded one."""
+    try:
+        with connection.reading(engine(), seconds=seconds) as opened:
+            yield opened
+    except StoreUnavailable:
+        engine.clear()
+        raise
+
+
+def installation() -> Installation:
+    with reading() as opened:
+        return connection.installation(opened)
+
+
+@st.cache_data(max_entries=200, show_spinner="Adding up the customers …")
+def customers(provider_invoice_id: int, import_run_id: int | None, standing: str) -> tuple[Customer, ...]:
+    """By customer. The run and the standing are in the key because another import has other lines."""
+    with reading() as opened:
+        return invoice_detail.customers(opened, provider_invoice_id)
+
+
+def invoice_status(wanted: InvoiceFilter) -> InvoiceStatus:
+    """The page of the chosen invoices, as they are now."""
+    with reading() as opened:
+        return status_report.load(opened, wanted, now=connection.installation(opened).now)
+
+
+def invoice(provider_invoice_id: int) -> InvoiceDetail | None:
+    """One invoice's head, as it is now."""
+    with reading() as opened:
+        return invoice_detail.load(opened, provider_invoice_id, now=connection.installation(opened).now)

@@ -1,0 +1,38 @@
+"""What does a page say when it has nothing to show? What to do about it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import filters
+
+
+def no_invoices() -> None:
+    """Nothing was ever imported."""
+    with st.container(border=True):
+        st.subheader("No invoices yet")
+        st.text("Connect a provider and fetch its invoices; this page then shows what needs doing and how much money it is about.")
+        st.code(
+            "python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT --account-id ACCOUNT\n"
+            "python -m w365core load OUR_RECORDS/\n"
+            "python -m w365core sync --provider my-csp",
+            language="bash",
+        )
+        st.text("The client secret is read from the environment variable W365_SECRET_MY_CSP and never stored. Or look around first, with made-up data:")
+        st.code("python -m w365core demo", language="bash")
+
+
+def no_match() -> None:
+    """The filters leave nothing."""
+    with st.container(border=True):
+        st.subheader("No invoice matches these filters")
+        st.text("There are invoices, but none of this provider, month, status and currency together.")
+        st.button("Clear filters", key="clear_no_match", icon=":material/filter_alt_off:", type="primary", on_click=filters.clear)
+
+
+def no_such_invoice(*, back: object) -> None:
+    """The URL names an invoice that is not there."""
+    with st.container(border=True):
+        st.subheader("There is no such invoice")
+        st.text("The address names an invoice that does not exist; it may have been deleted since the link was made.")
+        st.button("All invoices", key="back", icon=":material/arrow_back:", type="primary", on_click=back)

@@ -1,0 +1,185 @@
+"""How is one provider invoice shown? What is wrong and what to do, what its header is made of, who it is for, and every line of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.components import address, cached, charts, standings, tables
+from pages.components.worklist import code
+from w365core.reports import invoice_detail, wording
+from w365core.reports.invoice_detail import InvoiceDetail, Part
+from w365core.reports.invoice_status import Attention, Invoice
+
+TABS = ("Invoice lines", "Usage summaries", "Usage lines", "Missing references", "History")
+
+
+def draw(detail: InvoiceDetail) -> None:
+    invoice = detail.invoice
+    _head(invoice)
+    if detail.attention:
+        _what_to_do(detail.attention)
+    if detail.identity:
+        _identity(detail.identity)
+    facts, customers = st.columns((4, 6), gap="small")
+    with facts:
+        _facts(detail)
+    with customers:
+        _customers(invoice)
+    _tabs(detail)
+
+
+def _head(invoice: Invoice) -> None:
+    st.button("All invoices", key="back", icon=":material/arrow_back:", type="tertiary", on_click=address.close_invoice)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(code(invoice.number), anchor=False, width="content")
+        standings.badge(invoice.standing)
+        st.caption(f"{code(invoice.provider)} · {wording.day(invoice.date)}", width="content")
+
+
+def _what_to_do(attention: Attention) -> None:
+    with st.container(border=True, gap="xsmall"):
+        st.text(attention.sentence)
+        st.caption(f":material/arrow_forward: {attention.next_step}")
+        if attention.command:
+            st.code(attention.command, language="bash", wrap_lines=True)
+
+
+def _identity(parts: tuple[Part, ...]) -> None:
+    """The identity as a sum that can be read aloud."""
+    with st.container(border=True):
+        for column, part in zip(st.columns(len(parts), gap="small"), parts, strict=True):
+            with column.container(gap=None):
+                st.metric(part.label, f"{part.sign} {part.value}".strip())
+                st.caption(part.note)
+
+
+def _facts(detail: InvoiceDetail) -> None:
+    with st.container(border=True, gap="xxsmall", height="stretch"):
+        for label, value in detail.facts:
+            name, said = st.columns((2, 5), gap="small")
+            name.caption(label)
+            said.text(value)
+
+
+def _customers(invoice: Invoice) -> None:
+    customers = cached.customers(invoice.id, invoice.import_run_id, invoice.standing)
+    if customers:
+        charts.by_customer(customers, currency=invoice.currency)
+    else:
+        with st.container(border=True):
+            st.caption("Biggest customers before tax")
+            st.text("No lines have been read for this invoice yet.")
+
+
+# --- the tabs ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _tabs(detail: InvoiceDetail) -> None:
+    """Only the open tab asks the database."""
+    draws: dict[str, Callable[[InvoiceDetail], None]] = dict(
+        zip(TABS, (_invoice_lines, _usage_summaries, _usage_lines, _missing, _history), strict=True)
+    )
+    for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
+        if tab.open:
+            with tab:
+                draws[name](detail)
+
+
+def _invoice_lines(detail: InvoiceDetail) -> None:
+    invoice = detail.invoice
+    _lines_head(detail, "Every line of the reconciliation file, as the provider sent it.")
+
+    def fetch(after: Any) -> invoice_detail.Page:
+        with cached.reading() as opened:
+            return invoice_detail.license_page(opened, invoice, after=after)
+
+    everything = tables.Everything(lambda: _all(invoice_detail.every_license_line, invoice), count=invoice.license_lines + invoice.usage_lines)
+    page, _ = tables.pages(fetch, everything, key="license", about=f"{invoice.id}")
+    if not page.table.rows:
+        _nothing("This invoice has no lines.")
+
+
+def _usage_summaries(detail: InvoiceDetail) -> None:
+    invoice = detail.invoice
+    _lines_head(detail, "One row per subscription, product and charge window, the dearest first. Click a row to see its lines.")
+
+    def fetch(after: Any) -> invoice_detail.Page:
+        with cached.reading() as opened:
+            return invoice_detail.summary_page(opened, invoice, after=after)
+
+    everything = tables.Everything(lambda: _all(invoice_detail.every_summary, invoice))
+    page, selected = tables.pages(fetch, everything, key="summaries", about=f"{invoice.id}", selects=True)
+    if selected:
+        st.button(
+            f"Show its {wording.counted(selected['lines'], 'usage line')}",
+            key="open_usage",
+            icon=":material/subdirectory_arrow_right:",
+            type="primary",
+            on_click=_open_usage,
+            args=(selected["usage_id"],),
+        )
+    if not page.table.rows:
+        _nothing(
+            "An invoice in Error has no usage summaries: they are made when it is imported." if detail.is_preview else "This invoice has no usage."
+        )
+
+
+def _usage_lines(detail: InvoiceDetail) -> None:
+    invoice, usage_id = detail.invoice, address.usage()
+    _lines_head(detail, "The daily-rated lines, as the provider sent them." if usage_id is None else "The lines of one usage summary.")
+    if usage_id is not None:
+        st.button("Show the lines of all summaries", key="close_usage", icon=":material/close:", on_click=address.close_usage)
+
+    def fetch(after: Any) -> invoice_detail.Page:
+        with cached.reading() as opened:
+            return invoice_detail.usage_page(opened, invoice, usage_id=usage_id, after=after)
+
+    everything = tables.Everything(lambda: _all(invoice_detail.every_usage_line, invoice, usage_id=usage_id), count=invoice.usage_lines)
+    page, _ = tables.pages(fetch, everything, key="usage", about=f"{invoice.id} {usage_id or ''}")
+    if not page.table.rows:
+        _nothing("There are no usage lines here.")
+
+
+def _missing(detail: InvoiceDetail) -> None:
+    with cached.reading() as opened:
+        table = invoice_detail.missing_references(opened, detail.invoice)
+    if not table.rows:
+        return _nothing("Nothing is missing: every line resolves to our records.")
+    st.caption("What the lines refer to and our records lack, the biggest money first. What does not block is billed as a write-in.")
+    tables.show(table, key="missing")
+    tables.downloads(table, key="missing")
+
+
+def _history(detail: InvoiceDetail) -> None:
+    with cached.reading() as opened:
+        table = invoice_detail.history(opened, detail.invoice)
+    if not table.rows:
+        return _nothing("Nothing has happened to this invoice yet.")
+    tables.show(table, key="history")
+    tables.downloads(table, key="history")
+
+
+def _open_usage(usage_id: str) -> None:
+    address.open_usage(usage_id)
+    st.session_state["tab"] = "Usage lines"
+
+
+def _lines_head(detail: InvoiceDetail, sentence: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if detail.is_preview:
+            st.badge("Preview: not imported", icon=":material/visibility:", color="orange")
+        st.caption(sentence, width="content")
+
+
+def _nothing(sentence: str) -> None:
+    with st.container(border=True):
+        st.text(sentence)
+
+
+def _all(every: Callable, invoice: Invoice, **which: Any) -> Iterator[Mapping[str, Any]]:
+    """Every row, in one snapshot that lasts as long as the file is written."""
+    with cached.reading(seconds=0) as opened:
+        yield from every(opened, invoice, **which)

@@ -1,0 +1,46 @@
+"""How is a status shown? Always a word, with a sign and a colour beside it, never by colour alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Look:
+    icon: str
+    sign: str
+    color: str
+    chip: str
+
+
+_LOOKS = {
+    "Error": Look(":material/error:", "✕", "red", "#e5635f"),
+    "Populating": Look(":material/hourglass_top:", "◔", "blue", "#5b9bd5"),
+    "Changed": Look(":material/published_with_changes:", "↻", "violet", "#a58bd6"),
+    "Warning": Look(":material/warning:", "!", "orange", "#e8b04c"),
+    "Active": Look(":material/check_circle:", "✓", "green", "#6cb886"),
+    "Active Usage": Look(":material/check_circle:", "✓", "green", "#6cb886"),
+    "Deactivated": Look(":material/block:", "–", "gray", "#9aa5b1"),
+}
+
+
+def badge(standing: str) -> None:
+    """The word in a coloured badge."""
+    look = _look(standing)
+    st.badge(standing, icon=look.icon, color=look.color)
+
+
+def label(standing: str) -> str:
+    """The word with its sign, as a table cell shows it."""
+    return f"{_look(standing).sign} {standing}"
+
+
+def labels() -> tuple[list[str], list[str]]:
+    """Every label and its colour, for a table column."""
+    return [label(standing) for standing in _LOOKS], [look.chip for look in _LOOKS.values()]
+
+
+def _look(standing: str) -> Look:
+    return _LOOKS.get(standing, _LOOKS["Deactivated"])

@@ -1,0 +1,131 @@
+"""How is a table drawn? Exact text in right-aligned cells, one row to select, a page at a time, and a way out as CSV and Excel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from pages.components import standings
+from w365core.frames import Kind
+from w365core.reports import export
+from w365core.reports.invoice_detail import Page
+from w365core.reports.tables import Column, Table, shown
+
+Rows = Iterable[Mapping[str, Any]]
+_MOST_ROWS_AT_ONCE, _SCROLLING_HEIGHT = 12, 440
+
+
+def show(table: Table, *, key: str, selects: bool = False) -> Mapping[str, Any] | None:
+    """Draws the table; with `selects` returns the row that was clicked."""
+    columns = [column for column in table.columns if column.shown]
+    event = st.dataframe(
+        pl.DataFrame({column.label: _cells(column, table) for column in columns}, schema={c.label: _type(c) for c in columns}),
+        hide_index=True,
+        column_config={column.label: _config(column) for column in columns},
+        height="content" if len(table.rows) <= _MOST_ROWS_AT_ONCE else _SCROLLING_HEIGHT,
+        key=key,
+        **({"on_select": "rerun", "selection_mode": "single-row"} if selects else {}),
+    )
+    rows = event["selection"]["rows"] if selects else []
+    return table.rows[rows[0]] if rows and rows[0] < len(table.rows) else None
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All rows of a list that is shown in pages: fetched when a download is pressed. `count` is how many, where that is known."""
+
+    rows: Callable[[], Rows]
+    count: int = 0
+
+
+def downloads(table: Table, *, key: str, everything: Everything | None = None) -> None:
+    """Two buttons: the rows of the table, or everything that it is a page of."""
+    take = everything.rows if everything else lambda: table.rows
+    many = (everything.count if everything else len(table.rows)) > export.MOST_EXCEL_ROWS
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        st.download_button(
+            "CSV",
+            data=lambda: export.csv_bytes(table.columns, take()),
+            file_name=f"{_file_name(table)}.csv",
+            mime="text/csv",
+            key=f"{key}_csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Excel",
+            data=lambda: export.excel_bytes(table.columns, take(), title=table.name),
+            file_name=f"{_file_name(table)}.xlsx",
+            mime="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            key=f"{key}_xlsx",
+            icon=":material/table_view:",
+            on_click="ignore",
+            disabled=many,
+            help=f"Excel takes up to {export.MOST_EXCEL_ROWS:,} rows; take the CSV." if many else None,
+        )
+
+
+def pages(
+    fetch: Callable[[Any], Page], everything: Everything, *, key: str, about: str, selects: bool = False
+) -> tuple[Page, Mapping[str, Any] | None]:
+    """A longer list, page by page; `about` tells the list apart from others, so that another list begins on its first page."""
+    trail_key = f"{key}_trail"
+    if st.session_state.get(trail_key, ("",))[0] != about:
+        st.session_state[trail_key] = (about, (None,))
+    trail = st.session_state[trail_key][1]
+    page = fetch(trail[-1])
+    if not page.table.rows:
+        return page, None
+    selected = show(page.table, key=f"{key}_{about}_{len(trail)}", selects=selects)
+    turning, leaving = st.columns(2, vertical_alignment="center")
+    if len(trail) > 1 or page.next is not None:
+        with turning:
+            _turning(trail_key, about, trail, page, key)
+    with leaving:
+        downloads(page.table, key=key, everything=everything)
+    return page, selected
+
+
+def _turning(trail_key: str, about: str, trail: tuple, page: Page, key: str) -> None:
+    def go(to: tuple) -> None:
+        st.session_state[trail_key] = (about, to)
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        first, back, onward = (trail[0],), trail[:-1], (*trail, page.next)
+        at_start = len(trail) == 1
+        st.button("First", key=f"{key}_first", icon=":material/first_page:", on_click=go, args=(first,), disabled=at_start)
+        st.button("Previous", key=f"{key}_previous", icon=":material/chevron_left:", on_click=go, args=(back,), disabled=at_start)
+        st.button("Next", key=f"{key}_next", icon=":material/chevron_right:", on_click=go, args=(onward,), disabled=page.next is None)
+        st.caption(f"Page {len(trail):,}", width="content")
+
+
+def _cells(column: Column, table: Table) -> list[Any]:
+    if column.name == "standing":
+        return [[standings.label(row["standing"])] for row in table.rows]
+    if column.kind is Kind.DAY:
+        return [row.get(column.name) for row in table.rows]
+    return [shown(column, row) for row in table.rows]
+
+
+def _type(column: Column) -> Any:
+    if column.name == "standing":
+        return pl.List(pl.String)
+    return pl.Date if column.kind is Kind.DAY else pl.String
+
+
+def _config(column: Column) -> Any:
+    if column.name == "standing":
+        words, colors = standings.labels()
+        return st.column_config.MultiselectColumn(column.label, width=column.width, options=words, color=colors)
+    if column.kind is Kind.DAY:
+        return st.column_config.DateColumn(column.label, width=column.width, format="YYYY-MM-DD", help=column.help)
+    alignment = "right" if column.kind in (Kind.NUMBER, Kind.WHOLE) else "left"
+    return st.column_config.TextColumn(column.label, width=column.width, alignment=alignment, help=column.help)
+
+
+def _file_name(table: Table) -> str:
+    return "".join(character if character.isalnum() or character in "-_." else "-" for character in table.name).strip("-.")

@@ -1,0 +1,28 @@
+"""The frame of every page: title and icon, the pages, the filters, the error boundary, the footer. Streamlit runs it through app.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.components import cached, filters, footer, problems
+from w365core.reports import invoice_status
+
+_PICTURES = Path(__file__).parent / "components" / "pictures"
+
+st.set_page_config(page_title="w365core", page_icon=str(_PICTURES / "mark.svg"), layout="wide", initial_sidebar_state="expanded")
+st.logo(str(_PICTURES / "logo.svg"), icon_image=str(_PICTURES / "mark.svg"), size="large")
+
+page = st.navigation(
+    {"Provider invoices": [st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True)]}
+)
+
+with problems.boundary():
+    installation = cached.installation()
+    with cached.reading() as connection:
+        choices = invoice_status.choices(connection)
+    with st.sidebar:
+        filters.draw(choices)
+        footer.draw(installation)
+    page.run()

@@ -1,0 +1,41 @@
+"""Invoice status: what needs doing about the provider invoices, and how much money is it about?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import address, cached, charts, empty, filters, invoice, tables, tiles, worklist
+
+
+def page() -> None:
+    with st.container(gap=None):
+        st.title("Invoice status", anchor=False)
+        st.caption("What the providers invoiced us, whether it adds up, and what holds it up.")
+    report = cached.invoice_status(filters.chosen())
+    if not report.invoices:
+        return empty.no_match() if filters.any_chosen() else empty.no_invoices()
+    tiles.draw(report.tiles)
+    st.subheader("Needs attention", anchor=False)
+    worklist.draw(report.attention, now=cached.installation().now)
+    charts.by_month(report.months)
+    st.subheader("All invoices", anchor=False)
+    selected = tables.show(report.table, key="invoices", selects=True)
+    tables.downloads(report.table, key="invoices")
+    if selected:
+        address.open_invoice(selected["id"])
+        st.rerun()
+
+
+def opened(provider_invoice_id: int) -> None:
+    detail = cached.invoice(provider_invoice_id)
+    if detail is None:
+        empty.no_such_invoice(back=address.close_invoice)
+    else:
+        invoice.draw(detail)
+
+
+wanted = address.invoice()
+if wanted is None:
+    page()
+else:
+    opened(wanted)
