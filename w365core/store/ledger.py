@@ -8,12 +8,13 @@ A failed attempt keeps its stage, so that what the provider sent can be looked a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
 from w365core.errors import CallRefused
 from w365core.model import Failure, InvoiceHeader, InvoiceState, MissingReference, StatusReason
@@ -150,11 +151,7 @@ def publish(
     stage.index(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
     stage.publish(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
     connection.execute(delete(usage_summary).where(usage_summary.c.provider_invoice_id == attempt.provider_invoice_id))
-    _copy(
-        connection,
-        usage_summary,
-        [{"provider_invoice_id": attempt.provider_invoice_id, "created_at": who.now, **asdict(summary)} for summary in summaries],
-    )
+    _copy_summaries(connection, attempt, summaries, who)
     _replace_missing(connection, attempt, missing)
     reason = StatusReason.POPULATING if populating else StatusReason.ACTIVE
     _finish(
@@ -365,15 +362,16 @@ def _replace_missing(connection: Connection, attempt: Attempt, missing: Sequence
         connection.execute(insert(missing_reference), rows)
 
 
-def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Copies rows of equal keys into a table."""
-    if not rows:
-        return
-    names = list(rows[0])
+def _copy_summaries(connection: Connection, attempt: Attempt, summaries: Iterable[Any], who: Who) -> None:
+    """Copies the usage summaries as they come; an invoice may have a hundred thousand of them."""
+    names = ("usage_id", "subscription_id", "account_id", "provider_subscription_id", "product_id", "sku_id", "product", "charge_start")
+    names += ("charge_end", "quantity", "cost", "markup_pct", "selling_amount", "currency", "lines")
+    values = attrgetter(*names)
     cursor = connection.connection.driver_connection.cursor()
-    with cursor, cursor.copy(f"copy {table.name} ({', '.join(names)}) from stdin") as sink:
-        for row in rows:
-            sink.write_row([row[name] for name in names])
+    statement = f"copy {usage_summary.name} (provider_invoice_id, created_at, {', '.join(names)}) from stdin"
+    with cursor, cursor.copy(statement) as sink:
+        for summary in summaries:
+            sink.write_row((attempt.provider_invoice_id, who.now, *values(summary)))
 
 
 def _header_values(header: InvoiceHeader) -> dict[str, Any]:
