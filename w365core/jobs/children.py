@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -46,7 +47,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,
             )
         self.starts += 1
         self.started_at = time.monotonic()
@@ -64,8 +65,10 @@ class Child:
         return lines[-1][:200] if lines else ""
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # killed before we asked
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def end_all(children: Sequence[Child]) -> None:
@@ -97,13 +100,17 @@ def recall(path: Path) -> dict:
 
 
 def end_left_behind(told: Mapping) -> int:
-    """Ends the children of a killed `up` that are still there; only processes that carry our mark. Returns how many."""
-    ended = 0
-    for pid in told.get("children", ()):
-        if _is_child_of(int(pid), int(told.get("pid", 0))):
-            _signal_group(int(pid), signal.SIGKILL)
-            ended += 1
-    return ended
+    """Ends the children of a killed `up` that are still there, and waits for it: their ports are needed. Only processes that carry our mark.
+
+    Returns how many."""
+    parent = int(told.get("pid", 0))
+    left = [int(pid) for pid in told.get("children", ()) if _is_child_of(int(pid), parent)]
+    for pid in left:
+        _signal_group(pid, signal.SIGKILL)
+    deadline = time.monotonic() + POLITE_SECONDS
+    while any(_is_child_of(pid, parent) for pid in left) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return len(left)
 
 
 def _is_child_of(pid: int, parent: int) -> bool:

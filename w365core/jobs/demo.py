@@ -17,15 +17,14 @@ import msgspec
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from w365core.errors import CallRefused
+from w365core.errors import CallRefused, ProviderUnavailable
 from w365core.jobs import filing, loading, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
 from w365core.jobs.syncing import SyncResult
 from w365core.model import InvoiceHeader, Provider, ProviderType
 from w365core.settings import secret_variable
-from w365core.store import ledger
-from w365core.store import providers as store_providers
+from w365core.store import ledger, providers as store_providers
 from w365core.store.tables import account, installation, provider, provider_invoice
 
 ESTATE = Path(__file__).resolve().parents[2] / "data" / "demo"
@@ -80,7 +79,10 @@ def settings_with_secret(context: Context) -> Context:
 
 
 def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
-    """Fills the database with the demo, or goes on filling it; None where that is done already. CallRefused where it holds other data."""
+    """Fills the database with the demo, or goes on filling it; None where that is done already. CallRefused where it holds other data.
+
+    ProviderUnavailable where the sandbox left some invoice ungiven: the demo is not filled then, and the next call goes on.
+    """
     told = estate()
     with context.engine.begin() as connection:
         state = _fact(connection, "demo")
@@ -88,10 +90,11 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
             raise CallRefused(
                 "This database holds data already; the demo fills an empty one only. Choose another DATABASE_URL or W365_HOME."
             )
-        _say(connection, "demo", state or "filling")
-        _say(connection, "clock", told.clock.isoformat())
         _say(connection, "sandbox_port", sandbox_url.rpartition(":")[2])
         _configure(connection, told, sandbox_url, context.now)
+        if state is None:
+            _say(connection, "demo", "filling")
+            _say(connection, "clock", told.clock.isoformat())
     if state == "filled":
         return None
     demo = settings_with_secret(context).at(told.clock)
@@ -101,6 +104,11 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
         loading.load(connection, ESTATE / "records")
         connected = store_providers.named(connection, told.connected["name"])
     result = syncing.sync_all_listed(demo, provider=connected, moment_of=lambda header: _morning_after(header, told.clock))
+    ungiven = [outcome for outcome in result.outcomes if outcome.exit_code == 3]
+    if ungiven:
+        raise ProviderUnavailable(
+            f"The demo is not complete: {ungiven[0].invoice}: {ungiven[0].message} Run the command again; it goes on."
+        )
     _import_files(demo, told)
     with demo.engine.begin() as connection:
         _say(connection, "demo", "filled")
@@ -127,21 +135,15 @@ def _import_files(demo: Context, told: Estate) -> None:
 
 
 def _configure(connection: Connection, told: Estate, sandbox_url: str, now: datetime) -> None:
+    """The demo's providers, with the sandbox's address of today; whatever else a person has changed of them stays."""
     connected = told.connected
-    store_providers.save(
-        connection,
-        Provider(
-            name=connected["name"],
-            type=ProviderType.PARTNER_CENTER,
-            tenant_id=connected["tenant_id"],
-            client_id=connected["client_id"],
-            api_url=sandbox_url,
-            graph_url=sandbox_url,
-            login_url=sandbox_url,
-        ),
-        now=now,
+    as_told = Provider(
+        name=connected["name"], type=ProviderType.PARTNER_CENTER, tenant_id=connected["tenant_id"], client_id=connected["client_id"]
     )
-    store_providers.save(connection, Provider(name=told.manual["name"], type=ProviderType.MANUAL), now=now)
+    known = store_providers.find(connection, connected["name"]) or as_told
+    store_providers.save(connection, replace(known, api_url=sandbox_url, graph_url=sandbox_url, login_url=sandbox_url), now=now)
+    if store_providers.find(connection, told.manual["name"]) is None:
+        store_providers.save(connection, Provider(name=told.manual["name"], type=ProviderType.MANUAL), now=now)
 
 
 def _morning_after(header: InvoiceHeader, clock: datetime) -> datetime:
