@@ -9,8 +9,11 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]\s*(\d{1,2}):\s*(\d{2})(?::\s*(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?")
-_SLASHED = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp][Mm])?)?")
+_ISO = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]\s*(\d{1,2}):\s*(\d{2})(?::\s*(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII
+)
+    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]\s*(\d{1,2}):\s*(\d{2})(?::\s*(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
+_SLASHED = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp][Mm])?)?", re.ASCII)
 
 
 class DateOrder(StrEnum):
@@ -22,38 +25,51 @@ class DateOrder(StrEnum):
 
 def moment_of(text: str, order: DateOrder = DateOrder.MONTH_FIRST) -> datetime | None:
     """The moment a text prints, as naive UTC; None for "no date" (0001-01-01). ValueError where it is no date."""
-    text = text.strip()
-    if match := _ISO.fullmatch(text):
-        year, month, day, hour, minute, second, fraction, zone = match.groups()
-        moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
-        if fraction:
-            moment = moment.replace(microsecond=int(fraction[:6].ljust(6, "0")))
-        if zone and zone != "Z":
-            hours, minutes = int(zone[1:3]), int(zone[-2:])
-            offset = timedelta(hours=hours, minutes=minutes)
-            moment = moment - offset if zone[0] == "+" else moment + offset
-    elif match := _SLASHED.fullmatch(text):
-        first, _, second_number, year, hour, minute, second, half = match.groups()
-        month, day = (first, second_number) if order is DateOrder.MONTH_FIRST else (second_number, first)
-        hours = int(hour or 0)
-        if half:
-            hours = hours % 12 + (12 if half.lower() == "pm" else 0)
-        moment = datetime(int(year), int(month), int(day), hours, int(minute or 0), int(second or 0))
-    else:
-        raise ValueError(f"{text!r} is not a date")
-    return None if moment.year == 1 else moment
+    printed, offset = _printed(text, order)
+    if printed.year == 1:
+        return None
+    try:
+        return printed - offset
+    except OverflowError:
+        raise ValueError(f"{text!r} is beyond the calendar in UTC") from None
 
 
 def day_of(text: str, order: DateOrder = DateOrder.MONTH_FIRST) -> date | None:
     """The day a text prints, without any time zone: the printed day is the charged day. ValueError where it is no date."""
     text = text.strip()
-    if len(text) >= 10 and text[4:5] == "-" and text[7:8] == "-":
-        day = date.fromisoformat(text[:10])
-        if len(text) > 10:
-            moment_of(text)
-        return None if day.year == 1 else day
-    moment = moment_of(text, order)
-    return None if moment is None else moment.date()
+    if len(text) == 10 and text[4] == text[7] == "-" and text.isascii():
+        day = date.fromisoformat(text)
+    else:
+        day = _printed(text, order)[0].date()
+    return None if day.year == 1 else day
+
+
+def _printed(text: str, order: DateOrder) -> tuple[datetime, timedelta]:
+    """The moment as printed and how far its zone is ahead of UTC. ValueError where it is no date."""
+    text = text.strip()
+    if match := _ISO.fullmatch(text):
+        year, month, day, hour, minute, second, fraction, zone = match.groups()
+        microsecond = int((fraction or "0")[:6].ljust(6, "0"))
+        return datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), microsecond), _offset(zone)
+    if match := _SLASHED.fullmatch(text):
+        first, _, second_number, year, hour, minute, second, half = match.groups()
+        month, day = (first, second_number) if order is DateOrder.MONTH_FIRST else (second_number, first)
+        hours = int(hour or 0)
+        if half:
+            hours = hours % 12 + (12 if half.lower() == "pm" else 0)
+        return datetime(int(year), int(month), int(day), hours, int(minute or 0), int(second or 0)), timedelta(0)
+    raise ValueError(f"{text!r} is not a date")
+
+
+def _offset(zone: str | None) -> timedelta:
+    """-07:00, +0530, Z or none at all, which means UTC."""
+    if not zone or zone == "Z":
+        return timedelta(0)
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"{zone!r} is no time zone")
+    ahead = timedelta(hours=hours, minutes=minutes)
+    return ahead if zone[0] == "+" else -ahead
 
 
 def contradicts(text: str, order: DateOrder) -> bool:
@@ -65,6 +81,12 @@ def contradicts(text: str, order: DateOrder) -> bool:
 def month_of(day: date) -> str:
     """2026-11 for any day of November 2026."""
     return f"{day.year:04d}-{day.month:02d}"
+
+
+def utc_moment_of(text: str) -> datetime | None:
+    """The same as `moment_of`, with its zone said: what an API prints."""
+    moment = moment_of(text)
+    return None if moment is None else utc(moment)
 
 
 def utc(moment: datetime) -> datetime:

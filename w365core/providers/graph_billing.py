@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from w365core.dates import utc_moment_of
 from w365core.errors import CallRefused, ProviderChanged, ProviderRefused, ProviderUnavailable
 from w365core.model import Feed, Secret, shortened
 from w365core.providers import waiting
 from w365core.providers.addresses import Allowed, admitted, joined
 from w365core.providers.contract import Blob, ExportGone, Manifest, NoData
-from w365core.providers.dates import moment
 from w365core.providers.http import Access, Calls
 from w365core.providers.replies import Reply, parsed
 from w365core.providers.secrecy import cut_text
@@ -197,6 +197,6 @@ def _text(document: Mapping[str, Any], name: str) -> str:
 
 def _created(text: str) -> datetime | None:
     try:
-        return moment(text)
+        return utc_moment_of(text)
     except (ValueError, OverflowError):
         return None  # shown only; the eTag is the version

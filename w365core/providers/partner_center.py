@@ -14,10 +14,10 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from w365core.dates import utc_moment_of
 from w365core.errors import ProviderChanged, ProviderUnavailable
 from w365core.model import InvoiceHeader, shortened
 from w365core.money import is_plausible, readable
-from w365core.providers.dates import moment
 from w365core.providers.http import Access, Calls
 from w365core.providers.replies import parsed
 
@@ -194,7 +194,7 @@ def _day(item: Mapping[str, Any], name: str, number: str) -> date | None:
     if value is None or value == "":
         return None
     try:
-        found = moment(str(value))
+        found = utc_moment_of(str(value))
     except (ValueError, OverflowError):
         _missing(name, number)
     return found.date() if found else None

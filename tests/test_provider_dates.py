@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from w365core.providers.dates import moment
+from w365core.dates import utc_moment_of as moment
 
 
 @pytest.mark.parametrize(
