@@ -17,8 +17,7 @@ from typing import Annotated
 
 import typer
 
-from w365core import money, printing
-from w365core import settings as w365settings
+from w365core import money, printing, settings as w365settings
 from w365core.dates import DateOrder
 from w365core.errors import CallRefused, W365Error
 from w365core.model import ProviderType

@@ -370,6 +370,4 @@ def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
 
 def conform(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame:
     """The frame with exactly these columns, in this order and of these types; a missing one is null."""
-    return frame.select(
-        (pl.col(c.name) if c.name in frame.columns else pl.lit(None)).cast(_POLARS[c.kind]).alias(c.name) for c in columns
-    )
+    return frame.select((pl.col(c.name) if c.name in frame.columns else pl.lit(None)).cast(_POLARS[c.kind]).alias(c.name) for c in columns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 ZERO = Decimal(0)
@@ -37,8 +37,13 @@ def minor_units(currency: str) -> int:
 
 
 def half_up(amount: Decimal, *, places: int) -> Decimal:
-    """Rounds once, half away from zero: 0.125 -> 0.13 and -0.125 -> -0.13 at two places."""
-    return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=EXACT)
+    """Rounds once, half away from zero: 0.125 -> 0.13 and -0.125 -> -0.13 at two places. There is no -0.00."""
+    return EXACT.plus(amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=EXACT))
+
+
+def cut(limit: Decimal, *, places: int) -> Decimal:
+    """A limit as it can be said in so many places: cut, never raised, so that what equals the figure still keeps to the limit."""
+    return limit.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN, context=EXACT)
 
 
 def in_currency(amount: Decimal, currency: str) -> Decimal:
@@ -62,7 +67,7 @@ def selling_amount(cost: Decimal, markup_pct: Decimal, currency: str) -> Decimal
 
 def override_for(difference: Decimal) -> Decimal:
     """The whole number that would let this difference pass: -1329.7525 -> 1330; an integer is not bumped."""
-    return abs(difference).to_integral_value(rounding=ROUND_CEILING)
+    return difference.copy_abs().to_integral_value(rounding=ROUND_CEILING)  # abs() would round to 28 digits
 
 
 def readable(text: str) -> Decimal | None:

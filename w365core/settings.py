@@ -1,11 +1,11 @@
 """The only reader of the environment: one frozen Settings per process.
 
-    DATABASE_URL        the Postgres to use; unset: the embedded one under W365_HOME
-    W365_HOME           where the embedded database, landed answers and keys live
-    W365_NOW            the clock of a command (ISO time), for tests and demos
-    W365_HTTP_TIMEOUT, W365_HTTP_TRIES, W365_POLL     seconds, count, seconds: bounds on waiting for a provider
-    W365_PG_OSUSER      the account that runs the embedded server when we are root
-    W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
+DATABASE_URL        the Postgres to use; unset: the embedded one under W365_HOME
+W365_HOME           where the embedded database, landed answers and keys live
+W365_NOW            the clock of a command (ISO time), for tests and demos
+W365_HTTP_TIMEOUT, W365_HTTP_TRIES, W365_POLL     seconds, count, seconds: bounds on waiting for a provider
+W365_PG_OSUSER      the account that runs the embedded server when we are root
+W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def tolerance_in_currency(claim: Claim) -> Decimal:
         return claim.override
     if not claim.rate_to_base or claim.rate_to_base == 1:
         return claim.tolerance
-    return money.half_up(money.EXACT.divide(claim.tolerance, claim.rate_to_base), places=4)
+    return money.cut(money.EXACT.divide(claim.tolerance, claim.rate_to_base), places=4)
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
@@ -127,10 +127,10 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def _within(difference: Decimal, claim: Claim, override: Decimal | None) -> bool:
-    """Inclusive; compared in base currency, so that no division rounds the limit."""
-    if override is not None and abs(difference) <= override:
+    """Inclusive; compared in base currency, so that no division rounds the limit, and exactly: abs() would round to 28 digits."""
+    if override is not None and difference.copy_abs() <= override:
         return True
-    return money.EXACT.multiply(abs(difference), claim.rate_to_base or Decimal(1)) <= claim.tolerance
+    return money.EXACT.multiply(difference.copy_abs(), claim.rate_to_base or Decimal(1)) <= claim.tolerance
 
 
 Finding = tuple[Failure, str]
@@ -198,7 +198,7 @@ def _daily_differs(claim: Claim, usage_total: Decimal, daily_total: Decimal | No
     if daily_total is None:
         return None
     difference = money.EXACT.subtract(usage_total, daily_total)
-    if _within(difference, claim, claim.override) or abs(difference) <= CENT_PER_LINE * lines:
+    if _within(difference, claim, claim.override) or difference.copy_abs() <= CENT_PER_LINE * lines:
         return None
     return (
         Failure.CHECKSUM_FAILED,
@@ -232,5 +232,8 @@ def _warnings(
 
 def _money(amount: Decimal, currency: str) -> str:
     """An amount in a sentence: at least the currency's minor unit, every further digit it has, thousands in groups."""
-    said = money.trimmed(amount, least=money.minor_units(currency))
-    return f"{said if -said.as_tuple().exponent <= 6 else money.half_up(said, places=6):,} {currency}"
+    least = money.minor_units(currency)
+    said = money.trimmed(amount, least=least)
+    if -said.as_tuple().exponent > 6:
+        said = money.trimmed(money.half_up(said, places=6), least=least)
+    return f"{said:,} {currency}"

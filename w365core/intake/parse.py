@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -103,7 +104,7 @@ def _parse_json_fast(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Par
     rejections: list[Rejection] = []
     for column in columns:
         place = places.get(column.name)
-        values = [None] * len(rows) if place is None else [getattr(row, place) for row in rows]
+        values = [None] * len(rows) if place is None else list(map(attrgetter(place), rows))
         if place is not None and column.kind in (Kind.DAY, Kind.MOMENT):
             values = _dates(values, column, DateOrder.MONTH_FIRST, rejections)
         found[column.name] = values

@@ -14,8 +14,7 @@ from w365core.jobs.context import Context
 from w365core.model import Provider, ProviderType
 from w365core.providers import registry
 from w365core.settings import secret_variable
-from w365core.store import audit
-from w365core.store import providers as store_providers
+from w365core.store import audit, providers as store_providers
 from w365core.store.engine import guarded
 from w365core.store.tables import sync_run
 

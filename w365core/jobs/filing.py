@@ -20,9 +20,7 @@ from w365core.model import Feed, InvoiceHeader, ProviderType
 from w365core.providers import files
 from w365core.providers.file_kinds import COLUMNS
 from w365core.providers.files import FileForm
-from w365core.store import landing as store_landing
-from w365core.store import ledger
-from w365core.store import providers as store_providers
+from w365core.store import landing as store_landing, ledger, providers as store_providers
 from w365core.store.ledger import Source
 
 

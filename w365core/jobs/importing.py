@@ -22,9 +22,7 @@ from w365core.jobs.context import Context
 from w365core.jobs.rating import Whole, rate_sources, references_of
 from w365core.model import Failure, Feed, InvoiceHeader, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import Connector
-from w365core.store import engine as store_engine
-from w365core.store import ledger, stage
-from w365core.store import references as store_references
+from w365core.store import engine as store_engine, ledger, references as store_references, stage
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import import_source, provider_invoice
 

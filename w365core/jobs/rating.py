@@ -21,8 +21,7 @@ from w365core.kernels.lines import Job, RatedBatch, rate_batch
 from w365core.model import Feed, LineKind, MissingReference, Problem, ReferenceKind
 from w365core.providers import files
 from w365core.rating.summaries import UsageSummary, rated_summaries
-from w365core.store import references as store_references
-from w365core.store import stage
+from w365core.store import references as store_references, stage
 from w365core.store.ledger import Attempt, Source
 
 MOST_PROBLEMS = 100

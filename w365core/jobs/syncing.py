@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 
 from w365core import money
 from w365core.dates import month_of
-from w365core.errors import AlreadyRunning, CallRefused, ProviderError
+from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing, ProviderError
 from w365core.jobs import estimating, importing
 from w365core.jobs.context import Context
 from w365core.jobs.importing import RETRY_DAYS, Outcome
@@ -23,9 +23,7 @@ from w365core.jobs.runs import recorded
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Patience
-from w365core.store import audit, ledger
-from w365core.store import landing as store_landing
-from w365core.store import providers as store_providers
+from w365core.store import audit, landing as store_landing, ledger, providers as store_providers
 from w365core.store.tables import line_export, provider_invoice
 
 
@@ -197,7 +195,7 @@ def _connected(context: Context, provider_name: str | None) -> list[Provider]:
             return [store_providers.named(connection, provider_name)]
         found = [p for p in store_providers.all_of_them(connection) if registry.capabilities(p.type).invoices]
     if not found:
-        raise CallRefused("No provider with a connection is configured; add one: `provider add NAME --type partner_center …`.")
+        raise ConfigurationMissing("No provider with a connection is configured; add one: `provider add NAME --type partner_center …`.")
     return found
 
 

@@ -16,8 +16,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from w365core.sandbox import estate as estates
-from w365core.sandbox import identity
+from w365core.sandbox import estate as estates, identity
 from w365core.sandbox.answers import base_url, graph_error, json_answer, storage_error
 from w365core.sandbox.estate import Estate, Export
 from w365core.sandbox.faults import Faults

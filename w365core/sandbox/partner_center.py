@@ -10,8 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from w365core.sandbox import estate as estates
-from w365core.sandbox import identity
+from w365core.sandbox import estate as estates, identity
 from w365core.sandbox.answers import json_answer, partner_center_error
 from w365core.sandbox.estate import Estate
 from w365core.sandbox.faults import Faults
