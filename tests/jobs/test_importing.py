@@ -271,7 +271,13 @@ def test_a_credit_note_comes_in_with_its_negative_total(configured: Context, ser
 
 
 def test_an_amendment_is_a_document_of_its_own(configured: Context, served: Served) -> None:
-    note = {"id": "A1", "invoiceDate": "2026-11-09T00:00:00Z", "currencyCode": "EUR", "totalCharges": -100.00, "documentType": "adjustment_note"}
+    note = {
+        "id": "A1",
+        "invoiceDate": "2026-11-09T00:00:00Z",
+        "currencyCode": "EUR",
+        "totalCharges": -100.00,
+        "documentType": "adjustment_note",
+    }
     served.estate.invoice("G1", [seat("100.00")], amendments=[note])
     served.estate.invoice("A1", [seat("-100.00")], unlisted=True)
     result = syncing.sync_daily(configured, provider_name=None)
@@ -311,7 +317,9 @@ def test_the_landing_has_every_answer_and_blob_byte_for_byte(configured: Context
     sent = sorted(blob.read_bytes() for blob in exports.glob("*/part-*"))
     with configured.engine.connect() as connection:
         kept = connection.exec_driver_sql("select fingerprint, purpose, url from landed_answer").all()
-    landed = sorted(configured.landing.path(row.fingerprint).read_bytes() for row in kept if row.purpose in ("reconciliation", "daily_rated"))
+    landed = sorted(
+        configured.landing.path(row.fingerprint).read_bytes() for row in kept if row.purpose in ("reconciliation", "daily_rated")
+    )
     assert landed == sent
     listing = next(row for row in kept if row.purpose == "invoices")
     assert b'"G1"' in configured.landing.read_answer(listing.fingerprint)

@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 
 from w365core import money
 from w365core.dates import month_of
-from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing, ProviderError
+from w365core.errors import CallRefused, ConfigurationMissing, ProviderError
 from w365core.jobs import estimating, importing
 from w365core.jobs.context import Context
 from w365core.jobs.importing import RETRY_DAYS, Outcome
@@ -50,18 +50,14 @@ def sync_daily(context: Context, *, provider_name: str | None) -> SyncResult:
     context.landing.sweep()
     result = SyncResult()
     for provider in _connected(context, provider_name):
-        with recorded(context, provider.name, "sync") as run_id:
-            try:
-                connector = connect(context, provider, sync_run_id=run_id)
-                headers = connector.invoices()
-            except ProviderError as error:
-                if provider_name:
-                    raise
-                context.report(f"{provider.name}: {error}")
-                result.failures.append((provider.name, error))
-                continue
-            _sync_listed(context, provider, connector, headers, run_id, result)
-            result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
+        try:
+            with recorded(context, provider.name, "sync") as run_id:
+                _sync_provider(context, provider, run_id, result)
+        except ProviderError as error:  # caught outside, so that the run is recorded as failed
+            if provider_name:
+                raise
+            context.report(f"{provider.name}: {error}")
+            result.failures.append((provider.name, error))
     return result
 
 
@@ -126,6 +122,13 @@ def connect(context: Context, provider: Provider, *, sync_run_id: int | None) ->
 # --- which ones --------------------------------------------------------------------------------------------------------------------------
 
 
+def _sync_provider(context: Context, provider: Provider, run_id: int, result: SyncResult) -> None:
+    connector = connect(context, provider, sync_run_id=run_id)
+    headers = connector.invoices()
+    _sync_listed(context, provider, connector, headers, run_id, result)
+    result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
+
+
 def _sync_listed(
     context: Context, provider: Provider, connector: Connector, headers: Sequence[InvoiceHeader], run_id: int, result: SyncResult
 ) -> None:
@@ -145,7 +148,7 @@ def _sync_listed(
             continue
         try:
             result.outcomes.append(_import(context, provider, connector, header, local, run_id, override=None, by_hand=False))
-        except AlreadyRunning as error:
+        except CallRefused as error:  # somebody else imports it right now, or just has
             context.report(str(error))
             result.skipped.append(header.number)
 
