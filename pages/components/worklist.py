@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.components import address, standings
 from w365core.reports import wording
-from w365core.reports.invoice_status import Attention, Invoice
+from w365core.reports.invoice_status import Attention
 
 SHOWN_AT_FIRST = 6
 _WIDTHS = (2.1, 6, 1.9)
@@ -52,13 +52,13 @@ def _row(item: Attention, now: datetime) -> None:
         st.caption(f":material/arrow_forward: {item.next_step}")
     with figures.container(gap=None, horizontal_alignment="right"):
         st.markdown(f"**{wording.amount(invoice.money, invoice.currency)}**", text_alignment="right")
-        st.caption(_small_print(invoice, now), text_alignment="right")
+        st.caption(_small_print(item, now), text_alignment="right")
 
 
-def _small_print(invoice: Invoice, now: datetime) -> str:
-    since = wording.age(invoice.first_seen_at, now=now)
+def _small_print(item: Attention, now: datetime) -> str:
+    since = wording.age(item.invoice.first_seen_at, now=now)
     seen = since if since == "just now" else f"{since} ago"
-    differs = f"difference {wording.digits(invoice.difference, invoice.currency)}  \n" if invoice.difference else ""
+    differs = f"difference {wording.digits(item.difference, item.invoice.currency)}  \n" if item.difference else ""
     return f"{differs}first seen {seen}"
 
 

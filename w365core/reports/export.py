@@ -42,6 +42,7 @@ def excel_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]], *,
         sheet = book.add_worksheet(_sheet_name(title))
         header = book.add_format({"bold": True, "bottom": 1})
         formats = {"day": book.add_format({"num_format": "yyyy-mm-dd"}), "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm"})}
+        formats["amount"] = book.add_format({"num_format": "#,##0.00######"})
         sheet.freeze_panes(1, 0)
         for place, column in enumerate(columns):
             sheet.set_column(place, place, max(len(column.label) + 2, 24 if column.kind is Kind.TEXT else 14))
@@ -50,7 +51,7 @@ def excel_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]], *,
             if line > MOST_EXCEL_ROWS:
                 raise CallRefused(f"There are more than {MOST_EXCEL_ROWS:,} rows; take the CSV, or choose fewer with the filters.")
             for place, column in enumerate(columns):
-                _write(sheet, line, place, written(column, row), formats)
+                _write(sheet, line, place, column, written(column, row), formats)
     return content.getvalue()
 
 
@@ -67,13 +68,13 @@ def _in_csv(value: Any) -> str:
     return safe(value) if isinstance(value, str) else str(value)
 
 
-def _write(sheet: Any, line: int, place: int, value: Any, formats: Mapping[str, Any]) -> None:
+def _write(sheet: Any, line: int, place: int, column: Column, value: Any, formats: Mapping[str, Any]) -> None:
     if isinstance(value, datetime):
         sheet.write_datetime(line, place, value.replace(tzinfo=None), formats["moment"])
     elif isinstance(value, date):
         sheet.write_datetime(line, place, value, formats["day"])
     elif isinstance(value, int | Decimal) and len(Decimal(value).normalize(money.EXACT).as_tuple().digits) <= _EXACT_IN_EXCEL:
-        sheet.write_number(line, place, value)
+        sheet.write_number(line, place, value, formats["amount"] if column.amount else None)
     elif value != "":
         text = safe(value) if isinstance(value, str) else _in_csv(value)
         sheet.write_string(line, place, text if len(text) <= _LONGEST_IN_EXCEL else f"{text[: _LONGEST_IN_EXCEL - 1]}…")

@@ -23,7 +23,7 @@ _LONGEST_NAME = 34
 
 def by_month(months: Sequence[Month]) -> go.Figure:
     """Headers by month of the invoice date in one currency: billed, and held up on top of it."""
-    names = [wording.month(month.month) for month in months]
+    names = [month.month for month in months]
     figure = go.Figure()
     for label, color, pattern, amounts in (
         ("Billed", BILLED, "", [month.billed for month in months]),
@@ -34,11 +34,12 @@ def by_month(months: Sequence[Month]) -> go.Figure:
             x=names,
             y=_texts(amounts),
             name=label,
-            customdata=shown,
+            customdata=[[wording.month(month.month), amount] for month, amount in zip(months, shown, strict=True)],
             marker={"color": color, "pattern": {"shape": pattern, **_HATCHED}},
-            hovertemplate="%{x}<br>" + label + " %{customdata}<extra></extra>",
+            hovertemplate="%{customdata[0]}<br>" + label + " %{customdata[1]}<extra></extra>",
         )
-    figure.update_layout(barmode="relative", yaxis={"type": "linear", "tickformat": ",.2~s"}, xaxis={"type": "category"}, **_layout(230))
+    axis = {"type": "category", "tickvals": names, "ticktext": _month_labels(names), "tickangle": 0}
+    figure.update_layout(barmode="relative", yaxis={"type": "linear", "tickformat": ",.2~s"}, xaxis=axis, **_layout(230))
     return figure
 
 
@@ -66,6 +67,12 @@ def by_customer(customers: Sequence[Customer], *, currency: str) -> go.Figure:
         **_layout(90 + 26 * max(len(customers), 2)),
     )
     return figure
+
+
+def _month_labels(months: Sequence[str]) -> list[str]:
+    """Nov, Dec, Jan … with the year below the first one and every January."""
+    said = [wording.month(month).split(" ") for month in months]
+    return [f"{name}<br>{year}" if place == 0 or name == "Jan" else name for place, (name, year) in enumerate(said)]
 
 
 def _names(customers: Sequence[Customer]) -> list[str]:

@@ -58,6 +58,7 @@ class Invoice:
     tax_total: Decimal | None
     rounding: Decimal | None
     overridden: Decimal | None
+    daily_rated_total: Decimal | None
     license_lines: int
     usage_lines: int
     version: int
@@ -82,6 +83,7 @@ class Attention:
     """One invoice of the worklist: what is wrong in a sentence, what to do next, and the command for it where there is one."""
 
     invoice: Invoice
+    difference: Decimal
     sentence: str
     next_step: str
     command: str | None
@@ -134,7 +136,7 @@ def invoice(row: Mapping[str, Any]) -> Invoice:
     """A row of the store as the noun of the pages."""
     renamed = {"id": "provider_invoice_id", "number": "invoice_number", "date": "invoice_date", "status": "status_reason"}
     values = {name: row[renamed.get(name, name)] for name in Invoice.__dataclass_fields__ if name not in ("type", "standing")}
-    kind = row["document_type"] if row["invoice_type"] is None else f"{row['document_type']} · {row['invoice_type']}"
+    kind = row["document_type"] if row["document_type"] != "invoice" else row["invoice_type"] or "invoice"
     return Invoice(**values, type=kind.replace("_", " "), standing=_standing(row))
 
 
@@ -153,16 +155,29 @@ def build(invoices: Sequence[Invoice], *, rates: Mapping[str, Decimal], now: dat
 
 def attention(subject: Invoice) -> Attention:
     """What is wrong with an invoice and what to do next."""
+    sentence, step, command = _wrong(subject)
+    return Attention(subject, unexplained(subject), sentence, step, command)
+
+
+def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
+    """The sentence, the next step and its command."""
     if subject.standing == CHANGED:
-        return Attention(subject, _changed(subject), "Deactivate it, then sync it again to take the provider's new version.", _command(subject, "deactivate"))
+        return _changed(subject), "Deactivate it, then sync it again to take the provider's new version.", _command(subject, "deactivate")
     if subject.status == StatusReason.ERROR:
-        step, command = _after_failure(subject)
-        return Attention(subject, subject.message, step, command)
+        return subject.message, *_after_failure(subject)
+    if subject.status == StatusReason.POPULATING and subject.imported_at is None:
+        return subject.message, "Wait for the import to end; if nothing runs any more, sync it again.", _sync(subject)
     if subject.status == StatusReason.POPULATING:
-        if subject.imported_at is None or subject.message == "The import is running.":
-            return Attention(subject, subject.message, "Wait for the import to end; if nothing runs any more, sync it again.", _sync(subject))
-        return Attention(subject, subject.message, "Look through its lines, then activate it.", _command(subject, "activate"))
-    return Attention(subject, subject.message, "Its lines are imported; look at the note before you bill them.", None)
+        return subject.message, "Look through its lines, then activate it.", _command(subject, "activate")
+    return subject.message, "Its lines are imported; look at the note before you bill them.", None
+
+
+def unexplained(subject: Invoice) -> Decimal:
+    """The larger of the two differences that a checksum can fail by: header against lines, reconciled against daily-rated usage."""
+    usage = money.ZERO
+    if subject.daily_rated_total is not None and subject.usage_total is not None:
+        usage = money.EXACT.subtract(subject.usage_total, subject.daily_rated_total)
+    return max(subject.difference or money.ZERO, usage, key=abs)
 
 
 def _after_failure(subject: Invoice) -> tuple[str, str | None]:
@@ -170,8 +185,8 @@ def _after_failure(subject: Invoice) -> tuple[str, str | None]:
         return "Open it to see what is missing and the suggested fix, add that, then sync it again.", _sync(subject)
     if subject.failure == Failure.CHECKSUM_FAILED and "not published" in subject.message:
         return "Wait for the provider to publish the usage; the daily job tries again.", _sync(subject)
-    if subject.failure == Failure.CHECKSUM_FAILED and subject.difference:
-        override = money.override_for(subject.difference)
+    if subject.failure == Failure.CHECKSUM_FAILED:
+        override = money.override_for(unexplained(subject))
         return "Open its lines and look for the difference; accept it with an override only once you know what it is.", _sync(subject, override)
     if subject.failure == Failure.INVALID_DATA:
         return "The provider's lines cannot be read: send the sentence to the provider's support, then sync again.", _sync(subject)

@@ -18,7 +18,7 @@ def digits(number: Decimal | None, currency: str | None = None) -> str:
     needed = max(-number.normalize(money.EXACT).as_tuple().exponent, 0)
     places = max(needed, money.minor_units(currency)) if currency else needed
     shown = money.half_up(number, places=places)  # adds zeros, takes nothing away
-    return f"{abs(shown) if shown == 0 else shown:,}"
+    return f"{abs(shown) if shown == 0 else shown:,f}"
 
 
 def amount(number: Decimal | None, currency: str) -> str:
@@ -28,7 +28,7 @@ def amount(number: Decimal | None, currency: str) -> str:
 
 def rounded(number: Decimal | None, currency: str) -> str:
     """12,345.60 EUR at the currency's minor unit, for headlines; the exact figure stands in the tables."""
-    return ABSENT if number is None else f"{money.in_currency(number, currency):,} {currency}"
+    return ABSENT if number is None else f"{money.in_currency(number, currency):,f} {currency}"
 
 
 def day(moment: date | datetime | None) -> str:

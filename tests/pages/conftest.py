@@ -1,0 +1,39 @@
+"""The frame of the pages on a database of its own, run by Streamlit's own test runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+from pages.components import cached
+
+FRAME = Path(__file__).resolve().parents[2] / "pages" / "frame.py"
+
+
+@pytest.fixture
+def frame(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Opens the app at an address, given as query parameters."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.delenv("W365_NOW", raising=False)
+    cached.engine.clear()
+    cached.customers.clear()
+
+    def open_at(**query: str) -> AppTest:
+        app = AppTest.from_file(str(FRAME), default_timeout=30)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return open_at
+
+
+def said(app: AppTest) -> str:
+    """Every sentence on the page and in the sidebar, in one text."""
+    kinds = ("title", "subheader", "caption", "text", "markdown", "code")
+    parts = [element.value for kind in kinds for element in app.get(kind)]
+    parts += [f"{metric.label} {metric.value}" for metric in app.metric] + [button.label for button in app.button]
+    return "\n".join(str(part) for part in parts)

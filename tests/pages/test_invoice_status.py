@@ -1,0 +1,186 @@
+"""Does the page say what needs doing, open an invoice to its lines, and never show a traceback?"""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from sqlalchemy import Engine, text
+
+from pages.components import cached
+from tests.pages.conftest import said
+from tests.reports import builders as b
+
+
+def tables(app) -> list:
+    return [element.value for element in app.dataframe]
+
+
+def test_without_invoices_the_page_says_how_to_get_some(frame):
+    told = said(frame())
+    assert "No invoices yet" in told and "provider add" in told and "python -m w365core demo" in told
+
+
+def test_the_worklist_stands_above_all_invoices_with_its_money_and_next_step(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="E-1", status="Error", failure="provider_error", header="1234.5", message="Partner Center did not answer.")
+        b.invoice(connection, number="A-1", header="10")
+    app = frame()
+    told = said(app)
+    assert "Partner Center did not answer." in told and "1,234.50 EUR" in told and "Sync it again" in told
+    assert list(tables(app)[0]["Number"]) == ["A-1", "E-1"]
+    assert list(tables(app)[0]["Header total"]) == ["10.00", "1,234.50"]
+    assert [list(cell) for cell in tables(app)[0]["Status"]] == [["✓ Active"], ["✕ Error"]]
+
+
+def test_when_all_is_well_the_page_says_so(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection)
+    assert "Nothing needs attention" in said(frame())
+
+
+def test_a_tile_shows_exactly_its_invoices_and_clear_brings_all_back(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="E-1", status="Error")
+        b.invoice(connection, number="A-1")
+        b.invoice(connection, number="U-1", status="Error", currency="USD")
+    app = frame()
+    held_up = next(button for button in app.button if button.label == ":red[1 invoice]")
+    held_up.click().run()
+    assert list(tables(app)[0]["Number"]) == ["E-1"]
+    app.button("clear_filters").click().run()
+    assert len(tables(app)[0]) == 3
+
+
+def test_filters_that_match_nothing_say_so_and_can_be_cleared(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="E-1", status="Error", currency="USD")
+        b.invoice(connection, number="A-1")
+    app = frame()
+    app.multiselect("status").select("Error")
+    app.multiselect("currency").select("EUR").run()
+    assert "No invoice matches" in said(app)
+    app.button("clear_no_match").click().run()
+    assert len(tables(app)[0]) == 2
+
+
+def test_a_click_on_a_row_opens_the_invoice(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="A-1")
+        wanted = b.invoice(connection, number="B-2")
+    app = frame()
+    app.session_state["invoices"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    app.run()
+    assert app.query_params["invoice"] == [str(wanted)] or app.query_params["invoice"] == str(wanted)
+    assert app.title[0].value == "B\\-2"
+
+
+def test_a_link_to_an_invoice_opens_its_identity_and_its_lines(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, header="119", tax="19", run=7, license_lines=2)
+        b.lines(connection, invoice_id, run=7, license=[b.license_line(1, total="60.5"), b.license_line(2, total="39.5")])
+    app = frame(invoice=str(invoice_id))
+    told = said(app)
+    assert "License 100.00" in told and "Tax + 19.00" in told and "Header = 119.00 EUR" in told
+    assert list(tables(app)[0]["Total"]) == ["60.50", "39.50"]
+    app.button("back").click().run()
+    assert app.title[0].value == "Invoice status"
+
+
+def test_next_and_previous_turn_the_pages_of_lines(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, run=7, license_lines=201)
+        b.lines(connection, invoice_id, run=7, license=[b.license_line(n) for n in range(1, 202)])
+    app = frame(invoice=str(invoice_id))
+    assert app.button("license_previous").disabled
+    app.button("license_next").click().run()
+    assert list(tables(app)[0]["Line"]) == ["201"] and app.button("license_next").disabled
+    app.button("license_previous").click().run()
+    assert len(tables(app)[0]) == 200
+
+
+def test_the_lines_of_a_failed_import_are_called_a_preview(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, status="Error", failure="unresolved_references", run=7, message="Our records lack 1 customer.")
+        b.lines(connection, invoice_id, run=7, license=[b.license_line(1)], publish=False)
+        b.missing(connection, invoice_id)
+    app = frame(invoice=str(invoice_id))
+    told = said(app)
+    assert "Preview: not imported" in told and "sync --provider csp-demo --invoice D0300A1B2C" in told
+    app.session_state["tab"] = "Missing references"
+    app.run()
+    assert list(tables(app)[0]["Money it holds up"]) == ["10.00"]
+
+
+def test_a_usage_summary_opens_down_to_its_lines(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, run=7)
+        b.lines(connection, invoice_id, run=7, usage=[b.usage_line(1), b.usage_line(2, usage_id="u-2")])
+        b.summary(connection, invoice_id, usage_id="u-1", cost="1.25")
+        b.summary(connection, invoice_id, usage_id="u-2", cost="9.50")
+    app = frame(invoice=str(invoice_id))
+    app.session_state["tab"] = "Usage summaries"
+    app.run()
+    assert list(tables(app)[0]["Cost"]) == ["9.50", "1.25"]
+    app.session_state[f"summaries_{invoice_id}_1"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+    app.button("open_usage").click().run()
+    assert list(tables(app)[0]["Line"]) == ["2"]
+
+
+def test_history_tells_what_happened(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection)
+        b.happened(connection, provider="csp-demo", number="D0300A1B2C", invoice_id=invoice_id)
+    app = frame(invoice=str(invoice_id))
+    app.session_state["tab"] = "History"
+    app.run()
+    assert list(tables(app)[0]["Who"]) == ["ana", ""]
+
+
+@pytest.mark.parametrize("address", ["4711", "abc", "-1", "9" * 30, "1;drop table provider_invoice", ""])
+def test_a_link_to_no_invoice_says_so(frame, engine: Engine, address: str):
+    with engine.begin() as connection:
+        b.invoice(connection)
+    assert "There is no such invoice" in said(frame(invoice=address))
+
+
+def test_the_demo_says_that_it_is_one_and_states_its_clock(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.clock(connection)
+        b.invoice(connection, status="Error")
+    told = said(frame())
+    assert "Demo data, clock 12 Nov 2026" in told and "first seen 3 days ago" in told
+
+
+def test_a_database_without_our_schema_says_which_command_makes_it(frame, engine: Engine):
+    with engine.begin() as connection:
+        connection.execute(text("drop table installation"))
+    app = frame()
+    assert "run `python -m w365core init`" in said(app) and not app.exception
+
+
+def test_an_unforeseen_failure_shows_a_reference_and_logs_the_story(frame, engine: Engine, monkeypatch, caplog):
+    def fail():
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(cached, "installation", fail)
+    with caplog.at_level(logging.ERROR, logger="w365core.pages"):
+        app = frame()
+    told = said(app)
+    assert not app.exception and "secret inside" not in told
+    reference = told.split("reference ")[1][:8]
+    assert reference in caplog.text and "secret inside" in caplog.text
+
+
+HOSTILE = ["<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "**b** :red[x] $x^2$", "`code` # head", "https://evil.example/x", "![i](http://e/x)"]
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_hostile_text_stands_only_where_nothing_acts_on_it(frame, engine: Engine, payload: str):
+    with engine.begin() as connection:
+        b.invoice(connection, number=payload, provider=payload, status="Error", failure="provider_error", message=payload)
+    app = frame()
+    assert payload in [element.value for element in app.get("text")]
+    acted_on = [element.value for kind in ("markdown", "caption", "title") for element in app.get(kind)] + [button.label for button in app.button]
+    assert not any(payload in str(value) for value in acted_on)

@@ -1,0 +1,143 @@
+"""Is an invoice shown down to its lines, page by page, and nothing of it lost or said twice?"""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from tests.reports import builders as b
+from w365core.reports import invoice_detail
+
+
+@pytest.fixture
+def connection(engine: Engine):
+    with engine.connect() as opened:
+        yield opened
+
+
+def detail(connection: Connection, invoice_id: int) -> invoice_detail.InvoiceDetail:
+    return invoice_detail.load(connection, invoice_id, now=b.NOW)
+
+
+def test_the_identity_reads_as_a_sum(connection: Connection):
+    found = detail(connection, b.invoice(connection, header="119.01", usage="20", tax="19", difference="0.01"))
+    assert [(part.sign, part.label, part.value) for part in found.identity] == [
+        ("", "License", "80.00"),
+        ("+", "Usage", "20.00"),
+        ("+", "Tax", "19.00"),
+        ("+", "Rounding", "0.01"),
+        ("=", "Header", "119.01 EUR"),
+    ]
+
+
+@pytest.mark.parametrize(("status", "label"), [("Active", "Overridden"), ("Error", "Difference")])
+def test_what_rounding_does_not_explain_is_overridden_or_a_difference(connection: Connection, status: str, label: str):
+    found = detail(connection, b.invoice(connection, status=status, header="100", difference="12.5"))
+    assert [(part.label, part.value) for part in found.identity[-2:]] == [(label, "12.50"), ("Header", "100.00 EUR")]
+
+
+def test_an_invoice_without_lines_has_no_identity_to_show(connection: Connection):
+    assert detail(connection, b.invoice(connection, header=None, status="Error")).identity == ()
+
+
+def test_an_unknown_invoice_is_none(connection: Connection):
+    assert detail(connection, 4711) is None
+
+
+def test_pages_of_lines_hold_every_line_once_in_order(connection: Connection):
+    invoice_id = b.invoice(connection, run=7)
+    b.lines(connection, invoice_id, run=7, license=[b.license_line(n) for n in range(1, 402)])
+    invoice = detail(connection, invoice_id).invoice
+    seen, after = [], None
+    for size in (200, 200, 1):
+        page = invoice_detail.license_page(connection, invoice, after=after)
+        assert len(page.table.rows) == size
+        seen += [row["line_number"] for row in page.table.rows]
+        after = page.next
+    assert after is None and seen == list(range(1, 402))
+
+
+def test_the_last_page_that_is_exactly_full_has_no_next(connection: Connection):
+    invoice_id = b.invoice(connection, run=7)
+    b.lines(connection, invoice_id, run=7, license=[b.license_line(n) for n in range(1, 201)])
+    assert invoice_detail.license_page(connection, detail(connection, invoice_id).invoice).next is None
+
+
+def test_pages_of_summaries_go_by_cost_and_lose_none_of_equal_cost(connection: Connection):
+    invoice_id = b.invoice(connection)
+    for n in range(450):
+        b.summary(connection, invoice_id, usage_id=f"u-{n:04}", cost=str(n % 3))
+    invoice, seen, after = detail(connection, invoice_id).invoice, [], None
+    while True:
+        page = invoice_detail.summary_page(connection, invoice, after=after)
+        seen += [(row["cost"], row["usage_id"]) for row in page.table.rows]
+        if (after := page.next) is None:
+            break
+    assert len(set(seen)) == 450 and seen == sorted(seen, key=lambda one: (-one[0], one[1]))
+
+
+def test_the_lines_of_one_summary_are_its_own(connection: Connection):
+    invoice_id = b.invoice(connection, run=8)
+    b.lines(connection, invoice_id, run=8, usage=[b.usage_line(n, usage_id=f"u-{n % 2}") for n in range(1, 11)])
+    invoice = detail(connection, invoice_id).invoice
+    page = invoice_detail.usage_page(connection, invoice, usage_id="u-1")
+    assert [row["line_number"] for row in page.table.rows] == [1, 3, 5, 7, 9]
+    assert {row["currency"] for row in page.table.rows} == {"EUR"}
+    assert sum(row["billing_pre_tax_total"] for row in invoice_detail.every_usage_line(connection, invoice, usage_id="u-1")) == Decimal("6.25")
+
+
+def test_an_invoice_in_error_shows_its_staged_lines_as_a_preview(connection: Connection):
+    invoice_id = b.invoice(connection, status="Error", run=9)
+    b.lines(connection, invoice_id, run=9, license=[b.license_line(1)], publish=False)
+    found = detail(connection, invoice_id)
+    assert found.is_preview
+    assert len(invoice_detail.license_page(connection, found.invoice).table.rows) == 1
+    assert [c.total for c in invoice_detail.customers(connection, invoice_id)] == [Decimal("10.00")]
+
+
+def test_customers_come_with_license_and_usage_apart_and_the_biggest_first(connection: Connection):
+    b.customer(connection, "A1", "Big")
+    invoice_id = b.invoice(connection, run=7)
+    rows = [
+        b.license_line(1, total="5", customer_name="Unmapped"),
+        b.license_line(2, total="20", account_id="A1"),
+        b.license_line(3, total="7", account_id="A1", kind="usage"),
+    ]
+    b.lines(connection, invoice_id, run=7, license=rows)
+    assert [(c.name, c.license, c.usage, c.total) for c in invoice_detail.customers(connection, invoice_id)] == [
+        ("Big", Decimal(20), Decimal(7), Decimal(27)),
+        ("Unmapped", Decimal(5), Decimal(0), Decimal(5)),
+    ]
+
+
+def test_history_tells_attempts_and_the_audit_log_latest_first(connection: Connection):
+    invoice_id = b.invoice(connection)
+    b.happened(connection, provider="csp-demo", number="D0300A1B2C", invoice_id=invoice_id)
+    rows = invoice_detail.history(connection, detail(connection, invoice_id).invoice).rows
+    assert [(row["what"].split(" ")[0], row["who"], row["result"]) for row in rows] == [("import", "ana", "Active / Active"), ("Import", "", "done")]
+
+
+def test_the_first_page_of_a_large_invoice_is_there_in_less_than_300_ms(engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, run=7)
+        b.lines(connection, invoice_id, run=7, usage=[b.usage_line(1)])
+        connection.execute(
+            text(
+                "insert into usage_line (provider_invoice_id, line_number, usage_id, billing_pre_tax_total, billing_currency) "
+                "select :id, n, 'u-' || n % 100, 1.25, 'EUR' from generate_series(2, 100000) n"
+            ),
+            {"id": invoice_id},
+        )
+    with engine.connect() as connection:
+        invoice = detail(connection, invoice_id).invoice
+        invoice_detail.usage_page(connection, invoice)
+        began = time.perf_counter()
+        rows = invoice_detail.usage_page(connection, invoice).table.rows
+        middle = invoice_detail.usage_page(connection, invoice, after=60_000).table.rows
+        of_one = invoice_detail.usage_page(connection, invoice, usage_id="u-50").table.rows
+        took = time.perf_counter() - began
+    assert (rows[0]["line_number"], middle[0]["line_number"], of_one[0]["line_number"]) == (1, 60_001, 50)
+    assert took < 0.9, f"three pages took {took:.3f} s"

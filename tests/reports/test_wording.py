@@ -1,0 +1,54 @@
+"""Are amounts, days and ages said so that a person reads them right, to the last digit?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tests.reports.builders import NOW
+from w365core.reports import wording
+
+
+@pytest.mark.parametrize(
+    ("number", "currency", "said"),
+    [
+        ("12345.6", "EUR", "12,345.60"),
+        ("-1329.7525", "EUR", "-1,329.7525"),
+        ("-0.00", "EUR", "0.00"),
+        ("1E+3", "JPY", "1,000"),
+        ("1.5", "KWD", "1.500"),
+        ("99999999999999999999.99", "EUR", "99,999,999,999,999,999,999.99"),
+        ("1E-7", None, "0.0000001"),
+        ("24.000", None, "24"),
+    ],
+)
+def test_an_amount_has_its_minor_unit_and_every_further_digit(number: str, currency: str | None, said: str):
+    assert wording.digits(Decimal(number), currency) == said
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**22), max_value=10**22, places=9), st.sampled_from(["EUR", "JPY", "KWD", None]))
+def test_no_digit_is_lost_on_the_screen(number: Decimal, currency: str | None):
+    assert Decimal(wording.digits(number, currency).replace(",", "")) == number
+
+
+def test_an_absent_amount_is_a_dash_and_not_zero():
+    assert wording.amount(None, "EUR") == "—"
+
+
+@pytest.mark.parametrize(
+    ("ago", "said"),
+    [
+        (timedelta(seconds=59), "just now"),
+        (timedelta(minutes=1), "1 minute"),
+        (timedelta(hours=23, minutes=59), "23 hours"),
+        (timedelta(days=20), "20 days"),
+        (timedelta(days=21), "3 weeks"),
+        (timedelta(days=400), "13 months"),
+    ],
+)
+def test_an_age_has_one_unit(ago: timedelta, said: str):
+    now: datetime = NOW
+    assert wording.age(now - ago, now=now) == said
