@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -25,10 +25,12 @@ from w365core.frames import Column, Kind, folded
 JSON_COLUMN, ROW_COLUMN = "__json", "__row"
 
 _NOTHING = frozenset({"", "null", "(null)", "none", "na", "n/a"})
-_CURRENCY_SIGNS = "$€£¥"
+_WITH_SIGN = re.compile(r"([+-]?)[$€£¥]\s*(.*)")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+")
 _AS_DICT = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+# What reading a line may raise: no JSON, a number that even Decimal cannot hold, a nesting deeper than the stack.
+_UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -75,30 +77,27 @@ class Parsed:
 def parse(batch: pa.RecordBatch, columns: tuple[Column, ...], form: TextForm = TextForm()) -> Parsed:
     """The typed columns of a batch: either one binary column of JSON objects, or one string column per header of a file."""
     if JSON_COLUMN in batch.schema.names:
-        return parse_json([value or b"" for value in batch.column(JSON_COLUMN).to_pylist()], columns)
+        return parse_json([value or b"" for value in batch.column(JSON_COLUMN).to_pylist()], columns, form.date_order)
     return parse_cells(batch, columns, form)
 
 
 # --- JSON lines --------------------------------------------------------------------------------------------------------------------------
 
 
-def parse_json(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Parsed:
+def parse_json(lines: Sequence[bytes], columns: tuple[Column, ...], order: DateOrder = DateOrder.MONTH_FIRST) -> Parsed:
     """One JSON object per line; key names match without regard to case."""
-    return _parse_json_fast(lines, columns) or parse_json_tolerantly(lines, columns)
+    return _parse_json_fast(lines, columns, order) or parse_json_tolerantly(lines, columns, order)
 
 
-def _parse_json_fast(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Parsed | None:
-    """All lines at once, or None where one of them needs tolerance."""
-    joined = b",".join(lines)
-    if not lines or b"\\u0000" in joined:
+def _parse_json_fast(lines: Sequence[bytes], columns: tuple[Column, ...], order: DateOrder) -> Parsed | None:
+    """All lines with one decoder, each by itself, or None where one of them needs tolerance."""
+    if not lines or any(b"\\u0000" in line for line in lines):
         return None
     try:
         keys = tuple(_AS_DICT.decode(lines[0]))
         decoder, places, unknown = _decoder(keys, columns)
-        rows = decoder.decode(b"[" + joined + b"]")
-    except (msgspec.MsgspecError, ValueError):
-        return None
-    if len(rows) != len(lines):
+        rows = list(map(decoder.decode, lines))
+    except _UNREADABLE:
         return None
     found: dict[str, list] = {}
     rejections: list[Rejection] = []
@@ -106,7 +105,7 @@ def _parse_json_fast(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Par
         place = places.get(column.name)
         values = [None] * len(rows) if place is None else list(map(attrgetter(place), rows))
         if place is not None and column.kind in (Kind.DAY, Kind.MOMENT):
-            values = _dates(values, column, DateOrder.MONTH_FIRST, rejections)
+            values = _dates(values, column, order, rejections)
         found[column.name] = values
     extra = [_raw_object([(key, bytes(getattr(row, place))) for key, place in unknown]) for row in rows] if unknown else None
     return Parsed(rows=len(rows), columns=found, extra=extra, rejections=rejections)
@@ -114,7 +113,8 @@ def _parse_json_fast(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Par
 
 @lru_cache(maxsize=64)
 def _decoder(keys: tuple[str, ...], columns: tuple[Column, ...]):
-    """The decoder of a batch whose objects have these keys, where each column stands in its struct, and the unknown keys' places."""
+    """The decoder of a line with these keys, where each column stands in its struct, and the unknown keys' places. ValueError where two
+    keys are spellings of one column: which of them counts is settled line by line."""
     wanted = _by_header(columns)
     fields: list[tuple] = []
     rename: dict[str, str] = {}
@@ -124,17 +124,19 @@ def _decoder(keys: tuple[str, ...], columns: tuple[Column, ...]):
         place = f"f{number}"
         column = wanted.get(folded(key))
         rename[place] = key
-        if column is None or column.name in places:
+        if column and column.name in places:
+            raise ValueError(f"{key} and another key are the same column")
+        if column is None:
             fields.append((place, msgspec.Raw, msgspec.Raw(b"null")))
             unknown.append((key, place))
         else:
             fields.append((place, Decimal | None if column.kind is Kind.NUMBER else str | None, None))
             places[column.name] = place
     row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(list[row]), places, tuple(unknown)
+    return msgspec.json.Decoder(row), places, tuple(unknown)
 
 
-def parse_json_tolerantly(lines: Sequence[bytes], columns: tuple[Column, ...]) -> Parsed:
+def parse_json_tolerantly(lines: Sequence[bytes], columns: tuple[Column, ...], order: DateOrder = DateOrder.MONTH_FIRST) -> Parsed:
     """The same, line by line: numbers as text, ids as numbers, lists, blanks and new keys are all read."""
     wanted = _by_header(columns)
     count = len(lines)
@@ -144,7 +146,8 @@ def parse_json_tolerantly(lines: Sequence[bytes], columns: tuple[Column, ...]) -
     for index, line in enumerate(lines):
         try:
             row = _AS_DICT.decode(line)
-        except (msgspec.MsgspecError, ValueError):
+            said = {key: _as_text(value) for key, value in row.items()}
+        except _UNREADABLE:
             rejections.append(Rejection(index, None, line[:60].decode("utf-8", "replace"), "one JSON object on the line"))
             continue
         unknown: list[tuple[str, bytes]] = []
@@ -152,20 +155,20 @@ def parse_json_tolerantly(lines: Sequence[bytes], columns: tuple[Column, ...]) -
         for key, value in row.items():
             column = wanted.get(folded(key))
             if column is None or column.name in taken:
-                unknown.append((key, _ENCODE(value) if _storable(value) else b"null"))
+                unknown.append((key, _ENCODE(value)))
                 continue
             taken.add(column.name)
-            text = _as_text(value)
+            text = said[key]
             if text is not None and "\x00" in text:
                 rejections.append(Rejection(index, column.header, text, "text without a NUL character"))
             elif column.kind is Kind.NUMBER:
-                found[column.name][index] = _number(text, index, column, rejections, TextForm())
+                found[column.name][index] = _quoted_number(text, index, column, rejections)
             else:
                 found[column.name][index] = text
-        extra[index] = _raw_object(unknown)
+        extra[index] = _raw_object(member for member in unknown if _storable(*member))
     for column in columns:
         if column.kind in (Kind.DAY, Kind.MOMENT):
-            found[column.name] = _dates(found[column.name], column, DateOrder.MONTH_FIRST, rejections)
+            found[column.name] = _dates(found[column.name], column, order, rejections)
     return Parsed(rows=count, columns=found, extra=extra if any(extra) else None, rejections=rejections)
 
 
@@ -179,8 +182,9 @@ def _as_text(value: Any) -> str | None:
     return _ENCODE(value).decode()
 
 
-def _storable(value: Any) -> bool:
-    return "\\u0000" not in _ENCODE(value).decode()
+def _storable(key: str, value: bytes) -> bool:
+    """Whether neither holds a NUL character, which Postgres has no place for; an escaped backslash before u0000 is none."""
+    return "\x00" not in key and b"\\u0000" not in value.replace(b"\\\\", b"")
 
 
 def _raw_object(members: Iterable[tuple[str, bytes]]) -> str | None:
@@ -244,10 +248,20 @@ def _number(text: str | None, index: int, column: Column, rejections: list[Rejec
     return number
 
 
+def _quoted_number(text: str | None, index: int, column: Column, rejections: list[Rejection]) -> Decimal | None:
+    """A number in quotes as the fast path takes it, which is as Decimal does; whether money can have its size is asked later. Else as a
+    spreadsheet prints it."""
+    try:
+        number = Decimal(text.strip()) if text is not None else None
+    except InvalidOperation:
+        number = None
+    return _number(text, index, column, rejections, TextForm()) if number is None or not number.is_finite() else number
+
+
 def _spreadsheet_number(text: str, form: TextForm) -> Decimal | None:
     """A number as a spreadsheet prints it: a currency sign in front, a decimal comma, thousands in groups where that cannot be misread."""
-    sign = "-" if text.startswith("-") else ""
-    text = sign + text.lstrip("+-").lstrip(_CURRENCY_SIGNS).strip() if text.lstrip("+-")[:1] in tuple(_CURRENCY_SIGNS) else text
+    if match := _WITH_SIGN.fullmatch(text):
+        text = match[1] + match[2]
     if form.decimal_comma:
         text = text.translate(str.maketrans(",.", ".,"))
     if _GROUPED.fullmatch(text):
