@@ -91,7 +91,7 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
     ]
     failed = [finding for finding in findings if finding]
     warnings = tuple(_warnings(claim, header_total, totals, missing, reconciliation_alone=daily_total is None))
-    sentences = [sentence for _, sentence in failed] or []
+    sentences = [sentence for _, sentence in failed]
     return Decision(
         status=StatusReason.ERROR if failed else StatusReason.ACTIVE,
         failure=failed[0][0] if failed else None,
@@ -227,7 +227,8 @@ def _warnings(
     if odd := sum(t.odd_totals for t in totals):
         yield f"{odd} {'line prints a total that is' if odd == 1 else 'lines print totals that are'} not subtotal plus tax."
     if products := sum(not reference.blocking for reference in missing):
-        yield f"{products} {'product is' if products == 1 else 'products are'} unknown; their lines are billed as write-ins."
+        said = "1 product is unknown; its" if products == 1 else f"{products} products are unknown; their"
+        yield f"{said} lines are billed as write-ins."
 
 
 def _money(amount: Decimal, currency: str) -> str:
