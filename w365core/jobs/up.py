@@ -216,6 +216,7 @@ def _stoppable(report: Report) -> Iterator[None]:
     try:
         yield
     except _Stopped:
+        before = {}  # signals stay ignored: what is left of this process is its last breath
         with suppress(OSError):
             report("stopped")
     finally:
