@@ -21,7 +21,6 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from w365core.errors import W365Error  # noqa: E402
 from w365core.reports import connection  # noqa: E402
 
 
@@ -32,15 +31,8 @@ async def healthz(_request: Request) -> JSONResponse:
 
 async def readyz(_request: Request) -> JSONResponse:
     """Whether a page would find its data."""
-    ready = await run_in_threadpool(_database_answers)
+    ready = await run_in_threadpool(connection.database_answers)
     return JSONResponse({"status": "ok" if ready else "waiting", "database": "ok" if ready else "away"}, status_code=200 if ready else 503)
-
-
-def _database_answers() -> bool:
-    try:
-        return connection.answers(connection.engine())
-    except W365Error:
-        return False
 
 
 app = st.App("pages/frame.py", routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
