@@ -58,7 +58,7 @@ def _row(item: Attention, now: datetime) -> None:
 def _small_print(item: Attention, now: datetime) -> str:
     since = wording.age(item.invoice.first_seen_at, now=now)
     seen = since if since == "just now" else f"{since} ago"
-    differs = f"difference {wording.digits(item.difference, item.invoice.currency)}  \n" if item.difference else ""
+    differs = f"difference {wording.rounded(item.difference, item.invoice.currency)}  \n" if item.difference else ""
     return f"{differs}first seen {seen}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import InternalError
@@ -28,7 +30,14 @@ def test_a_database_that_is_gone_is_one_sentence_without_its_password(template: 
     monkeypatch.setenv("DATABASE_URL", url)
     with pytest.raises(StoreUnavailable, match="does not answer.*press Retry"), connection.reading(engine):
         pass
-    assert not connection.answers(engine)
+    assert not connection.database_answers()
+
+
+def test_asking_whether_the_embedded_database_answers_does_not_start_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("W365_HOME", str(tmp_path / "home"))
+    assert not connection.database_answers()
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_clock_is_the_one_that_the_installation_states(engine: Engine, monkeypatch: pytest.MonkeyPatch):

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from w365core import settings
-from w365core.errors import CallRefused, StoreUnavailable
-from w365core.store import engine as store_engine, queries
+from w365core.errors import CallRefused, StoreUnavailable, W365Error
+from w365core.store import embedded, engine as store_engine, queries
 
 SECONDS_TO_ANSWER = 30
 _CANCELLED = "57014"
@@ -57,12 +57,15 @@ def installation(connection: Connection) -> Installation:
     return Installation("demo" in facts or stated is not None, stated, settings.read().now or stated or datetime.now(UTC))
 
 
-def answers(engine: Engine) -> bool:
-    """Whether the database answers at all."""
+def database_answers() -> bool:
+    """Whether the database answers; asking does not start the embedded one."""
+    known = settings.read()
+    if not known.database_url and not embedded.is_running(home=known.home):
+        return False
     try:
-        with reading(engine, seconds=5) as connection:
+        with reading(engine(), seconds=5) as connection:
             return connection.execute(text("select 1")).scalar() == 1
-    except StoreUnavailable:
+    except W365Error:
         return False
 
 

@@ -173,9 +173,9 @@ def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
 
 
 def unexplained(subject: Invoice) -> Decimal:
-    """The larger of the two differences that a checksum can fail by: header against lines, reconciled against daily-rated usage."""
+    """Header against lines; for a failed checksum the larger of that and of reconciled against daily-rated usage."""
     usage = money.ZERO
-    if subject.daily_rated_total is not None and subject.usage_total is not None:
+    if subject.failure == Failure.CHECKSUM_FAILED and subject.daily_rated_total is not None and subject.usage_total is not None:
         usage = money.EXACT.subtract(subject.usage_total, subject.daily_rated_total)
     return max(subject.difference or money.ZERO, usage, key=abs)
 
