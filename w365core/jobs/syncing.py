@@ -64,6 +64,7 @@ def sync_daily(context: Context, *, provider_name: str | None) -> SyncResult:
 def sync_invoice(context: Context, *, provider_name: str | None, invoice_number: str, override: Decimal | None) -> SyncResult:
     """A manual sync of one invoice: from the provider, or for one imported by hand from what landed. CallRefused while it is Active."""
     ledger.sweep(context.engine, who=context.who)
+    context.landing.sweep()
     local = _local(context, provider_name, invoice_number)
     provider = _provider_of(context, provider_name, local, invoice_number)
     if local and (local.state, local.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
