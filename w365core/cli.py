@@ -126,11 +126,12 @@ def sandbox(
     port: Annotated[int, typer.Option("--port", help="Where to listen, on this machine only.")],
     estate: Annotated[Path, typer.Option("--estate", help="The folder that says what the providers know.")],
     fault: Annotated[list[str] | None, typer.Option("--fault", help="KIND[@PLACE][xN]: what is to go wrong; may be repeated.")] = None,
+    now: Annotated[str | None, typer.Option("--now", help="ISO time: answer as of it, not as of the estate's own clock.")] = None,
 ) -> None:
     """Serves Partner Center and Graph look-alikes over HTTP from a folder, until stopped."""
     from w365core.sandbox.server import serve
 
-    serve(estate=estate, port=port, faults=tuple(fault or ()))
+    serve(estate=estate, port=port, faults=tuple(fault or ()), now=now)
 
 
 # --- our records and the providers ---------------------------------------------------------------------------------------------------------

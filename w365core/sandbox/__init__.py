@@ -1,5 +1,6 @@
 """Look-alike providers over HTTP, for the demo and for tests: what Partner Center and Graph would say, told from a folder.
 
+    clock            the moment that answers are as of
     estate           what the folder holds: documents, customers, exports and the version of their content
     faults           what can be made to go wrong, as a table
     identity         tokens: who may call which API

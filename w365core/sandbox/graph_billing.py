@@ -105,13 +105,14 @@ async def blob(request: Request, *, estate: Estate, faults: Faults) -> Response:
     if given["se"] < _stamp(datetime.now(UTC)):
         return storage_error(403, "AuthenticationFailed", "Signed expiry time has passed.")
     export = estates.export(estate, document=document, feed=feed)
-    path = next((one for one in export.blobs if one.name == name), None) if export else None
-    if path is None or faults.strike("missing-blob", "blob"):
+    wanted = next((one for one in export.blobs if one.name == name), None) if export else None
+    if wanted is None or faults.strike("missing-blob", "blob"):
         return storage_error(404, "BlobNotFound", "The specified blob does not exist.")
     if faults.strike("truncated", "blob"):
-        whole = path.read_bytes()
+        whole = wanted.content()
         return Response(whole[: len(whole) // 2], media_type="application/octet-stream")
-    return FileResponse(path, media_type="application/octet-stream", headers={"x-ms-blob-type": "BlockBlob"})
+    told = {"media_type": "application/octet-stream", "headers": {"x-ms-blob-type": "BlockBlob"}}
+    return FileResponse(wanted.path, **told) if wanted.until is None else Response(wanted.content(), **told)
 
 
 def _document(body: dict[str, Any], *, billed: bool) -> str | None:
@@ -161,7 +162,7 @@ def _manifest(request: Request, export: Export, estate: Estate, faults: Faults) 
         "sasToken": _sas(estate, directory, lifetime),
         "partitionType": "Default",
         "blobCount": len(export.blobs) + (1 if faults.strike("wrong-count", "manifest") else 0),
-        "blobs": [{"name": path.name, "partitionValue": "default"} for path in export.blobs],
+        "blobs": [{"name": one.name, "partitionValue": "default"} for one in export.blobs],
     }
 
 

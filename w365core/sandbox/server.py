@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from starlette.routing import Route
 from w365core.errors import CallRefused
 from w365core.sandbox import graph_billing, identity, partner_center
 from w365core.sandbox.answers import json_answer
+from w365core.sandbox.clock import Clock, moment
 from w365core.sandbox.estate import opened
 from w365core.sandbox.faults import Faults
 from w365core.sandbox.graph_billing import Operations
@@ -34,9 +36,9 @@ _GRAPH = "/v1.0/reports/partners/billing"
 _SECONDS_TO_START = 10.0
 
 
-def app(estate: Path, *, faults: Faults) -> Starlette:
-    """Everything the estate's providers answer. CallRefused where the folder is no estate."""
-    known = opened(estate)
+def app(estate: Path, *, faults: Faults, now: datetime | None = None) -> Starlette:
+    """Everything the estate's providers answer, as of `now` or the estate's own clock. CallRefused where the folder is no estate."""
+    known = opened(estate, now=now)
     operations = Operations()
     told = {"estate": known, "faults": faults}
     graph_told = {**told, "operations": operations}
@@ -63,15 +65,16 @@ def app(estate: Path, *, faults: Faults) -> Starlette:
         Route(f"{_GRAPH}/manifests/{{manifest_id}}", graph(partial(graph_billing.manifest, **graph_told))),
         Route("/blobs/{document}/{feed}/{folder:path}/{name}", partial(graph_billing.blob, **told)),
         Route("/_sandbox/faults", partial(_switch, faults=faults), methods=["GET", "POST"]),
+        Route("/_sandbox/clock", partial(_set, clock=known.clock), methods=["GET", "POST"]),
     ]
     return Starlette(routes=routes, middleware=[Middleware(FaultyWire, faults=faults)])
 
 
-def serve(*, estate: Path, port: int, host: str = "127.0.0.1", faults: Sequence[str] = ()) -> None:
+def serve(*, estate: Path, port: int, host: str = "127.0.0.1", faults: Sequence[str] = (), now: str | None = None) -> None:
     """Serves until interrupted, quietly. CallRefused where the port is taken, the host is not this machine or the folder no estate."""
     if not _is_loopback(host):
         raise CallRefused(f"The sandbox answers on this machine only, not on {host}; leave the host out or say 127.0.0.1.")
-    application = app(estate, faults=Faults(faults))
+    application = app(estate, faults=Faults(faults), now=moment(now) if now else None)
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as refusal:
@@ -85,10 +88,10 @@ def serve(*, estate: Path, port: int, host: str = "127.0.0.1", faults: Sequence[
 
 
 @contextmanager
-def running(estate: Path, faults: Iterable[str] | Faults = ()) -> Iterator[str]:
+def running(estate: Path, faults: Iterable[str] | Faults = (), *, now: datetime | None = None) -> Iterator[str]:
     """A sandbox on a free port in a thread of this process, for the length of a block: yields its base URL, without a slash at the end."""
     switched = faults if isinstance(faults, Faults) else Faults(faults)
-    server = _server(app(estate, faults=switched))
+    server = _server(app(estate, faults=switched, now=now))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True, name="sandbox")
         thread.start()
@@ -132,6 +135,19 @@ async def _switch(request: Request, *, faults: Faults) -> Response:
         except CallRefused as refusal:
             return json_answer({"error": str(refusal)}, status=400)
     return json_answer({"faults": faults.left()})
+
+
+async def _set(request: Request, *, clock: Clock) -> Response:
+    """GET tells the moment that answers are as of; POST {"now": "2026-11-12T06:00:00Z"} sets it, null sets it back to the estate's own."""
+    if request.method == "POST":
+        try:
+            said = msgspec.json.decode(await request.body(), type=dict[str, str | None])["now"]
+            clock.set_to = None if said is None else moment(said)
+        except (msgspec.DecodeError, KeyError):
+            return json_answer({"error": 'say {"now": "2026-11-12T06:00:00Z"}'}, status=400)
+        except CallRefused as refusal:
+            return json_answer({"error": str(refusal)}, status=400)
+    return json_answer({"now": clock.now})
 
 
 def _is_loopback(host: str) -> bool:
