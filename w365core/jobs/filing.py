@@ -92,7 +92,8 @@ def _inspected(path: Path, order: DateOrder | None) -> FileForm:
 def _landed(context: Context, path: Path, form: FileForm, provider: str, invoice_number: str, run_id: int) -> Source:
     landing = context.landing
     with landing.aside() as copy:
-        shutil.copyfile(path, copy)
+        with store_landing.writing_to(landing.folder):
+            shutil.copyfile(path, copy)
         fingerprint, size = landing.adopt(copy)
     store_landing.record_file(
         context.engine,

@@ -25,6 +25,17 @@ from w365core.store.tables import landed_answer
 _MEBIBYTE = 1 << 20
 
 
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Says in one sentence that the folder cannot be written to, or that its disk is full."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationMissing(
+            f"Could not write to {folder}: {error.strerror}. Make room or give access there, or set W365_HOME to another folder."
+        ) from None
+
+
 @dataclass(frozen=True)
 class Landing:
     """The landing folder of this installation."""
@@ -43,8 +54,9 @@ class Landing:
     def aside(self) -> Iterator[Path]:
         """A path to write to, on the landing's own disk; gone afterwards unless it was adopted."""
         folder = self._made(self.folder / "incoming")
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}-")
-        os.close(handle)
+        with writing_to(folder):
+            handle, name = tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}-")
+            os.close(handle)
         try:
             yield Path(name)
         finally:
@@ -53,7 +65,7 @@ class Landing:
     def adopt(self, written: Path) -> tuple[str, int]:
         """Makes a completely written file part of the landing; returns its fingerprint and size."""
         digest = hashlib.sha256()
-        with written.open("rb") as file:
+        with writing_to(self.folder), written.open("rb") as file:
             while block := file.read(_MEBIBYTE):
                 digest.update(block)
             os.fsync(file.fileno())
@@ -68,7 +80,7 @@ class Landing:
         place = self.path(fingerprint).with_suffix(".gz")
         if not place.exists():
             with self.aside() as written:
-                with written.open("wb") as file:
+                with writing_to(self.folder), written.open("wb") as file:
                     file.write(gzip.compress(content, mtime=0))
                     file.flush()
                     os.fsync(file.fileno())
@@ -87,21 +99,18 @@ class Landing:
 
     def _put(self, written: Path, place: Path) -> None:
         self._made(place.parent)
-        os.replace(written, place)
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with writing_to(place.parent):
+            os.replace(written, place)
+            folder = os.open(place.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     @staticmethod
     def _made(folder: Path) -> Path:
-        try:
+        with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise ConfigurationMissing(
-                f"Could not make {folder}: {error.strerror}. Set W365_HOME to a folder that can be written to."
-            ) from None
         return folder
 
 
