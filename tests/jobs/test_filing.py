@@ -1,0 +1,176 @@
+"""Do files downloaded by hand come in as they are meant, and change nothing where they cannot be read?"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from tests import estates
+from tests.estates import Estate, daily, seat, usage
+from w365core.errors import CallRefused, InputRefused
+from w365core.jobs import filing, syncing
+from w365core.jobs.context import Context
+from w365core.jobs.filing import Claimed, Filed
+from w365core.store.tables import import_source, provider_invoice
+
+PLAIN = "customer_id,subscription_id,product_id,charge_type,charge_start,charge_end,quantity,unit_price,subtotal,tax,total,currency\n"
+PLAIN_LINE = f"{estates.CONTOSO},{estates.SEATS},CFQ7,cycle,2026-10-01,2026-10-31,4,25.00,100.00,19.00,119.00,EUR\n"
+CLAIMED = Claimed("csp", "F1", None, None, date(2026, 11, 8), None, None, False)
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def configured(context: Context, tmp_path: Path) -> Context:
+    records = Estate(tmp_path / "estate").records(tmp_path / "records")
+    accounts = (records / "provider_accounts.csv").read_text() + f"distributor,{estates.CONTOSO},A-1\n"
+    subscriptions = (records / "subscriptions.csv").read_text() + f"S-9,distributor,{estates.SEATS},A-1,CFQ7,License,\n"
+    records = Estate(tmp_path / "estate").records(tmp_path / "records", provider_accounts=accounts, subscriptions=subscriptions)
+    return estates.configure(context, "http://127.0.0.1:1", records=records)
+
+
+def filed(context: Context, *paths: Path, **said: object) -> Filed:
+    return filing.import_by_hand(context, paths, replace(CLAIMED, **said))
+
+
+def invoice(context: Context, number: str = "F1"):
+    with context.engine.connect() as connection:
+        return connection.execute(select(provider_invoice).where(provider_invoice.c.invoice_number == number)).first()
+
+
+def json_lines(written: Write, name: str, lines: list) -> Path:
+    return written(name, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_both_files_of_an_invoice_come_in_in_any_order(configured: Context, written: Write) -> None:
+    monthly = json_lines(written, "monthly.json", [seat("100.00", tax="19.00"), usage("10.00")])
+    rated = json_lines(written, "daily.json", [daily("4.123456789"), daily("5.876543211", day=2)])
+    result = filed(configured, rated, monthly, total=Decimal("129.00"), currency="EUR")
+    assert (result.outcome.status, result.outcome.exit_code) == ("Active/Active", 0)
+    assert [file["kind"] for file in result.files] == ["daily_rated", "reconciliation"]
+    found = invoice(configured)
+    assert (found.source, found.header_total, found.daily_rated_total) == ("file", Decimal("129.00"), Decimal("10.00"))
+    assert estates.children(configured.engine) == (2, 2, 1)
+    assert estates.leftovers(configured.engine, configured.settings.home) == []
+
+
+def test_without_a_total_the_header_is_the_sum_of_its_lines(configured: Context, written: Write) -> None:
+    path = json_lines(written, "monthly.json", [seat("100.01", tax="19.00"), seat("-0.005")])
+    assert filed(configured, path).outcome.failure is None
+    found = invoice(configured)
+    assert (found.header_total, found.difference, found.currency) == (Decimal("119.005"), 0, "EUR")
+
+
+def test_without_a_daily_file_the_reconciliation_usage_is_taken_at_once(configured: Context, written: Write) -> None:
+    path = json_lines(written, "monthly.json", [usage("10.00", SubscriptionId=estates.AZURE)])
+    assert filed(configured, path).outcome.failure is None
+    assert estates.children(configured.engine) == (1, 1, 1)
+
+
+def test_a_manual_invoice_stays_populating_until_it_is_activated(configured: Context, written: Write) -> None:
+    path = written("plain.csv", PLAIN + PLAIN_LINE)
+    result = filed(configured, path, provider="distributor", total=Decimal("119.00"))
+    assert (result.outcome.status, result.outcome.exit_code) == ("Active/Populating", 0)
+    assert "activate it" in result.outcome.message and invoice(configured).status_reason == "Populating"
+    assert estates.children(configured.engine) == (1, 0, 0)
+    again = filed(configured, path, provider="distributor", total=Decimal("119.00"), activate=True)
+    assert again.outcome.status == "Active/Active"
+    assert estates.children(configured.engine) == (1, 0, 0)
+    assert estates.leftovers(configured.engine, configured.settings.home) == []
+
+
+def test_a_plain_file_is_for_manual_providers_only(configured: Context, written: Write) -> None:
+    with pytest.raises(CallRefused, match="plain file, which is for providers of type manual"):
+        filed(configured, written("plain.csv", PLAIN + PLAIN_LINE))
+    assert invoice(configured) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("bad.csv", PLAIN + PLAIN_LINE + PLAIN_LINE.replace("100.00", "hundred"), r"bad.csv, row 3, column subtotal: found 'hundred'"),
+        ("strange.csv", "a,b,c\n1,2,3\n", "strange.csv"),
+        ("empty.csv", "", "empty.csv"),
+        ("lonely.csv", PLAIN, "lonely.csv"),
+    ],
+)
+def test_a_file_that_cannot_be_read_in_whole_changes_nothing(
+    configured: Context, written: Write, name: str, content: str, said: str
+) -> None:
+    before = estates.digest(configured.engine)
+    with pytest.raises(CallRefused, match=said) as refused:
+        filed(configured, written(name, content), provider="distributor")
+    assert refused.value.exit_code == 2
+    assert (invoice(configured), estates.digest(configured.engine)) == (None, before)
+    assert estates.leftovers(configured.engine, configured.settings.home) == []
+
+
+def test_an_unreadable_file_leaves_the_invoice_as_an_earlier_attempt_left_it(configured: Context, written: Write) -> None:
+    good = written("good.csv", PLAIN + PLAIN_LINE)
+    assert filed(configured, good, provider="distributor", total=Decimal("500.00")).outcome.failure == "checksum_failed"
+    before, digest = invoice(configured), estates.digest(configured.engine)
+    bad = written("bad.csv", PLAIN + PLAIN_LINE.replace("19.00,", "nineteen,"))
+    with pytest.raises(InputRefused):
+        filed(configured, bad, provider="distributor", total=Decimal("119.00"), currency="USD", invoice_date=date(2026, 1, 1))
+    assert (invoice(configured), estates.digest(configured.engine)) == (before, digest)
+
+
+def test_a_cut_gzip_by_hand_is_refused(configured: Context, tmp_path: Path) -> None:
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(gzip.compress((PLAIN + PLAIN_LINE * 50).encode())[:-20])
+    with pytest.raises(CallRefused, match="cut.csv.gz"):
+        filed(configured, path, provider="distributor")
+    assert invoice(configured) is None
+
+
+def test_a_file_that_fails_a_rule_leaves_an_invoice_in_error(configured: Context, written: Write) -> None:
+    path = written("plain.csv", PLAIN + PLAIN_LINE)
+    result = filed(configured, path, provider="distributor", total=Decimal("119.06"))
+    assert (result.outcome.status, result.outcome.failure, result.outcome.exit_code) == ("Inactive/Error", "checksum_failed", 1)
+    assert estates.children(configured.engine) == (0, 0, 0)
+    result = filed(configured, path, provider="distributor", total=Decimal("119.06"), override=Decimal(1), activate=True)
+    assert (result.outcome.status, invoice(configured).overridden) == ("Active/Active", Decimal("0.06"))
+
+
+def test_a_manual_sync_validates_a_filed_invoice_again_from_what_landed(configured: Context, written: Write, tmp_path: Path) -> None:
+    path = json_lines(written, "monthly.json", [seat(CustomerId="new-customer", CustomerName="Newco")])
+    assert filed(configured, path).outcome.failure == "unresolved_references"
+    path.unlink()
+    accounts = f"provider,provider_account_id,account_id\ncsp,NEW-CUSTOMER,A-2\ncsp,{estates.CONTOSO},A-1\n"
+    estates.configure(
+        configured, "http://127.0.0.1:1", records=Estate(tmp_path / "e").records(tmp_path / "again", provider_accounts=accounts)
+    )
+    result = syncing.sync_invoice(configured, provider_name=None, invoice_number="f1", override=None)
+    assert [outcome.status for outcome in result.outcomes] == ["Active/Active"]
+    assert estates.children(configured.engine) == (1, 0, 0)
+    with configured.engine.connect() as connection:
+        sources = connection.execute(select(import_source.c.name, import_source.c.import_run_id)).all()
+    assert [source.name for source in sources] == ["monthly.json", "monthly.json"]
+    assert estates.leftovers(configured.engine, configured.settings.home) == []
+
+
+def test_importing_the_same_file_twice_keeps_one_set_of_lines(configured: Context, written: Write) -> None:
+    path = written("plain.csv", PLAIN + PLAIN_LINE)
+    digests = set()
+    for _ in range(3):
+        filed(configured, path, provider="distributor", total=Decimal("119.00"))
+        digests.add(estates.digest(configured.engine))
+    assert len(digests) == 1 and estates.children(configured.engine) == (1, 0, 0)
+    assert invoice(configured).version == 3
+
+
+def test_an_active_invoice_takes_no_file(configured: Context, written: Write) -> None:
+    path = json_lines(written, "monthly.json", [seat()])
+    filed(configured, path)
+    before = estates.digest(configured.engine)
+    with pytest.raises(CallRefused, match="is Active"):
+        filed(configured, json_lines(written, "other.json", [seat("7.00")]))
+    assert estates.digest(configured.engine) == before
