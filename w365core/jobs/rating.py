@@ -17,7 +17,7 @@ from w365core.intake.checksum import LineTotals
 from w365core.intake.parse import TextForm
 from w365core.intake.resolve import References, Subscription, subscriptions_by_provider_id
 from w365core.jobs.context import Context
-from w365core.kernels.lines import Job, RatedBatch, rate_batch
+from w365core.kernels.lines import Job, RatedBatch, least_names, rate_batch
 from w365core.model import Feed, LineKind, MissingReference, Problem, ReferenceKind
 from w365core.providers import files
 from w365core.rating.summaries import UsageSummary, rated_summaries
@@ -102,9 +102,11 @@ class Sums:
             key = row["feed"], row["kind"], row["currency"]
             _add(self.totals, key, row, ("lines", "subtotal", "tax", "total", "odd_totals", "unassigned"))
         for row in rated.missing.to_pylist():
-            _add(self.missing, (row["feed"], row["kind"], row["key"].lower(), row["currency"]), row, ("lines", "amount"))
+            key = row["feed"], row["kind"], row["key"].lower(), row["currency"]
+            _add(self.missing, key, row, ("lines", "amount"), ("key", "name", "domain"))
         for row in rated.summaries.to_pylist():
-            _add(self.summaries, row["usage_id"], row, ("lines", "quantity", "cost"))
+            names = ("account_id", "provider_subscription_id", "product")
+            _add(self.summaries, row["usage_id"], row, ("lines", "quantity", "cost"), names)
 
     def into(self, whole: Whole) -> Whole:
         for row in self.totals.values():
@@ -115,13 +117,14 @@ class Sums:
         return whole
 
 
-def _add(into: dict, key: Hashable, row: dict, summed: tuple[str, ...]) -> None:
+def _add(into: dict, key: Hashable, row: dict, summed: tuple[str, ...], named: tuple[str, ...] = ()) -> None:
     known = into.get(key)
     if known is None:
         into[key] = row
         return
     for name in summed:
         known[name] = money.EXACT.add(known[name], row[name]) if isinstance(row[name], Decimal) else known[name] + row[name]
+    known.update(zip(named, least_names((known[name] for name in named), (row[name] for name in named)), strict=True))
 
 
 def _rated(row: dict) -> dict:

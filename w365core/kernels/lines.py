@@ -7,7 +7,7 @@ references, rejected lines. Sums are exact decimals (decimal256 with 30 places),
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 
 import pyarrow as pa
@@ -90,11 +90,12 @@ class RatedBatch:
 
 @dataclass
 class _Group:
-    """Lines of one batch that refer to the same things: resolved once, summed together."""
+    """Lines of one batch that refer to the same things: resolved once, summed together. `names` are the customer's, its domain, the
+    subscription's and the product's."""
 
     resolution: Resolution
     referred: Referred
-    domain: str | None
+    names: tuple[str | None, ...]
     key: UsageKey | None = None
     usage_id: str | None = None
     lines: int = 0
@@ -170,6 +171,8 @@ def _usage_groups(job: Job, keys: Iterable[tuple], names: Iterable[tuple], amoun
         group = known.get(key)
         if group is None:
             group = known[key] = _usage_group(job, key, name)
+        elif name != group.names:
+            group.names = least_names(group.names, name)
         group.lines += 1
         group.cost += cost
         if quantity is not None:
@@ -177,12 +180,28 @@ def _usage_groups(job: Job, keys: Iterable[tuple], names: Iterable[tuple], amoun
         of_line.append(group)
     for group in known.values():
         group.amount = group.cost
-    return _Groups(of_line, list(known.values()))
+    return _Groups(of_line, _named(known.values(), job.references))
+
+
+def least_names(some: Iterable[str | None], others: Iterable[str | None]) -> tuple[str | None, ...]:
+    """Of each two names the one that sorts first, blanks last: what was renamed in mid-invoice is shown alike in any order of its lines."""
+    return tuple(min(filter(None, pair), default=None) for pair in zip(some, others, strict=True))
+
+
+def _named(groups: Iterable[_Group], references: References) -> list[_Group]:
+    """The groups, with what is missing under the names that all their lines agreed on."""
+    named = list(groups)
+    for group in named:
+        customer, _, subscription, product = group.names
+        referred = replace(group.referred, customer_name=customer, subscription_name=subscription, product_name=product)
+        if referred != group.referred:
+            group.referred, group.resolution = referred, resolve.resolve(referred, references)
+    return named
 
 
 def _usage_group(job: Job, key: tuple, name: tuple) -> _Group:
     customer_id, subscription_id, product_id, sku_id, charge_start, charge_end, currency = key
-    customer_name, domain, subscription_name, product_name = name
+    customer_name, _, subscription_name, product_name = name
     currency = currency.strip().upper()
     referred = Referred(
         customer_id, customer_name, subscription_id, subscription_name, product_id, sku_id, product_name, currency, LineKind.USAGE
@@ -191,10 +210,10 @@ def _usage_group(job: Job, key: tuple, name: tuple) -> _Group:
     if resolution.subscription:
         owner = resolution.subscription.subscription_id
     else:
-        owner = f"{(customer_id or '').lower()}/{(subscription_id or '').lower()}"
+        owner = "/".join("" if resolve.blank(text) else text.strip().lower() for text in (customer_id, subscription_id))
     usage_key = UsageKey(owner, product_id or None, sku_id or None, charge_start, charge_end, currency)
     named = usage_id(job.references.provider, job.references.invoice_number, usage_key)
-    return _Group(resolution, referred, domain, usage_key, named)
+    return _Group(resolution, referred, name, usage_key, named)
 
 
 def _usage_lines(parsed: Parsed, numbers: list[int], groups: _Groups) -> pa.RecordBatch:
@@ -277,19 +296,19 @@ def _license_groups(cells: dict[str, list], kinds: list[LineKind], job: Job) -> 
     known: dict[tuple, _Group] = {}
     of_line: list[_Group] = []
     keys = zip(cells["provider_customer_id"], cells["provider_subscription_id"], cells["product_id"], cells["sku_id"], kinds, strict=True)
-    names = zip(
-        cells["customer_name"], cells["customer_domain_name"], cells["subscription_description"], cells["product_name"], strict=True
-    )
+    plans, products = cells["subscription_description"], cells["product_name"]
+    called = [plan if kind is LineKind.USAGE else product or plan for kind, plan, product in zip(kinds, plans, products, strict=True)]
+    names = zip(cells["customer_name"], cells["customer_domain_name"], called, products, strict=True)
     for key, name, currency, total in zip(keys, names, cells["currency"], cells["total"], strict=True):
         group = known.get((key, currency))
         if group is None:
             customer_id, subscription_id, product_id, sku_id, kind = key
-            customer_name, domain, subscription_name, product_name = name
+            customer_name, _, subscription_name, product_name = name
             referred = Referred(
                 customer_id,
                 customer_name,
                 subscription_id,
-                subscription_name if kind is LineKind.USAGE else product_name or subscription_name,
+                subscription_name,
                 product_id,
                 sku_id,
                 product_name,
@@ -297,11 +316,13 @@ def _license_groups(cells: dict[str, list], kinds: list[LineKind], job: Job) -> 
                 kind,
                 resolves_subscription=kind is LineKind.LICENSE or job.usage_from_here,
             )
-            group = known[(key, currency)] = _Group(resolve.resolve(referred, job.references), referred, domain)
+            group = known[(key, currency)] = _Group(resolve.resolve(referred, job.references), referred, name)
+        elif name != group.names:
+            group.names = least_names(group.names, name)
         group.lines += 1
         group.amount += total
         of_line.append(group)
-    return _Groups(of_line, list(known.values()))
+    return _Groups(of_line, _named(known.values(), job.references))
 
 
 def _usage_of_reconciliation(parsed: Parsed, numbers: list[int], kinds: list[LineKind], job: Job) -> tuple[pa.RecordBatch, pa.RecordBatch]:
@@ -403,12 +424,13 @@ def _missing(feed: Feed, groups: list[_Group]) -> pa.RecordBatch:
                     "kind": str(kind),
                     "key": key,
                     "name": name,
-                    "domain": group.domain,
+                    "domain": group.names[1],
                     "currency": group.referred.currency,
                     "lines": 0,
                     "amount": money.ZERO,
                 },
             )
+            row["key"], row["name"], row["domain"] = least_names((row["key"], row["name"], row["domain"]), (key, name, group.names[1]))
             row["lines"] += group.lines
             row["amount"] += group.amount
     return pa.RecordBatch.from_pylist(list(rows.values()), MISSING)
