@@ -11,12 +11,15 @@ from w365core.reports import invoice_status
 
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
-st.set_page_config(page_title="w365core", page_icon=str(_PICTURES / "mark.svg"), layout="wide", initial_sidebar_state="expanded")
+# Before the pages are named: else a page's icon becomes the tab's, and the browser fetches it from Google.
+st.set_page_config(page_icon=str(_PICTURES / "mark.svg"), layout="wide", initial_sidebar_state="expanded")
 st.logo(str(_PICTURES / "logo.svg"), icon_image=str(_PICTURES / "mark.svg"), size="large")
 
 page = st.navigation(
     {"Provider invoices": [st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True)]}
 )
+
+st.set_page_config(page_title=f"{page.title} · w365core")
 
 with problems.boundary():
     installation = cached.installation()

@@ -26,14 +26,14 @@ def main() -> int:
     given = parser.parse_args()
     chromium = os.environ.get("W365_CHROMIUM") or next((path for path in map(shutil.which, NAMES) if path), None)
     if chromium is None:
-        print("No Chromium found on PATH; install one, or set W365_CHROMIUM to its path.", file=sys.stderr)  # noqa: T201
+        print("No Chromium found on PATH; install one, or set W365_CHROMIUM to its path.", file=sys.stderr)
         return 4
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for name, path in PAGES.items():
             if given.only in (None, name):
                 for theme in ("light", "dark"):
-                    print(_take(browser, f"{given.address.rstrip('/')}{path}", FOLDER / f"{name}-{theme}.png", theme))  # noqa: T201
+                    print(_take(browser, f"{given.address.rstrip('/')}{path}", FOLDER / f"{name}-{theme}.png", theme))
         browser.close()
     return 0
 

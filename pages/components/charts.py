@@ -24,7 +24,7 @@ def by_month(months: Sequence[Month]) -> None:
 
 
 def by_customer(customers: Sequence[Customer], *, currency: str) -> None:
-    with st.container(border=True):
+    with st.container(border=True, height="stretch"):
         st.caption(f"Biggest customers before tax, {currency}")
         figure = figures.by_customer(customers, currency=currency)
         st.plotly_chart(figure, config=_CONFIG, key="by_customer", alt=f"The {len(customers)} biggest customers of this invoice")

@@ -7,8 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, cached, charts, standings, tables
-from pages.components.worklist import code
+from pages.components import address, cached, charts, plain, standings, tables
 from w365core.reports import invoice_detail, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
 from w365core.reports.invoice_status import Attention, Invoice
@@ -34,9 +33,9 @@ def draw(detail: InvoiceDetail) -> None:
 def _head(invoice: Invoice) -> None:
     st.button("All invoices", key="back", icon=":material/arrow_back:", type="tertiary", on_click=address.close_invoice)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.title(code(invoice.number), anchor=False, width="content")
+        st.title(plain.label(invoice.number), anchor=False, width="content")
         standings.badge(invoice.standing)
-        st.caption(f"{code(invoice.provider)} · {wording.day(invoice.date)}", width="content")
+        st.caption(f"{plain.label(invoice.provider)} · {wording.day(invoice.date)}", width="content")
 
 
 def _what_to_do(attention: Attention) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages.components import address, standings
+from pages.components import address, plain, standings
 from w365core.reports import wording
 from w365core.reports.invoice_status import Attention
 
@@ -36,7 +36,7 @@ def _row(item: Attention, now: datetime) -> None:
     name, said, figures = st.columns(_WIDTHS, gap="medium", vertical_alignment="center")
     with name.container(gap=None):
         st.button(
-            f"**{code(invoice.number)}**",
+            f"**{plain.label(invoice.number)}**",
             key=f"open_{invoice.id}",
             type="tertiary",
             icon=":material/open_in_full:",
@@ -45,7 +45,7 @@ def _row(item: Attention, now: datetime) -> None:
             on_click=address.open_invoice,
             args=(invoice.id,),
         )
-        st.caption(f"{code(invoice.provider)} · {wording.day(invoice.date)}")
+        st.caption(f"{plain.label(invoice.provider)} · {wording.day(invoice.date)}")
         standings.badge(invoice.standing)
     with said.container(gap=None):
         st.text(item.sentence)
@@ -60,11 +60,3 @@ def _small_print(item: Attention, now: datetime) -> str:
     seen = since if since == "just now" else f"{since} ago"
     differs = f"difference {wording.rounded(item.difference, item.invoice.currency)}  \n" if item.difference else ""
     return f"{differs}first seen {seen}"
-
-
-def code(text: str) -> str:
-    """The provider's own text inside a label of ours, with nothing in it that Markdown would act on."""
-    return "".join(f"\\{character}" if character in _MARKDOWN else character for character in text)
-
-
-_MARKDOWN = "\\`*_{}[]()<>#+-.!|~$:&@/^=\"'"

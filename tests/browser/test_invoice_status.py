@@ -24,6 +24,7 @@ from tests.browser.conftest import Visit, running_app, visiting
 from tests.reports import builders as b
 
 HOSTILE = "<img src=x onerror=alert(1)>[x](javascript:alert(2))"
+LINKS = ("www.evil.example/a", "https://evil.example/b", "eve@evil.example")
 LINES = 450
 
 
@@ -57,6 +58,7 @@ def _stock(url: str) -> tuple[int, int]:
         lines = [b.license_line(n, total="10.01", account_id="A1", customer_name=HOSTILE, sku_name="=1+1") for n in range(1, LINES + 1)]
         b.lines(connection, billed, run=7, license=lines)
         b.invoice(connection, number="G-200", currency="USD", header="77.00")
+        b.invoice(connection, number=LINKS[0], provider=LINKS[1], status="Error", header="5.00", message=f"See {LINKS[0]} or {LINKS[2]}.")
         failed = b.invoice(connection, number="G-300", status="Error", failure="unresolved_references", header="812.40", message=f"Our records lack {HOSTILE}.")
     engine.dispose()
     return billed, failed
@@ -149,6 +151,13 @@ def test_hostile_text_is_shown_as_text(visit: Visit, shop: Shop):
     visit.open(f"?invoice={shop.billed}")
     expect(page.locator(".js-plotly-plot").get_by_text("<img src=x onerror")).to_be_visible()
     assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
+
+
+def test_an_address_in_the_providers_text_is_no_link(visit: Visit):
+    page = visit.open()
+    expect(page.get_by_text(f"See {LINKS[0]} or {LINKS[2]}.")).to_be_visible()
+    expect(page.get_by_text("\u2060://evil.example/b").first).to_be_visible()  # with the joiner that keeps it from being a link
+    assert page.locator("a[href*='evil']").count() == 0
 
 
 def test_a_lost_database_is_one_sentence_and_retry_finds_it_again(visit: Visit, shop: Shop):

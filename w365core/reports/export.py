@@ -25,12 +25,14 @@ _EXACT_IN_EXCEL = 15  # significant digits that a spreadsheet keeps of a number
 def csv_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> bytes:
     """UTF-8 with a byte order mark, so that Excel reads the letters right; comma, CRLF, ISO days, a point in numbers."""
     columns = tuple(columns)
-    text = io.StringIO(newline="")
+    content = io.BytesIO()
+    text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([safe(column.label) for column in columns])
     for row in rows:
         writer.writerow([_in_csv(written(column, row)) for column in columns])
-    return text.getvalue().encode("utf-8-sig")
+    text.detach()  # else the wrapper closes what it wraps
+    return content.getvalue()
 
 
 def excel_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]], *, title: str) -> bytes:
