@@ -8,10 +8,12 @@ from typing import Any
 import streamlit as st
 
 from pages.components import address, cached, charts, plain, standings, tables
+from w365core.model import Failure
 from w365core.reports import invoice_detail, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
 from w365core.reports.invoice_status import Attention, Invoice
 
+SHOWN_AS_ROWS = 8
 TABS = ("Invoice lines", "Usage summaries", "Usage lines", "Missing references", "History")
 
 
@@ -81,7 +83,8 @@ def _tabs(detail: InvoiceDetail) -> None:
     draws: dict[str, Callable[[InvoiceDetail], None]] = dict(
         zip(TABS, (_invoice_lines, _usage_summaries, _usage_lines, _missing, _history), strict=True)
     )
-    for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
+    first = TABS[3] if detail.missing and detail.invoice.failure == Failure.UNRESOLVED_REFERENCES else TABS[0]
+    for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params", default=first), strict=True):
         if tab.open:
             with tab:
                 draws[name](detail)
@@ -148,8 +151,26 @@ def _missing(detail: InvoiceDetail) -> None:
     if not table.rows:
         return _nothing("Nothing is missing: every line resolves to our records.")
     st.caption("What the lines refer to and our records lack, the biggest money first. What does not block is billed as a write-in.")
-    tables.show(table, key="missing")
+    for row in table.rows[:SHOWN_AS_ROWS]:
+        _missing_row(row)
+    if len(table.rows) > SHOWN_AS_ROWS:
+        tables.show(table, key="missing")
     tables.downloads(table, key="missing")
+
+
+def _missing_row(row: Mapping[str, Any]) -> None:
+    with st.container(border=True):
+        what, fix, money = st.columns((2.1, 6, 1.9), gap="medium", vertical_alignment="center")
+        with what.container(gap=None):
+            st.text(row["name"] or row["key"])
+            st.badge(f"{row['kind']}{'' if row['blocking'] else ', does not block'}", color="red" if row["blocking"] else "gray")
+        with fix.container(gap=None):
+            st.text(row["suggestion"])
+            if row["name"]:
+                st.caption(plain.label(row["key"]))
+        with money.container(gap=None, horizontal_alignment="right"):
+            st.markdown(f"**{wording.amount(row['amount'], row['currency'])}**", text_alignment="right")
+            st.caption(wording.counted(row["lines"], "line"), text_alignment="right")
 
 
 def _history(detail: InvoiceDetail) -> None:

@@ -99,17 +99,26 @@ def test_next_and_previous_turn_the_pages_of_lines(frame, engine: Engine):
     assert len(tables(app)[0]) == 200
 
 
-def test_the_lines_of_a_failed_import_are_called_a_preview(frame, engine: Engine):
+def test_a_failed_import_opens_on_what_is_missing_and_its_lines_are_called_a_preview(frame, engine: Engine):
     with engine.begin() as connection:
         invoice_id = b.invoice(connection, status="Error", failure="unresolved_references", run=7, message="Our records lack 1 customer.")
         b.lines(connection, invoice_id, run=7, license=[b.license_line(1)], publish=False)
         b.missing(connection, invoice_id)
     app = frame(invoice=str(invoice_id))
     told = said(app)
-    assert "Preview: not imported" in told and "sync --provider csp-demo --invoice D0300A1B2C" in told
-    app.session_state["tab"] = "Missing references"
+    assert "sync --provider csp-demo --invoice D0300A1B2C" in told
+    assert "Fabrikam GmbH" in told and "**10.00 EUR**" in told and "Map it to the account it belongs to." in told
+    app.session_state["tab"] = "Invoice lines"
     app.run()
-    assert list(tables(app)[0]["Money it holds up"]) == ["10.00"]
+    assert "Preview: not imported" in said(app) and list(tables(app)[0]["Total"]) == ["10.00"]
+
+
+def test_many_missing_references_come_as_a_table_too(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, status="Error", failure="unresolved_references")
+        for n in range(9):
+            b.missing(connection, invoice_id, key=f"c-{n}", amount=f"{n}.5")
+    assert list(tables(frame(invoice=str(invoice_id)))[0]["Money it holds up"])[:2] == ["8.50", "7.50"]
 
 
 def test_a_usage_summary_opens_down_to_its_lines(frame, engine: Engine):

@@ -153,7 +153,7 @@ def missing_references(connection: Connection, invoice: Invoice) -> Table:
 def history(connection: Connection, invoice: Invoice) -> Table:
     """Attempts and entries of the audit log, latest first."""
     attempts = [
-        {"at": row["started_at"], "what": f"Import attempt {row['import_run_id']}", "who": "", "result": row["status"], "said": _attempt(row)}
+        {"at": row["started_at"], "what": f"Import run {row['import_run_id']}", "who": "", "result": row["status"], "said": _attempt(row)}
         for row in queries.import_runs(connection, invoice.id)
     ]
     entries = [
@@ -241,7 +241,7 @@ MISSING_COLUMNS = (
     amount("amount", "Money it holds up", width=130),
     Column("currency", "Currency", width=75),
     Column("lines", "Lines", Kind.WHOLE, width=70),
-    Column("suggestion", "Suggested fix", width=520),
+    Column("suggestion", "Suggested fix", width=600),
 )
 HISTORY_COLUMNS = (
     moment("at", "When (UTC)", width=130),

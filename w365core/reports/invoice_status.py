@@ -182,12 +182,12 @@ def unexplained(subject: Invoice) -> Decimal:
 
 def _after_failure(subject: Invoice) -> tuple[str, str | None]:
     if subject.failure == Failure.UNRESOLVED_REFERENCES:
-        return "Open it to see what is missing and the suggested fix, add that, then sync it again.", _sync(subject)
+        return "See what is missing and the suggested fix, add that, then sync it again.", _sync(subject)
     if subject.failure == Failure.CHECKSUM_FAILED and "not published" in subject.message:
         return "Wait for the provider to publish the usage; the daily job tries again.", _sync(subject)
     if subject.failure == Failure.CHECKSUM_FAILED:
         override = money.override_for(unexplained(subject))
-        return "Open its lines and look for the difference; accept it with an override only once you know what it is.", _sync(subject, override)
+        return "Look for the difference in its lines; accept it with an override only once you know what it is.", _sync(subject, override)
     if subject.failure == Failure.INVALID_DATA:
         return "The provider's lines cannot be read: send the sentence to the provider's support, then sync again.", _sync(subject)
     return "Sync it again; if the provider still refuses, follow the sentence.", _sync(subject)
