@@ -25,7 +25,7 @@ def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: N
     """An engine whose database answers and is new enough. ConfigurationMissing in one sentence where it does not."""
     if settings.database_url:
         url = _given_url(settings.database_url)
-        where = f"the database of DATABASE_URL ({url.render_as_string(hide_password=True)})"
+        where = f"the database of DATABASE_URL ({_shown(url)})"
     else:
         url = make_url(embedded.start(home=settings.home, osuser=settings.pg_osuser, report=report))
         where = "the embedded database"
@@ -33,7 +33,7 @@ def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: N
     try:
         with made.connect() as connection:
             version = connection.dialect.server_version_info[0]
-    except OperationalError as error:
+    except DBAPIError as error:  # an unknown option of the address is a ProgrammingError
         raise ConfigurationMissing(
             f"Could not reach {where}: {_reason(error)}. Check that it runs and that the address is right."
         ) from None
@@ -47,7 +47,7 @@ def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: N
 def _given_url(given: str) -> URL:
     try:
         url = make_url(given)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         raise ConfigurationMissing(
             "DATABASE_URL is not a database address; write it as postgresql://user:password@host:5432/database, or unset it."
         ) from None
@@ -56,6 +56,12 @@ def _given_url(given: str) -> URL:
             f"DATABASE_URL names {url.drivername}; only Postgres is supported: postgresql://user:password@host/database."
         )
     return url.set(drivername="postgresql+psycopg")
+
+
+def _shown(url: URL) -> str:
+    """The address without what may be secret: a password can stand among the options too."""
+    places = {name: value for name, value in url.query.items() if name in ("host", "port", "dbname")}
+    return url.set(query=places).render_as_string(hide_password=True)
 
 
 @contextmanager
