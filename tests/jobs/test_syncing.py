@@ -257,6 +257,15 @@ def test_an_export_that_is_still_young_is_waited_on_not_asked_for_again(configur
         assert connection.execute(asked).scalar_one() == 1
 
 
+def test_a_provider_that_has_moved_is_asked_anew(configured: Context, served: Served) -> None:
+    estates.two_invoices_worth(served.estate)
+    served.faults.replace(["truncated@blob"])
+    by_hand(hurried(configured))
+    with estates.serve(served.estate) as elsewhere:
+        estates.configure(configured, elsewhere.url)
+        assert by_hand(hurried(configured)).outcomes[0].status == "Active/Active"
+
+
 def test_a_blob_that_landed_whole_is_not_fetched_again(configured: Context, served: Served) -> None:
     estates.two_invoices_worth(served.estate)
     served.faults.replace(["500@exportx2"])

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.errors import CallRefused
 from w365core.model import Provider, ProviderType
-from w365core.store.tables import provider
+from w365core.store.tables import line_export, provider
 
 
 def save(connection: Connection, added: Provider, *, now: datetime) -> bool:
-    """Adds or changes a provider; True where it is new."""
+    """Adds or changes a provider; True where it is new. One that has moved is not waited on for exports that its old address owes."""
     values = {name: value for name, value in asdict(added).items() if name != "name"}
     statement = insert(provider).values(name=added.name, added_at=now, **values)
-    new = find(connection, added.name) is None
+    known = find(connection, added.name)
+    if known is not None and known.graph_url != added.graph_url:
+        connection.execute(delete(line_export).where(line_export.c.provider == added.name))
     connection.execute(statement.on_conflict_do_update(index_elements=[provider.c.name], set_=values))
-    return new
+    return known is None
 
 
 def find(connection: Connection, name: str) -> Provider | None:
