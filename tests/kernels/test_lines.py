@@ -133,6 +133,7 @@ def test_blank_ids_block_nothing_are_counted_and_stay_one_summary_a_customer():
     assert {kind for kind, _ in found.missing} <= {"product"}
     assert found.whole.totals[0].unassigned == 5
     assert sorted((s.account_id, s.subscription_id, s.lines) for s in found.whole.summaries) == [("A-1", None, 4), ("A-2", None, 1)]
+    assert {summary.provider_subscription_id for summary in found.whole.summaries} == {None}
     assert [row["unassigned"] for row in rated_recon(recon(SubscriptionId="null"), recon()).rows("totals")] == [1]
 
 

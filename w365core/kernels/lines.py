@@ -192,7 +192,7 @@ def _named(groups: Iterable[_Group], references: References) -> list[_Group]:
     """The groups, with what is missing under the names that all their lines agreed on."""
     named = list(groups)
     for group in named:
-        customer, _, subscription, product = group.names
+        customer, _, subscription, product = group.names = least_names(group.names, group.names)
         referred = replace(group.referred, customer_name=customer, subscription_name=subscription, product_name=product)
         if referred != group.referred:
             group.referred, group.resolution = referred, resolve.resolve(referred, references)
@@ -391,12 +391,13 @@ def _summaries(groups: list[_Group]) -> pa.RecordBatch:
     rows = []
     for group in groups:
         ours = group.resolution.subscription
+        printed = group.referred.subscription_id
         rows.append(
             {
                 "usage_id": group.usage_id,
                 "subscription_id": ours.subscription_id if ours else None,
                 "account_id": group.resolution.account_id,
-                "provider_subscription_id": group.referred.subscription_id,
+                "provider_subscription_id": None if resolve.blank(printed) else printed.strip(),
                 "product_id": group.key.product_id,
                 "sku_id": group.key.sku_id,
                 "product": group.referred.product_name or group.key.product_id,
