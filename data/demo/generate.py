@@ -24,9 +24,12 @@ def generate(to: Path) -> None:
     issued = documents.issued()
     write_json(to / "partner_center" / "invoices.json", documents.headers(issued))
     for document in issued:
-        write_exports(to / "partner_center" / "exports", document)
+        write_exports(to / "partner_center" / "exports" / document.number, document)
     for document in documents.unbilled():
-        write_exports(to / "partner_center" / "exports", document)
+        write_exports(to / "partner_center" / "exports" / document.number, document)
+    later = documents.changed()
+    write_json(to / "partner_center" / f"invoices@{documents.CHANGED_ON}.json", documents.headers((later,)))
+    write_exports(to / "partner_center" / "exports" / f"{later.number}@{documents.CHANGED_ON}", later)
     for path, content in partner.files():
         write_json(to / "partner_center" / path, content)
     for name, rows in records.tables(issued):

@@ -37,10 +37,13 @@ SEAT_TYPES = {"cycleCharge": 1, "new": 1, "renew": 1, "addQuantity": 1, "removeQ
 
 # The stories, by the ids that README.md gives.
 UNMAPPED_ACCOUNT = "A-1060"
+CHANGED, CHANGED_ON = "G052491261", "2026-11-10"
+MOVED, ALWAYS_EARLY = "BC-020-U", "BC-026-U"
 WRONG_SUMS = {"S-00546": 4, "S-00547": 3}
 OFF_IN_OCTOBER = {"S-00541": -6, "S-00542": -4, "S-00543": -5, "S-00544": -4, "S-00546": -4, "S-00549": 9, "S-00550": -7}
 HEADER_TAX = Decimal("1911.55")
 RESERVATION = Decimal("1329.75")
+RESERVED_ACCOUNT = "A-1014"
 
 
 @pytest.fixture(autouse=True)
@@ -56,16 +59,22 @@ def table(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def listed(name: str) -> dict[str, dict]:
+    said = json.loads((DEMO / "partner_center" / name).read_bytes(), parse_float=Decimal)
+    return {document["id"]: document for one in said for document in (one, *one.get("amendments", ()))}
+
+
 @cache
 def documents() -> dict[str, dict]:
-    listed = json.loads((DEMO / "partner_center/invoices.json").read_bytes(), parse_float=Decimal)
-    return {document["id"]: document for one in listed for document in (one, *one.get("amendments", ()))}
+    """As they are today."""
+    return listed("invoices.json") | listed(f"invoices@{CHANGED_ON}.json")
 
 
 @cache
-def lines(number: str, feed: str) -> tuple[dict, ...]:
-    """Lines of a feed with folded column names, and what has a number in it as decimal."""
-    blobs = sorted((DEMO / "partner_center/exports" / number / feed).glob("part-*.json.gz"))
+def lines(number: str, feed: str, *, first: bool = False) -> tuple[dict, ...]:
+    """Lines of a feed as they are today, or were at first, with folded column names, and what has a number in it as decimal."""
+    folder = f"{number}@{CHANGED_ON}" if number == CHANGED and not first else number
+    blobs = sorted((DEMO / "partner_center/exports" / folder / feed).glob("part-*.json.gz"))
     raw = [json.loads(line, parse_float=Decimal) for blob in blobs for line in gzip.decompress(blob.read_bytes()).splitlines()]
     folded = [{ALIASES.get(name.lower(), name.lower()): value for name, value in line.items()} for line in raw]
     return tuple({name: Decimal(value) if name in NUMBERS else value for name, value in line.items()} for line in folded)
@@ -102,7 +111,7 @@ def test_it_has_the_documents_it_says():
     months = Counter((d["billingPeriodStartDate"][:7], d["currencyCode"]) for d in documents().values())
     assert len(months) == 28 and set(months.values()) == {1, 2, 3}
     assert {key: count for key, count in months.items() if count > 1} == {
-        ("2026-10", "EUR"): 2,
+        ("2026-10", "EUR"): 3,
         ("2026-09", "EUR"): 2,
         ("2026-03", "EUR"): 3,
     }
@@ -117,7 +126,19 @@ def test_every_header_is_the_exact_sum_of_its_lines_but_for_the_tax_on_one():
         assert gap == (HEADER_TAX if number == only("header tax") else 0), number
     assert documents()[only("header tax")]["billingPeriodStartDate"].startswith("2026-10")
     untaxed = lines(only("header tax"), "reconciliation")
-    assert HEADER_TAX == sum((line["subtotal"] * Decimal("0.19")).quantize(CENT, ROUND_HALF_UP) for line in untaxed)
+    assert sum((line["subtotal"] * Decimal("0.19")).quantize(CENT, ROUND_HALF_UP) for line in untaxed) == HEADER_TAX
+
+
+def test_one_document_was_another_until_the_provider_changed_it():
+    assert list(listed(f"invoices@{CHANGED_ON}.json")) == [CHANGED]
+    assert [path.name for path in (DEMO / "partner_center/exports").glob("*@*")] == [f"{CHANGED}@{CHANGED_ON}"]
+    before, after = listed("invoices.json")[CHANGED], documents()[CHANGED]
+    assert before | {"totalCharges": after["totalCharges"]} == after and before["invoiceDate"][:10] < CHANGED_ON
+    assert (before["totalCharges"], after["totalCharges"]) == (Decimal("10116.00"), Decimal("12139.20"))
+    then, now = lines(CHANGED, "reconciliation", first=True), lines(CHANGED, "reconciliation")
+    assert (total(then, "total"), total(now, "total")) == (before["totalCharges"], after["totalCharges"])
+    assert [subscriptions()[line["subscriptionid"].lower()]["subscription_id"] for line in now] == ["S-00536", "S-00537"]
+    assert then == now[:1]
 
 
 def test_every_line_has_all_columns_the_documents_number_and_its_currency():
@@ -225,6 +246,21 @@ def test_the_newest_documents_charge_the_seats_we_hold_but_where_planted():
     assert off == OFF_IN_OCTOBER
 
 
+def test_the_newest_documents_charge_what_our_records_say_it_costs_and_all_but_one_customer_pay_more():
+    below = set()
+    for number, document in documents().items():
+        if document["billingPeriodStartDate"].startswith("2026-10"):
+            for line in seat_lines(number):
+                if line["chargetype"] in ("new", "renew", "cycleCharge"):
+                    ours = subscriptions()[line["subscriptionid"].lower()]
+                    months = 12 if line["billingfrequency"] == "Annual" else 1
+                    cost = line["effectiveunitprice"] * line["pctobcexchangerate"] / months
+                    assert not ours["cost_price"] or abs(Decimal(ours["cost_price"]) - cost) <= Decimal("0.005"), ours
+                    if Decimal(ours["selling_price"]) <= cost:
+                        below.add(ours["account_id"])
+    assert below == {"A-1012"}
+
+
 def test_every_document_charges_the_seats_our_logs_give_for_its_windows():
     """The past too: quantity in the first day of each window plus the pairs inside it that the document holds."""
     logs = defaultdict(list)
@@ -243,7 +279,7 @@ def test_every_document_charges_the_seats_our_logs_give_for_its_windows():
 
 
 def test_every_active_seat_subscription_is_charged_every_month():
-    upfront = {line["subscriptionid"].lower() for line in seat_lines(only("header tax"))}
+    upfront = {line["subscriptionid"].lower() for number in (only("header tax"), CHANGED) for line in seat_lines(number)}
     for month in sorted({document["billingPeriodStartDate"][:7] for document in documents().values()}):
         charged = {
             line["subscriptionid"].lower()
@@ -303,13 +339,76 @@ def test_a_past_azure_invoice_is_the_providers_cost_with_markup_rounded_once_a_p
             ours = subscriptions()[line["entitlementid"].lower()]["subscription_id"]
             costs[document["billingPeriodStartDate"][:7], ours][line["productid"], line["skuid"]] += line["billingpretaxtotal"]
     markups = {row["subscription_id"]: row["markup_pct"] for row in table("subscriptions") if row["kind"] == "Usage"}
-    months = {row["invoice_number"]: row["cycle_start"][:7] for row in table("invoices")}
+    invoices = {row["invoice_number"]: row for row in table("invoices")}
     billed = [row for row in table("invoice_lines") if row["description"].startswith("Azure usage")]
     for row in billed:
+        month, invoice = row["description"].removeprefix("Azure usage "), invoices[row["invoice_number"]]
         factor = 1 + Decimal(markups[row["subscription_id"]]) / 100
-        parts = costs[months[row["invoice_number"]], row["subscription_id"]].values()
+        parts = costs[month, row["subscription_id"]].values()
         assert Decimal(row["amount"]) == sum((cost * factor).quantize(CENT, ROUND_HALF_UP) for cost in parts), row
-    assert len(billed) > 400 and max(months[row["invoice_number"]] for row in billed) == "2026-09"
+        late = following(month) if invoice["contract_id"] == ALWAYS_EARLY else month
+        assert invoice["cycle_start"] == f"{late}-01" and invoice["invoice_date"][:7] == following(late)
+    billed_months = Counter((row["subscription_id"], row["description"]) for row in billed)
+    waiting = {one for one, row in subscriptions_of_usage().items() if row["account_id"] == RESERVED_ACCOUNT}
+    expected = {(one, f"Azure usage {month}") for month, one in costs if markups[one] and month <= "2026-09"}
+    assert set(billed_months.values()) == {1}
+    assert expected - set(billed_months) == {(one, "Azure usage 2026-09") for one in waiting} and set(billed_months) <= expected
+
+
+def following(month: str) -> str:
+    year, number = int(month[:4]), int(month[5:])
+    return f"{year + number // 12}-{number % 12 + 1:02}"
+
+
+def subscriptions_of_usage() -> dict[str, dict[str, str]]:
+    return {row["subscription_id"]: row for row in table("subscriptions") if row["kind"] == "Usage"}
+
+
+def test_each_usage_contract_waits_for_the_oldest_cycle_without_an_invoice():
+    """Days on which the usage of October is due: after the provider's document has come, but for the two stories."""
+    billed = defaultdict(set)
+    for row in table("invoices"):
+        billed[row["contract_id"]].add(row["cycle_start"][:7])
+    odd = {}
+    for contract in (row for row in table("billing_contracts") if row["billing_policy"] == "Arrears"):
+        month = contract["start_date"][:7]
+        while month in billed[contract["contract_id"]]:
+            month = following(month)
+        assert max(billed[contract["contract_id"]]) < month, "there is no hole among the cycles"
+        due = contract["next_invoice_date"]
+        assert due[:7] == following(month)
+        if (month, due[8:] in ("12", "15")) != ("2026-10", True):
+            odd[contract["contract_id"]] = month, due
+    assert odd == {
+        MOVED: ("2026-10", "2026-11-05"),
+        ALWAYS_EARLY: ("2026-11", "2026-12-05"),
+        f"BC-{RESERVED_ACCOUNT[3:]}-U": ("2026-09", "2026-10-15"),
+    }
+
+
+def test_the_two_contracts_whose_usage_came_after_the_invoice_date_have_usage_of_october_that_is_imported():
+    (main,) = [
+        n
+        for n, d in documents().items()
+        if d["billingPeriodStartDate"].startswith("2026-10") and len(lines(n, "usage")) > 1000 and d["currencyCode"] == "EUR"
+    ]
+    assert documents()[main]["invoiceDate"][:10] > "2026-11-05"
+    assert documents()[main]["totalCharges"] == total(lines(main, "reconciliation"), "total")
+    used = {subscriptions()[line["entitlementid"].lower()]["contract_id"] for line in lines(main, "usage")}
+    assert {MOVED, ALWAYS_EARLY} <= used
+    of_october = {row["contract_id"]: row for row in table("invoices") if row["cycle_start"] == "2026-10-01"}
+    assert MOVED not in of_october
+    assert (of_october[ALWAYS_EARLY]["status"], of_october[ALWAYS_EARLY]["invoice_date"]) == ("Billed", "2026-11-05")
+
+
+def test_the_mornings_come_after_each_months_documents_and_before_the_next_ones_and_end_at_the_clock():
+    said = json.loads((DEMO / "estate.json").read_bytes())
+    mornings = said["mornings"]
+    assert mornings == sorted(mornings) and mornings[-1] == said["clock"]
+    assert mornings[-2] < CHANGED_ON < mornings[-1]
+    for document in documents().values():
+        found = next(morning for morning in mornings if morning > document["invoiceDate"])
+        assert found[:7] == document["invoiceDate"][:7]
 
 
 def test_the_other_planted_rows_are_there():
@@ -368,6 +467,7 @@ def test_the_distributors_file_adds_up_and_is_known():
 def test_the_readme_names_every_planted_id():
     told = (DEMO / "README.md").read_text(encoding="utf-8")
     planted = {*WRONG_SUMS, *OFF_IN_OCTOBER, "S-00545", "S-00548", "U-00040", "U-00007", "A-1012", UNMAPPED_ACCOUNT, "1,911.55", "1,329.75"}
+    planted |= {CHANGED, "10,116.00", "12,139.20", MOVED, ALWAYS_EARLY, "S-00536", "S-00537", RESERVED_ACCOUNT}
     planted |= {only(series) for series in ("header tax", "reservation", "credit")}
     assert {one for one in planted if one not in told} == set()
 
@@ -394,6 +494,6 @@ def test_the_sandbox_serves_it():
         scope = "https://api.partnercenter.microsoft.com/.default"
         bearer = requests.post(f"{base}/demo/oauth2/v2.0/token", data={**form, "scope": scope}, timeout=10).json()["access_token"]
         headers = {"Authorization": f"Bearer {bearer}"}
-        listed = requests.get(f"{base}/v1/invoices", headers=headers, timeout=10).json()
+        served = requests.get(f"{base}/v1/invoices", headers=headers, timeout=10).json()
         customers = requests.get(f"{base}/v1/customers", headers=headers, timeout=10).json()
-    assert (listed["totalCount"], customers["totalCount"]) == (31, 60)
+    assert (served["totalCount"], customers["totalCount"]) == (32, 60)

@@ -1,15 +1,17 @@
-"""How does the demo get its data? Through the front door: our records by `load`, invoices from the sandbox by the real connectors, a file by hand.
+"""How does the demo get its data? Through the front door: our records by `load`, files by hand, and the daily job, morning after morning.
 
-It fills an empty database only, and goes on where a fill was broken off. Every past invoice is imported at the moment it would have been, and the
-demo's own stated clock is stored, so that the demo never ages.
+Each morning that matters is told as it would have been: the sandbox's clock and the job's stand at it. It fills an empty database only, and goes on
+with the next morning where a fill was broken off. The demo's own stated clock is stored, so that the demo never ages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +23,26 @@ from w365core.errors import CallRefused, ProviderUnavailable
 from w365core.jobs import filing, loading, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
+from w365core.jobs.importing import Outcome
 from w365core.jobs.syncing import SyncResult
-from w365core.model import InvoiceHeader, Provider, ProviderType
+from w365core.model import Provider, ProviderType
 from w365core.settings import secret_variable
-from w365core.store import ledger, providers as store_providers
+from w365core.store import ledger, past_billing, providers as store_providers
 from w365core.store.tables import account, installation, provider, provider_invoice
 
 ESTATE = Path(__file__).resolve().parents[2] / "data" / "demo"
 SANDBOX_PORT = 8511
 _SECRET = "the sandbox takes any secret"
+_SECONDS_TO_ANSWER = 10
+_GO_ON = "Run the command again; it goes on."
 
 
 @dataclass(frozen=True)
 class Estate:
-    """What estate.json says of the demo: its clock, its providers, its files by hand."""
+    """What estate.json says of the demo: its clock, the mornings on which the daily job found something, its providers, its files by hand."""
 
     clock: datetime
+    mornings: Sequence[datetime]
     connected: Mapping[str, Any]
     manual: Mapping[str, Any]
 
@@ -48,7 +54,8 @@ def estate(folder: Path = ESTATE) -> Estate:
     except OSError:
         raise CallRefused(f"There is no demo estate in {folder}; run `python data/demo/generate.py` to make it.") from None
     by_type = {entry["type"]: entry for entry in said["providers"]}
-    return Estate(datetime.fromisoformat(said["clock"]), by_type["partner_center"], by_type["manual"])
+    mornings = [datetime.fromisoformat(morning) for morning in said["mornings"]]
+    return Estate(datetime.fromisoformat(said["clock"]), mornings, by_type["partner_center"], by_type["manual"])
 
 
 def is_here(context: Context) -> bool:
@@ -102,24 +109,64 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
     demo.report("loading our records")
     with demo.engine.begin() as connection:
         loading.load(connection, ESTATE / "records")
-        connected = store_providers.named(connection, told.connected["name"])
-    result = syncing.sync_all_listed(demo, provider=connected, moment_of=lambda header: _morning_after(header, told.clock))
-    ungiven = [outcome for outcome in result.outcomes if outcome.exit_code == 3]
-    if ungiven:
-        raise ProviderUnavailable(
-            f"The demo is not complete: {ungiven[0].invoice}: {ungiven[0].message} Run the command again; it goes on."
-        )
-    _import_files(demo, told)
+    outcomes = _tell(demo, told, sandbox_url)
     with demo.engine.begin() as connection:
+        past_billing.settle(connection, who=demo.who)
         _say(connection, "demo", "filled")
-    return result
+    return SyncResult(outcomes)
 
 
-def _import_files(demo: Context, told: Estate) -> None:
-    for file in told.manual.get("files", ()):
-        if ledger.find(demo.engine, provider_name=told.manual["name"], invoice_number=file["invoice"]) is not None:
+def _tell(demo: Context, told: Estate, sandbox_url: str) -> list[Outcome]:
+    """Every morning that has not been told yet; returns how each invoice stands after it."""
+    with demo.engine.connect() as connection:
+        until = _fact(connection, "demo_told_until")
+    outcomes: dict[str, Outcome] = {}
+    for number, morning in enumerate(told.mornings, 1):
+        if until and morning <= datetime.fromisoformat(until):
             continue
+        demo.report(f"morning {number} of {len(told.mornings)}, {morning:%-d %B %Y}")
+        _import_files(demo, told, until=morning)
+        outcomes |= _by_invoice(_daily_job(demo, told, sandbox_url, morning))
+        with demo.engine.begin() as connection:
+            _say(connection, "demo_told_until", morning.isoformat())
+    return list(outcomes.values())
+
+
+def _daily_job(demo: Context, told: Estate, sandbox_url: str, morning: datetime) -> list[Outcome]:
+    """One run of it, at that moment on both sides. ProviderUnavailable where the sandbox left anything out: the morning is told again then."""
+    _sandbox_clock(sandbox_url, set_to=morning)
+    # No report between the clock and the listing: the one who hears it may start the sandbox again, with another clock.
+    result = syncing.sync_daily(demo.at(morning), provider_name=told.connected["name"], with_estimate=morning == told.mornings[-1])
+    for outcome in result.outcomes:
+        if outcome.exit_code == 3:
+            raise ProviderUnavailable(f"The demo is not complete: {outcome.invoice}: {outcome.message} {_GO_ON}")
+    if _sandbox_clock(sandbox_url) != morning:
+        raise ProviderUnavailable(f"The demo is not complete: the sandbox was started again in the middle of a morning. {_GO_ON}")
+    return result.outcomes
+
+
+def _sandbox_clock(sandbox_url: str, *, set_to: datetime | None = None) -> datetime:
+    """The moment that the sandbox answers as of, set first where asked to."""
+    body = None if set_to is None else msgspec.json.encode({"now": set_to})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment knows nothing of this machine
+    try:
+        with direct.open(f"{sandbox_url}/_sandbox/clock", body, _SECONDS_TO_ANSWER) as answer:
+            return datetime.fromisoformat(msgspec.json.decode(answer.read())["now"])
+    except (OSError, ValueError, TypeError, HTTPException):
+        raise ProviderUnavailable(f"The demo is not complete: the sandbox at {sandbox_url} does not answer. {_GO_ON}") from None
+
+
+def _by_invoice(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
+    return {outcome.invoice: outcome for outcome in outcomes}
+
+
+def _import_files(demo: Context, told: Estate, *, until: datetime) -> None:
+    """The files that a person has imported by then, each on the day after its date."""
+    for file in told.manual.get("files", ()):
         dated = date.fromisoformat(file["invoice_date"])
+        then = datetime.combine(dated, time(9), UTC) + timedelta(days=1)
+        if then > until or ledger.find(demo.engine, provider_name=told.manual["name"], invoice_number=file["invoice"]) is not None:
+            continue
         claimed = Claimed(
             provider=told.manual["name"],
             invoice_number=file["invoice"],
@@ -130,8 +177,7 @@ def _import_files(demo: Context, told: Estate) -> None:
             date_order=None,
             activate=bool(file.get("activate")),
         )
-        then = demo.at(min(demo.now, datetime.combine(dated, time(9), UTC) + timedelta(days=1)))
-        filing.import_by_hand(then, [ESTATE / file["path"]], claimed)
+        filing.import_by_hand(demo.at(then), [ESTATE / file["path"]], claimed)
 
 
 def _configure(connection: Connection, told: Estate, sandbox_url: str, now: datetime) -> None:
@@ -144,11 +190,6 @@ def _configure(connection: Connection, told: Estate, sandbox_url: str, now: date
     store_providers.save(connection, replace(known, api_url=sandbox_url, graph_url=sandbox_url, login_url=sandbox_url), now=now)
     if store_providers.find(connection, told.manual["name"]) is None:
         store_providers.save(connection, Provider(name=told.manual["name"], type=ProviderType.MANUAL), now=now)
-
-
-def _morning_after(header: InvoiceHeader, clock: datetime) -> datetime:
-    """When the daily job would have found it: six in the morning of the day after its date."""
-    return min(clock, datetime.combine(header.invoice_date + timedelta(days=1), time(6), UTC))
 
 
 def _holds_data(connection: Connection) -> bool:

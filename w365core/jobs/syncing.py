@@ -6,12 +6,12 @@ invoices alone but notices when the provider has changed their total since. Olde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from w365core import money
 from w365core.dates import month_of
@@ -44,15 +44,15 @@ class SyncResult:
         return 3 if 3 in codes else max(codes, default=0)
 
 
-def sync_daily(context: Context, *, provider_name: str | None) -> SyncResult:
-    """The daily job, for one provider or for all that have a connection."""
+def sync_daily(context: Context, *, provider_name: str | None, with_estimate: bool = True) -> SyncResult:
+    """The daily job, for one provider or for all that have a connection; without the estimate where a past day is made up for."""
     ledger.sweep(context.engine, who=context.who)
     context.landing.sweep()
     result = SyncResult()
     for provider in _connected(context, provider_name):
         try:
             with recorded(context, provider.name, "sync") as run_id:
-                _sync_provider(context, provider, run_id, result)
+                _sync_provider(context, provider, run_id, result, with_estimate=with_estimate)
         except ProviderError as error:  # caught outside, so that the run is recorded as failed
             if provider_name:
                 raise
@@ -83,24 +83,6 @@ def sync_invoice(context: Context, *, provider_name: str | None, invoice_number:
         return SyncResult([_import(context, provider, connector, header, local, run_id, override=override, by_hand=True)])
 
 
-def sync_all_listed(context: Context, *, provider: Provider, moment_of: Callable[[InvoiceHeader], datetime]) -> SyncResult:
-    """Every invoice that the provider lists, oldest first, each at the moment it would have been imported: how the demo gets its past."""
-    result = SyncResult()
-    with recorded(context, provider.name, "sync all") as run_id:
-        connector = connect(context, provider, sync_run_id=run_id)
-        headers = sorted(connector.invoices(), key=lambda header: (header.invoice_date, header.number))
-        for number, header in enumerate(headers, 1):
-            local = _local(context, provider.name, header.number)
-            if local and local.state == InvoiceState.ACTIVE:
-                continue
-            context.report(f"invoice {number} of {len(headers)}")
-            then = context.at(moment_of(header))
-            result.outcomes.append(_import(then, provider, connector, header, local, run_id, override=None, by_hand=False))
-        latest = _latest_currencies(headers)
-        result.warnings += estimating.refresh(context, provider, connector, currencies=latest, sync_run_id=run_id)
-    return result
-
-
 def connect(context: Context, provider: Provider, *, sync_run_id: int | None) -> Connector:
     """The provider's connector, keeping every answer in landing. ConfigurationMissing without its secret."""
 
@@ -123,19 +105,21 @@ def connect(context: Context, provider: Provider, *, sync_run_id: int | None) ->
 # --- which ones --------------------------------------------------------------------------------------------------------------------------
 
 
-def _sync_provider(context: Context, provider: Provider, run_id: int, result: SyncResult) -> None:
+def _sync_provider(context: Context, provider: Provider, run_id: int, result: SyncResult, *, with_estimate: bool) -> None:
     connector = connect(context, provider, sync_run_id=run_id)
     headers = connector.invoices()
     _sync_listed(context, provider, connector, headers, run_id, result)
-    result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
+    if with_estimate:
+        result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
 
 
 def _sync_listed(
     context: Context, provider: Provider, connector: Connector, headers: Sequence[InvoiceHeader], run_id: int, result: SyncResult
 ) -> None:
     latest = max((month_of(header.invoice_date) for header in headers), default=None)
+    known = _all_local(context, provider)
     for header in sorted(headers, key=lambda header: (header.invoice_date, header.number)):
-        local = _local(context, provider.name, header.number)
+        local = known.get(header.number.lower())
         if local is None:
             if month_of(header.invoice_date) != latest:
                 continue
@@ -215,6 +199,13 @@ def _provider_of(context: Context, provider_name: str | None, local, invoice_num
 
 def _local(context: Context, provider_name: str | None, invoice_number: str):
     return ledger.find(context.engine, provider_name=provider_name, invoice_number=invoice_number)
+
+
+def _all_local(context: Context, provider: Provider) -> dict:
+    """What is known of the provider's invoices, by number in lower case."""
+    with context.engine.connect() as connection:
+        found = connection.execute(select(provider_invoice).where(provider_invoice.c.provider == provider.name)).all()
+    return {invoice.invoice_number.lower(): invoice for invoice in found}
 
 
 def _latest_currencies(headers: Sequence[InvoiceHeader]) -> list[str]:

@@ -13,8 +13,8 @@ from making.documents import Document
 from making.seats import Seat
 from making.world import MONTHS, UNBILLED, WIDE, Customer, half_up, month_end, next_month
 
-# Customer invoices for Azure exist up to this cycle; the one after it is due on the estate's own day.
-LAST_BILLED_USAGE_CYCLE = MONTHS[-2]
+# Customer invoices for Azure exist up to the usage of this month; that of the next is due on the estate's own day.
+LAST_BILLED_USAGE = MONTHS[-2]
 _PAID_UNTIL = date(2026, 9, 30)
 
 Line = tuple[str, str, int, Decimal, Decimal, Decimal | None]  # subscription, text, quantity, unit price, amount, cost
@@ -65,7 +65,10 @@ def licence_invoices(changes: list[Log]) -> list[Invoice]:
 
 
 def usage_invoices(issued: tuple[Document, ...]) -> list[Invoice]:
-    """One a customer and month with usage, up to the last billed cycle; what waits in Error is not billed."""
+    """One a customer and month with usage, up to the last billed month; what waits in Error is not billed.
+
+    Who is billed before the usage comes has it on the invoice of the next cycle.
+    """
     costs: dict[tuple[date, str], dict[tuple[str, str], Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for document in issued:
         if document.series != "reservation":
@@ -74,15 +77,15 @@ def usage_invoices(issued: tuple[Document, ...]) -> list[Invoice]:
                 key = str(line["ProductId"]), str(line["SkuId"])
                 part[key] = WIDE.add(part[key], line["BillingPreTaxTotal"])
     made = []
-    for month in (one for one in MONTHS if one <= LAST_BILLED_USAGE_CYCLE):
+    for month in (one for one in MONTHS if one <= LAST_BILLED_USAGE):
         for customer in dict.fromkeys(one.customer for one in azure.subscriptions()):
             held = [one for one in azure.subscriptions() if one.customer == customer and one.markup is not None]
             lines = [line for one in held for line in _usage_lines(one, month, costs.get((month, one.identifier_in(month)), {}))]
             if lines:
-                day = next_month(month).replace(day=azure.billing_day(customer))
-                made.append(
-                    Invoice(f"U{month:%Y%m}-{customer.number:03}", f"BC-{customer.number:03}-U", customer, day, month, tuple(lines))
-                )
+                cycle = next_month(month) if customer == stories.ALWAYS_EARLY else month
+                day = next_month(cycle).replace(day=azure.billing_day(customer))
+                number = f"{cycle:%Y%m}-{customer.number:03}"
+                made.append(Invoice(f"U{number}", f"BC-{customer.number:03}-U", customer, day, cycle, tuple(lines)))
     return made
 
 

@@ -13,6 +13,8 @@ from making.world import MONTHS, TENANT, UNBILLED, Customer, half_up, month_end,
 _DOUBLE_CHARGE_MONTH = date(2026, 3, 1)
 _DOUBLE_CHARGED = 3  # subscriptions
 _HEADER_TAX_MONTH = MONTHS[-1]
+_CHANGED_MONTH = MONTHS[-1]
+CHANGED_ON = date(2026, 11, 10)
 # The distributor's invoices by month; the last one still waits for a person to activate it.
 MANUAL_INVOICES = {MONTHS[-2]: "DD-2026-09-102", MONTHS[-1]: "DD-2026-10-117"}
 
@@ -44,7 +46,7 @@ class Document:
 
 @cache
 def issued() -> tuple[Document, ...]:
-    """Every document, oldest first."""
+    """Every document as it was first, oldest first."""
     made = [document for month in MONTHS for document in _of_month(month)]
     serial = 51_000_000
     numbered: list[Document] = []
@@ -53,6 +55,12 @@ def issued() -> tuple[Document, ...]:
         numbered.append(_numbered(document, f"G0{serial}"))
     voided = next(document for document in numbered if document.series == "voided")
     return tuple(replace(document, amends=voided.number) if document.series == "credit" else document for document in numbered)
+
+
+def changed() -> Document:
+    """The one document that the provider has changed since: another subscription stands on it."""
+    first = next(document for document in issued() if document.series == "changed")
+    return _numbered(replace(first, reconciliation=_charged_upfront(stories.FIRST_CHARGED, stories.ADDED_LATER)), first.number)
 
 
 def unbilled() -> tuple[Document, ...]:
@@ -120,6 +128,8 @@ def _of_month(month: date) -> list[Document]:
         made.append(Document("", month, "EUR", "reservation", lines, tuple(usage)))
     if month == _HEADER_TAX_MONTH:
         made.append(_header_tax(month))
+    if month == _CHANGED_MONTH:
+        made.append(Document("", month, "EUR", "changed", _charged_upfront(stories.FIRST_CHARGED)))
     return made
 
 
@@ -153,12 +163,18 @@ def _credited(line: dict[str, object]) -> dict[str, object]:
 
 def _header_tax(month: date) -> Document:
     """A year paid up front whose tax stands on the header alone."""
-    upfront = [seat for seat in stories.seats() if seat.term == "P1Y upfront"]
+    upfront = [seat for seat in stories.seats() if seat.term == "P1Y upfront" and seat.customer == stories.TAXED_ON_HEADER]
     lines = [line for seat in upfront for line in seats.lines(seat, month)]
     tax = sum(line["TaxTotal"] for line in lines)
     return Document(
         "", month, "EUR", "header tax", tuple({**line, "TaxTotal": Decimal("0.00"), "Total": line["Subtotal"]} for line in lines), extra=tax
     )
+
+
+def _charged_upfront(*numbers: int) -> tuple[dict[str, object], ...]:
+    """The year of these subscriptions, paid up front."""
+    bought = [seat for seat in stories.seats() if seat.number in numbers]
+    return tuple(line for seat in bought for line in seats.lines(seat, _CHANGED_MONTH))
 
 
 def _numbered(document: Document, number: str | None = None) -> Document:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from making import azure, documents, stories
 from making.seats import Seat
-from making.world import CLIENT, CLOCK, CUSTOMERS, TENANT, TODAY, Customer, guid
+from making.world import CLIENT, CLOCK, CUSTOMERS, MONTHS, TENANT, TODAY, Customer, guid, next_month
 
 _DURATIONS = {"P1Y": ("P1Y", "monthly"), "P1M": ("P1M", "monthly"), "P1Y upfront": ("P1Y", "annual")}
 _COMMON = {"contractType": "subscription", "attributes": {"objectType": "Subscription"}}
@@ -16,7 +16,9 @@ def estate() -> dict[str, object]:
     """The content of estate.json."""
     connected = {"name": "csp-demo", "type": "partner_center", "tenant_id": TENANT, "client_id": CLIENT}
     by_hand = {"name": "distributor-demo", "type": "manual", "files": documents.manual_files()}
-    return {"clock": CLOCK, "tenant_id": TENANT, "providers": [connected, by_hand]}
+    # When the daily job found something new: the day after the last document of each month has come, then today.
+    mornings = [f"{next_month(month).replace(day=9)}T06:00:00Z" for month in MONTHS]
+    return {"clock": CLOCK, "tenant_id": TENANT, "providers": [connected, by_hand], "mornings": [*mornings, CLOCK]}
 
 
 def files() -> Iterator[tuple[str, list[dict[str, object]]]]:

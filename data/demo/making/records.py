@@ -72,10 +72,21 @@ def _contracts() -> list[Row]:
         start = MONTHS[-1] if customer == stories.UNMAPPED else MONTHS[0]
         made.append(_contract(customer, "L", "Licences", "Advance", start, date(2026, 12, 2)))
         if customer in held:
-            # The usage of September waits with the reservation's document.
-            due = date(2026, 10, 12) if customer == stories.RESERVED else date(2026, 11, azure.billing_day(customer))
-            made.append(_contract(customer, "U", "Azure usage", "Arrears", MONTHS[0], due))
+            # Who is billed before the usage comes has had nothing to bill in the first month.
+            start = MONTHS[1] if customer == stories.ALWAYS_EARLY else MONTHS[0]
+            made.append(_contract(customer, "U", "Azure usage", "Arrears", start, _usage_due(customer)))
     return made
+
+
+def _usage_due(customer: Customer) -> date:
+    """The date of the oldest cycle without an invoice."""
+    if customer == stories.RESERVED:  # its usage of September waits with the reservation's document
+        return date(2026, 10, azure.billing_day(customer))
+    if customer == stories.ALWAYS_EARLY:  # the cycle of October has its invoice, with the usage of September
+        return date(2026, 12, azure.billing_day(customer))
+    if customer == stories.MOVED:
+        return date(2026, 11, 5)
+    return date(2026, 11, azure.billing_day(customer))
 
 
 def _contract(customer: Customer, kind: str, name: str, policy: str, start: date, following: date) -> Row:

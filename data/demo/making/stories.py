@@ -15,15 +15,19 @@ UNMAPPED = CUSTOMERS[59]  # its provider account has no account yet
 TAXED_ON_HEADER = CUSTOMERS[2]
 DOUBLE_CHARGED = CUSTOMERS[8]
 RESERVED = CUSTOMERS[13]
+CHANGED = CUSTOMERS[31]  # the provider changed a document of theirs after it had been imported
+MOVED = CUSTOMERS[19]  # the date of their Azure invoice was moved before the day on which the usage comes
+ALWAYS_EARLY = CUSTOMERS[25]  # it has always been before it, so that their usage is billed a cycle late
 
+FIRST_CHARGED, ADDED_LATER = 536, 537  # on the document that the provider changed
 FAILED, MISSING_PRICE, SUSPENDED = 543, 548, 549
 
 
 @cache
 def seats() -> tuple[Seat, ...]:
     """All 555 seat subscriptions, ordinary ones first."""
-    ordinary = [everyday(number) for number in range(1, 538)]
-    return (*ordinary, *_cancelled(), *_told(), *_upfront(), *_of_the_unmapped_customer())
+    ordinary = [everyday(number) for number in range(1, 536)]
+    return (*ordinary, *_changed(), *_cancelled(), *_told(), *_upfront(), *_of_the_unmapped_customer())
 
 
 @cache
@@ -42,6 +46,12 @@ def manual() -> tuple[Seat, ...]:
 def _quiet(number: int, customer: int, product: int, initial: int, *changes: Change, start: date = date(2024, 3, 1)) -> Seat:
     """A calendar-month subscription on an annual commitment to which nothing else happens."""
     return Seat(number, CUSTOMERS[customer - 1], PRODUCTS[product - 1], "P1Y", start, initial, changes)
+
+
+def _changed() -> list[Seat]:
+    start = date(2026, 10, 12)
+    bought = ((FIRST_CHARGED, 19, 25), (ADDED_LATER, 18, 10))
+    return [Seat(number, CHANGED, PRODUCTS[product - 1], "P1Y upfront", start, seats) for number, product, seats in bought]
 
 
 def _cancelled() -> list[Seat]:

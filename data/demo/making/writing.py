@@ -36,21 +36,23 @@ def write_table(path: Path, rows: list[dict[str, object]]) -> None:
         writer.writerows([_cell(value) for value in row.values()] for row in rows)
 
 
-def write_exports(root: Path, document: Document) -> None:
+def write_exports(folder: Path, document: Document) -> None:
     """The blobs of both feeds; a feed without lines has none."""
     for feed, lines in (("reconciliation", document.reconciliation), ("usage", document.usage)):
-        for name, part in _parts(document, feed, lines):
-            path = root / document.number / feed / name
+        for name, part in _parts(document, feed, lines, version=folder.name):
+            path = folder / feed / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(gzip.compress(b"".join(_ENCODER.encode(line) + b"\n" for line in part), compresslevel=9, mtime=0))
 
 
-def _parts(document: Document, feed: str, lines: tuple[dict[str, object], ...]) -> Iterator[tuple[str, list[dict[str, object]]]]:
+def _parts(
+    document: Document, feed: str, lines: tuple[dict[str, object], ...], *, version: str
+) -> Iterator[tuple[str, list[dict[str, object]]]]:
     habit = random(f"habit {document.month} {document.currency} {document.series} {feed}")
     camel, texts, upper = habit.random() < 0.5, habit.random() < 0.4, habit.random() < 0.5
     spelled = [_spelled(line, camel=camel, texts=texts, upper=upper) for line in lines]
     for part, start in enumerate(range(0, len(spelled), _LINES_PER_BLOB)):
-        yield f"part-{part:05}-{guid(f'blob {document.number} {feed} {part}')}.c000.json.gz", spelled[start : start + _LINES_PER_BLOB]
+        yield f"part-{part:05}-{guid(f'blob {version} {feed} {part}')}.c000.json.gz", spelled[start : start + _LINES_PER_BLOB]
 
 
 def _spelled(line: dict[str, object], *, camel: bool, texts: bool, upper: bool) -> dict[str, object]:

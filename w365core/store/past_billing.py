@@ -1,0 +1,89 @@
+"""Which usage had been billed before it came in? Settles what our past customer invoices say, so that it is not sold a second time.
+
+For those who load their past invoices and then import the provider's: a line of a Billed or Paid invoice has billed the usage of its subscription
+whose selling amount it is, to the cent. Each line bills one charge window: that of its own cycle first, else an earlier one, billed late. Nothing
+is guessed: another amount, a Draft, a line given back or a line that has billed already settle nothing, and the usage stays to be billed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, text
+
+from w365core.store import audit
+from w365core.store.ledger import Who
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How many usage summaries are marked as invoiced, on how many customer invoices, and their selling amount by currency."""
+
+    summaries: int
+    invoices: int
+    amounts: dict[str, Decimal]
+
+
+# One row per charge window of a subscription on a provider invoice and line that says its amount; a window in the line's own cycle comes first.
+_AGREEING = text("""
+    with sold as (
+        select u.provider_invoice_id, u.subscription_id, u.charge_start, u.charge_end, u.currency, sum(u.selling_amount) as amount
+        from usage_summary u join provider_invoice p using (provider_invoice_id)
+        where p.state = 'Active' and p.status_reason in ('Active', 'Active Usage')
+        group by u.provider_invoice_id, u.subscription_id, u.charge_start, u.charge_end, u.currency
+        having bool_and(u.status = 'Not invoiced' and u.confirmed and u.selling_amount is not null)
+    )
+    select sold.*, line.invoice_number, line.line_number
+    from sold
+    join customer_invoice_line line on line.subscription_id = sold.subscription_id and line.amount = sold.amount
+    join customer_invoice invoice on invoice.invoice_number = line.invoice_number and invoice.currency = sold.currency
+    where invoice.status in ('Billed', 'Paid') and invoice.cycle_end >= sold.charge_end and invoice.invoice_date > sold.charge_end
+      and sold.amount <> 0
+      and not exists (
+        select from customer_invoice_line back where back.subscription_id = line.subscription_id and back.amount = -line.amount
+      )
+      and not exists (
+        select from usage_summary other
+        where other.invoice_number = line.invoice_number and other.subscription_id = line.subscription_id
+      )
+    order by invoice.cycle_start > sold.charge_end, sold.charge_end, invoice.cycle_end, line.invoice_number, line.line_number
+""")
+
+_MARK = text("""
+    update usage_summary set status = 'Invoiced', invoice_number = :invoice_number, version = version + 1
+    where provider_invoice_id = :provider_invoice_id and subscription_id = :subscription_id and charge_start = :charge_start
+      and charge_end = :charge_end and currency = :currency and status = 'Not invoiced'
+""")
+
+
+def settle(connection: Connection, *, who: Who) -> Settled:
+    """Marks in the caller's transaction what past invoices have billed, and says so in the audit log; a second time there is nothing left."""
+    connection.execute(text("lock table usage_summary in share row exclusive mode"))  # nobody bills or publishes usage meanwhile
+    taken = _one_to_one([dict(row) for row in connection.execute(_AGREEING).mappings()])
+    summaries = sum(connection.execute(_MARK, pair).rowcount for pair in taken)
+    amounts: dict[str, Decimal] = {}
+    for pair in taken:
+        amounts[pair["currency"]] = amounts.get(pair["currency"], Decimal(0)) + pair["amount"]
+    settled = Settled(summaries, len({pair["invoice_number"] for pair in taken}), amounts)
+    if taken:
+        said = {"summaries": settled.summaries, "customer_invoices": settled.invoices, **amounts}
+        audit.append(
+            connection, at=who.now, actor=who.actor, action="settle past usage", target_kind="usage", target="all providers", after=said
+        )
+    return settled
+
+
+def _one_to_one(agreeing: list[dict]) -> list[dict]:
+    """Of the agreeing pairs in their order those whose window and line are both still free; an invoice bills a subscription once here."""
+    windows: set[tuple] = set()
+    lines: set[tuple] = set()
+    taken = []
+    for pair in agreeing:
+        window = tuple(pair[name] for name in ("provider_invoice_id", "subscription_id", "charge_start", "charge_end", "currency"))
+        line = pair["invoice_number"], pair["subscription_id"]
+        if window not in windows and line not in lines:
+            windows.add(window)
+            lines.add(line)
+            taken.append(pair)
+    return taken
