@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
-from sqlalchemy import Connection, Engine
 
 from w365core.errors import StoreUnavailable
 from w365core.reports import connection, invoice_detail, invoice_status as status_report
-from w365core.reports.connection import Installation
+from w365core.reports.connection import Connection, Engine, Installation
 from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 

@@ -13,4 +13,4 @@ def draw(installation: Installation) -> None:
     if installation.is_demo:
         clock = f", clock {wording.day(installation.stated_clock)}" if installation.stated_clock else ""
         st.badge(f"Demo data{clock}", icon=":material/science:", color="violet")
-    st.caption("Single-user mode: this app answers on this machine only, and sends nothing anywhere.")
+    st.caption("Single-user mode: this app answers on this machine only (loopback).")

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
 import streamlit as st
 
 from pages.components import standings
 from w365core.frames import Kind
 from w365core.reports import export
 from w365core.reports.invoice_detail import Page
-from w365core.reports.tables import Column, Table, shown
+from w365core.reports.tables import CHIPS, Column, Table, frame
 
 Rows = Iterable[Mapping[str, Any]]
 _MOST_ROWS_AT_ONCE, _SCROLLING_HEIGHT = 12, 440
@@ -23,7 +22,7 @@ def show(table: Table, *, key: str, selects: bool = False) -> Mapping[str, Any] 
     """Draws the table; with `selects` returns the row that was clicked."""
     columns = [column for column in table.columns if column.shown]
     event = st.dataframe(
-        pl.DataFrame({column.label: _cells(column, table) for column in columns}, schema={c.label: _type(c) for c in columns}),
+        frame(table, chip=standings.label),
         hide_index=True,
         column_config={column.label: _config(column) for column in columns},
         height="content" if len(table.rows) <= _MOST_ROWS_AT_ONCE else _SCROLLING_HEIGHT,
@@ -103,22 +102,8 @@ def _turning(trail_key: str, about: str, trail: tuple, page: Page, key: str) -> 
         st.caption(f"Page {len(trail):,}", width="content")
 
 
-def _cells(column: Column, table: Table) -> list[Any]:
-    if column.name == "standing":
-        return [[standings.label(row["standing"])] for row in table.rows]
-    if column.kind is Kind.DAY:
-        return [row.get(column.name) for row in table.rows]
-    return [shown(column, row) for row in table.rows]
-
-
-def _type(column: Column) -> Any:
-    if column.name == "standing":
-        return pl.List(pl.String)
-    return pl.Date if column.kind is Kind.DAY else pl.String
-
-
 def _config(column: Column) -> Any:
-    if column.name == "standing":
+    if column.name in CHIPS:
         words, colors = standings.labels()
         return st.column_config.MultiselectColumn(column.label, width=column.width, options=words, color=colors)
     if column.kind is Kind.DAY:

@@ -30,7 +30,7 @@ def csv_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> b
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([safe(column.label) for column in columns])
     for row in rows:
-        writer.writerow([_in_csv(written(column, row)) for column in columns])
+        writer.writerow(["" if row.get(column.name) is None else _in_csv(written(column, row)) for column in columns])
     text.detach()  # else the wrapper closes what it wraps
     return content.getvalue()
 

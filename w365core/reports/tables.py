@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
+
 from w365core import money
 from w365core.frames import Kind
 from w365core.reports import wording
+
+CHIPS = frozenset({"standing"})  # columns whose cells are shown as coloured words
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,25 @@ def shown(column: Column, row: Mapping[str, Any]) -> str:
     if column.kind is Kind.FLAG:
         return "yes" if value else "no"
     return str(value)
+
+
+def frame(table: Table, *, chip: Callable[[str], str]) -> pl.DataFrame:
+    """The shown columns by label: text as people read it, days as days, a chip as a list of the one word that `chip` makes of it."""
+    columns = [column for column in table.columns if column.shown]
+    cells = {column.label: [_cell(column, row, chip) for row in table.rows] for column in columns}
+    return pl.DataFrame(cells, schema={column.label: _type(column) for column in columns})
+
+
+def _cell(column: Column, row: Mapping[str, Any], chip: Callable[[str], str]) -> Any:
+    if column.name in CHIPS:
+        return [chip(row[column.name])]
+    return row.get(column.name) if column.kind is Kind.DAY else shown(column, row)
+
+
+def _type(column: Column) -> Any:
+    if column.name in CHIPS:
+        return pl.List(pl.String)
+    return pl.Date if column.kind is Kind.DAY else pl.String
 
 
 def written(column: Column, row: Mapping[str, Any]) -> str | int | Decimal | date | datetime | None:
