@@ -11,7 +11,8 @@ from pages.components import address, cached, charts, plain, standings, tables
 from w365core.model import Failure
 from w365core.reports import invoice_detail, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
-from w365core.reports.invoice_status import Attention, Invoice
+from w365core.reports.provider_invoice import Invoice
+from w365core.reports.worklist import Attention
 
 SHOWN_AS_ROWS = 8
 TABS = ("Invoice lines", "Usage summaries", "Usage lines", "Missing references", "History")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.components import address, plain, standings
 from w365core.reports import wording
-from w365core.reports.invoice_status import Attention
+from w365core.reports.worklist import Attention
 
 SHOWN_AT_FIRST = 6
 _WIDTHS = (2.1, 6, 1.9)

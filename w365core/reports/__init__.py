@@ -2,7 +2,8 @@
 
     connection        a reading connection, the clock and facts of this installation
     invoice_status    what needs doing and how much money it is about
-    invoice_detail    one provider invoice down to its lines
+    invoice_detail    one provider invoice down to its lines; `line_columns` says which columns people look at
+    provider_invoice  the noun of both; `worklist` says what is wrong with one and what to do next
     wording           amounts, days and ages as people read them
     tables            a table as it is shown; `export` writes it as CSV or Excel
     figures           charts

@@ -1,0 +1,79 @@
+"""What is a provider invoice to the pages? One row of the store with what people call its standing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from w365core.model import StatusReason
+
+CHANGED = "Changed"
+WARNING = "Warning"
+BILLED = (StatusReason.ACTIVE, "Active Usage")
+HELD_UP = (StatusReason.ERROR, StatusReason.POPULATING)
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """One provider invoice as the pages show it. `standing` is its status, or what an Active one has besides: Changed, Warning."""
+
+    id: int
+    provider: str
+    number: str
+    type: str
+    date: date | None
+    period_start: date | None
+    period_end: date | None
+    currency: str
+    status: str
+    standing: str
+    failure: str | None
+    message: str
+    source: str
+    header_total: Decimal | None
+    header_total_now: Decimal | None
+    lines_total: Decimal | None
+    difference: Decimal | None
+    tolerance: Decimal | None
+    license_total: Decimal | None
+    usage_total: Decimal | None
+    tax_total: Decimal | None
+    rounding: Decimal | None
+    overridden: Decimal | None
+    daily_rated_total: Decimal | None
+    license_lines: int
+    usage_lines: int
+    version: int
+    attempts: int
+    import_run_id: int | None
+    first_seen_at: datetime
+    last_attempt_at: datetime | None
+    imported_at: datetime | None
+
+    @property
+    def money(self) -> Decimal | None:
+        """What it is about: the header, or where the provider gave none, its lines."""
+        return self.lines_total if self.header_total is None else self.header_total
+
+    @property
+    def is_held_up(self) -> bool:
+        return self.status in HELD_UP
+
+
+def invoice(row: Mapping[str, Any]) -> Invoice:
+    """A row of the store as the noun of the pages."""
+    renamed = {"id": "provider_invoice_id", "number": "invoice_number", "date": "invoice_date", "status": "status_reason"}
+    values = {name: row[renamed.get(name, name)] for name in Invoice.__dataclass_fields__ if name not in ("type", "standing")}
+    kind = row["document_type"] if row["document_type"] != "invoice" else row["invoice_type"] or "invoice"
+    return Invoice(**values, type=kind.replace("_", " "), standing=_standing(row))
+
+
+def _standing(row: Mapping[str, Any]) -> str:
+    if row["status_reason"] not in BILLED:
+        return row["status_reason"]
+    if row["changed_at_provider"]:
+        return CHANGED
+    return WARNING if row["message"] else row["status_reason"]

@@ -1,0 +1,81 @@
+"""What is wrong with an invoice, what is to be done next, and with which command?"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from decimal import Decimal
+
+from w365core import money
+from w365core.model import Failure, StatusReason
+from w365core.reports import wording
+from w365core.reports.provider_invoice import CHANGED, Invoice
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One invoice of the worklist: what is wrong in a sentence, what to do next, and the command for it where there is one."""
+
+    invoice: Invoice
+    difference: Decimal
+    sentence: str
+    next_step: str
+    command: str | None
+
+
+def attention(subject: Invoice) -> Attention:
+    """What is wrong with an invoice and what to do next."""
+    sentence, step, command = _wrong(subject)
+    return Attention(subject, unexplained(subject), sentence, step, command)
+
+
+def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
+    """The sentence, the next step and its command."""
+    if subject.standing == CHANGED:
+        return _changed(subject), "Deactivate it, then sync it again to take the provider's new version.", _command(subject, "deactivate")
+    if subject.status == StatusReason.ERROR:
+        return subject.message, *_after_failure(subject)
+    if subject.status == StatusReason.POPULATING and subject.imported_at is None:
+        return subject.message, "Wait for the import to end; if nothing runs any more, sync it again.", _sync(subject)
+    if subject.status == StatusReason.POPULATING:
+        return subject.message, "Look through its lines, then activate it.", _command(subject, "activate")
+    return subject.message, "Its lines are imported; look at the note before you bill them.", None
+
+
+def unexplained(subject: Invoice) -> Decimal:
+    """Header against lines; for a failed checksum the larger of that and of reconciled against daily-rated usage."""
+    usage = money.ZERO
+    if subject.failure == Failure.CHECKSUM_FAILED and subject.daily_rated_total is not None and subject.usage_total is not None:
+        usage = money.EXACT.subtract(subject.usage_total, subject.daily_rated_total)
+    return max(subject.difference or money.ZERO, usage, key=abs)
+
+
+def _after_failure(subject: Invoice) -> tuple[str, str | None]:
+    if subject.failure == Failure.UNRESOLVED_REFERENCES:
+        return "See what is missing and the suggested fix, add that, then sync it again.", _sync(subject)
+    if subject.failure == Failure.CHECKSUM_FAILED and "not published" in subject.message:
+        return "Wait for the provider to publish the usage; the daily job tries again.", _sync(subject)
+    if subject.failure == Failure.CHECKSUM_FAILED:
+        override = money.override_for(unexplained(subject))
+        return "Look for the difference in its lines; accept it with an override only once you know what it is.", _sync(subject, override)
+    if subject.failure == Failure.INVALID_DATA:
+        return "The provider's lines cannot be read: send the sentence to the provider's support, then sync again.", _sync(subject)
+    return "Sync it again; if the provider still refuses, follow the sentence.", _sync(subject)
+
+
+def _sync(subject: Invoice, override: Decimal | None = None) -> str:
+    return _command(subject, "sync") + (f" --override-tolerance {override}" if override is not None else "")
+
+
+def _command(subject: Invoice, verb: str) -> str:
+    provider = f"--provider {shlex.quote(subject.provider)} " if verb == "sync" else ""
+    return f"python -m w365core {verb} {provider}--invoice {shlex.quote(subject.number)}"
+
+
+def _changed(subject: Invoice) -> str:
+    if subject.header_total_now is None:
+        return "The provider has changed this invoice since it was imported."
+    return (
+        f"The provider has changed this invoice since it was imported: its total is {wording.amount(subject.header_total_now, subject.currency)} now, "
+        f"it was {wording.amount(subject.header_total, subject.currency)}."
+    )
