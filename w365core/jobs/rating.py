@@ -148,4 +148,4 @@ def _missing(rows: Iterable[dict]) -> list[MissingReference]:
                 suggestion=row["domain"] or "",
             ),
         )
-    return sorted(found.values(), key=lambda reference: (-abs(reference.amount), reference.kind, reference.key))
+    return sorted(found.values(), key=lambda reference: (-reference.amount.copy_abs(), reference.kind, reference.key, reference.currency))
