@@ -28,8 +28,7 @@ from w365core.jobs.context import Context
 from w365core.model import Provider, ProviderType
 from w365core.sandbox.faults import Faults
 from w365core.sandbox.server import running
-from w365core.store import providers as store_providers
-from w365core.store import tables
+from w365core.store import providers as store_providers, tables
 
 PROVIDER = "csp"
 SECRET = "planted-secret-Zx81"

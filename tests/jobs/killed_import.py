@@ -5,7 +5,7 @@
 
 VICTIM is the process to kill (0 = the command's own), AT the step: its number, the first of its name, or 0 for never. Into FOLDER go `steps` (the names of the steps passed, one a line),
 `stdout` and `stderr`. The processes are forked from this one, because starting Python anew takes longer than the import that is to die. The product
-knows nothing of the steps: they are counted in the forked process only.
+knows nothing of the steps: they are counted in the forked process only. `forks` is such a server, for the length of a block.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +27,28 @@ from w365core import cli
 from w365core.jobs import syncing  # noqa: F401  loaded once, before the fork
 from w365core.providers.http import Calls
 from w365core.store.landing import Landing
+
+
+@dataclass(frozen=True)
+class Forks:
+    """The server of forked commands, from a test's side."""
+
+    process: subprocess.Popen[str]
+
+    def run(self, folder: Path, environment: dict[str, str], *arguments: str, victim: int = 0, at: int | str = 0) -> int:
+        """The exit code; -9 where it was killed."""
+        asked = {"victim": victim, "at": at, "folder": str(folder), "environment": environment, "arguments": arguments}
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def forks() -> Iterator[Forks]:
+    command = [sys.executable, "-m", "tests.jobs.killed_import"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Forks(process)
+        process.stdin.close()
 
 
 @dataclass

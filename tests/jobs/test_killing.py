@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from tests import estates, postgres
 from tests.conftest import NOW, ROOT
 from tests.estates import Estate, Served, daily, seat, usage
+from tests.jobs.killed_import import Forks, forks
 from w365core.errors import CallRefused
 from w365core.jobs import syncing
 from w365core.jobs.context import Context
@@ -33,26 +33,10 @@ EARLIER = ([seat("200.00"), usage("20.00")], [daily("20.00")])
 NOTHING, WHOLE, WHOLE_EARLIER = (0, 0, 0), (3, 2, 1), (2, 1, 1)  # license lines, usage lines, usage summaries
 
 
-@dataclass
-class Killer:
-    """The process that runs commands which are to die."""
-
-    process: subprocess.Popen[str]
-
-    def run(self, folder: Path, environment: dict[str, str], *arguments: str, victim: int, at: int | str) -> int:
-        """The exit code; -9 where it was killed."""
-        asked = {"victim": victim, "at": at, "folder": str(folder), "environment": environment, "arguments": arguments}
-        self.process.stdin.write(json.dumps(asked) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-
 @pytest.fixture(scope="module")
-def killer() -> Iterator[Killer]:
-    command = [sys.executable, "-m", "tests.jobs.killed_import"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Killer(process)
-        process.stdin.close()
+def killer() -> Iterator[Forks]:
+    with forks() as server:
+        yield server
 
 
 @dataclass(frozen=True)
@@ -62,7 +46,7 @@ class Installation:
     context: Context
     folder: Path
     environment: dict[str, str]
-    killer: Killer
+    killer: Forks
 
     @property
     def engine(self) -> Engine:
@@ -105,7 +89,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-def installed(engine: Engine, served: Served, folder: Path, killer: Killer) -> Installation:
+def installed(engine: Engine, served: Served, folder: Path, killer: Forks) -> Installation:
     """The provider configured and our records loaded, where they are not yet."""
     url = engine.url.render_as_string(hide_password=False)
     settings = Settings(home=folder / "home", database_url=url, poll=0.01, http_timeout=5)
@@ -117,7 +101,7 @@ def installed(engine: Engine, served: Served, folder: Path, killer: Killer) -> I
 
 
 @contextmanager
-def before_import(template: str, served: Served, folder: Path, killer: Killer) -> Iterator[Installation]:
+def before_import(template: str, served: Served, folder: Path, killer: Forks) -> Iterator[Installation]:
     with postgres.fresh_database(template) as url:
         yield installed(create_engine(url, poolclass=NullPool), served, folder, killer)
 
@@ -128,7 +112,7 @@ def again(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def ready(again: bool, template: str, served: Served, tmp_path: Path, killer: Killer) -> Iterator[str]:
+def ready(again: bool, template: str, served: Served, tmp_path: Path, killer: Forks) -> Iterator[str]:
     """The database before the import that will be killed: nothing of the invoice, or an earlier version of it, deactivated."""
     with before_import(template, served, tmp_path / "ready", killer) as installation:
         if again:
@@ -140,7 +124,7 @@ def ready(again: bool, template: str, served: Served, tmp_path: Path, killer: Ki
         yield installation.engine.url.database
 
 
-def test_a_killed_import_leaves_nothing_half_done(again: bool, ready: str, served: Served, tmp_path: Path, killer: Killer) -> None:
+def test_a_killed_import_leaves_nothing_half_done(again: bool, ready: str, served: Served, tmp_path: Path, killer: Forks) -> None:
     with before_import(ready, served, tmp_path / "whole", killer) as installation:
         assert installation.killed(at=0) == 0
         steps, expected = installation.said("steps").splitlines(), estates.digest(installation.engine)
@@ -183,7 +167,7 @@ def own_home() -> Iterator[Path]:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def test_a_database_killed_in_mid_import_stores_nothing_by_halves(own_home: Path, served: Served, tmp_path: Path, killer: Killer) -> None:
+def test_a_database_killed_in_mid_import_stores_nothing_by_halves(own_home: Path, served: Served, tmp_path: Path, killer: Forks) -> None:
     engine = create_engine(embedded.start(home=own_home, osuser=postgres.OSUSER), poolclass=NullPool)
     schema.upgrade(engine)
     installation = installed(engine, served, tmp_path, killer)
@@ -209,7 +193,7 @@ def test_a_database_killed_in_mid_import_stores_nothing_by_halves(own_home: Path
 # --- a race --------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_of_several_processes_at_one_invoice_one_imports_it(engine: Engine, served: Served, tmp_path: Path, killer: Killer) -> None:
+def test_of_several_processes_at_one_invoice_one_imports_it(engine: Engine, served: Served, tmp_path: Path, killer: Forks) -> None:
     installation = installed(engine, served, tmp_path, killer)
     racing = [installation.started() for _ in range(3)]
     told = [process.communicate(timeout=60) for process in racing]

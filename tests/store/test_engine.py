@@ -83,9 +83,10 @@ def test_every_spelling_of_postgres_is_understood(database_url: str, scheme: str
 
 
 def test_a_missing_schema_says_what_makes_it() -> None:
-    missing = pytest.raises(ConfigurationMissing, match="run `python -m w365core init`")
-    with postgres.fresh_database() as url, missing, store_engine.guarded():
-        with create_engine(url, poolclass=NullPool).connect() as connection:
+    with postgres.fresh_database() as url:
+        engine = create_engine(url, poolclass=NullPool)
+        said = pytest.raises(ConfigurationMissing, match="run `python -m w365core init`")
+        with said, store_engine.guarded(), engine.connect() as connection:
             connection.execute(text("select * from provider_invoice"))
 
 
