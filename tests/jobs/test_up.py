@@ -233,10 +233,12 @@ def filled() -> Iterator[Filled]:
     """The demo, filled against resistance: stopped, robbed of its database, of its sandbox, killed; then left in peace."""
     for home in removed_afterwards(reachable_home("w365-up-")):
         ends = {}
-        ends["Ctrl-C"] = fill_until(home, "invoice 4 of", lambda running: running.process.send_signal(signal.SIGINT))
-        ends["database killed"] = fill_until(home, "invoice 9 of", lambda running: os.kill(running.child("postgres"), signal.SIGKILL))
-        ends["killed"] = fill_until(home, "invoice 16 of", lambda running: running.process.kill())
-        ends["sandbox killed"] = fill_until(home, "invoice 31 of", lambda running: os.kill(running.child("sandbox"), signal.SIGKILL))
+        ends["Ctrl-C"] = fill_until(home, "morning 3 of", lambda running: running.process.send_signal(signal.SIGINT))
+        ends["database killed"] = fill_until(home, "morning 5 of", lambda running: os.kill(running.child("postgres"), signal.SIGKILL))
+        ends["killed"] = fill_until(home, "morning 8 of", lambda running: running.process.kill())
+        ends["sandbox killed"] = fill_until(
+            home, "G052288690: importing", lambda running: os.kill(running.child("sandbox"), signal.SIGKILL)
+        )
         running = started(home, "--demo")
         try:
             running.wait_until(running.page, "the page", 3 * PATIENCE)
