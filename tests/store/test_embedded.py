@@ -513,6 +513,7 @@ def test_existing_data_stay_with_the_account_that_owns_them(home: Path) -> None:
 @pytest.mark.parametrize("below", ["", "some/home"])
 def test_a_home_that_the_account_cannot_reach_is_refused_and_nothing_is_opened_up(tmp_path: Path, below: str) -> None:
     closed = reachable_home()
+    (closed / "somebody's").touch()  # an empty folder would count as one made for us
     closed.chmod(0o700)
     try:
         with pytest.raises(ConfigurationMissing, match=f"may not enter {closed}; set W365_HOME to a folder it can reach"):
