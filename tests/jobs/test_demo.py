@@ -1,0 +1,106 @@
+"""Does the demo fill an empty database through the front door, once, with the planted errors and no others?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy.pool import NullPool
+
+from tests import estates, postgres
+from tests.conftest import Command
+from w365core.jobs import demo
+from w365core.store import audit
+from w365core.store.tables import license_line, provider_invoice, usage_estimate, usage_line, usage_summary
+
+# As data/demo/README.md tells them.
+PLANTED = {
+    "G052361813": ("unresolved_references", "Aurora Narrows Biotech"),
+    "G052427346": ("checksum_failed", "1,911.55 EUR"),
+    "G052231690": ("checksum_failed", "1,329.75 EUR"),
+}
+
+
+@dataclass(frozen=True)
+class Filled:
+    w365: Command
+    engine: Engine
+    said: dict
+    home: Path
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """The demo, filled once for all tests here, on a database that had not even a schema."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("W365_") and name != "DATABASE_URL"}
+    with postgres.fresh_database() as url:
+        w365 = Command({**kept, "DATABASE_URL": url, "W365_HOME": str(home)})
+        done = w365("demo", "--json")
+        assert done.returncode == 0, done.stderr
+        yield Filled(w365, create_engine(url, poolclass=NullPool), json.loads(done.stdout), home)
+
+
+def test_only_the_planted_errors_are_there(filled: Filled) -> None:
+    assert filled.said["filled"] is True
+    with filled.engine.connect() as connection:
+        invoices = connection.execute(select(provider_invoice)).all()
+        stated = demo.estate()
+    failed = {row.invoice_number: row for row in invoices if row.status_reason == "Error"}
+    assert {number: row.failure for number, row in failed.items()} == {number: failure for number, (failure, _) in PLANTED.items()}
+    for number, (_, said) in PLANTED.items():
+        assert said in failed[number].message
+    populating = {row.invoice_number for row in invoices if row.status_reason == "Populating"}
+    assert populating == {file["invoice"] for file in stated.manual["files"] if not file["activate"]}
+    assert {row.status_reason for row in invoices} == {"Active", "Error", "Populating"}
+    assert all(row.header_total == row.lines_total + row.difference for row in invoices)
+
+
+def test_everything_listed_is_told_and_nothing_is_half_there(filled: Filled) -> None:
+    listed = json.loads((demo.ESTATE / "partner_center" / "invoices.json").read_text())
+    numbers = {document["id"] for document in listed} | {a["id"] for document in listed for a in document.get("amendments", ())}
+    numbers |= {file["invoice"] for file in demo.estate().manual["files"]}
+    with filled.engine.connect() as connection:
+        assert set(connection.execute(select(provider_invoice.c.invoice_number)).scalars()) == numbers
+        broken = select(provider_invoice.c.provider_invoice_id).where(provider_invoice.c.status_reason == "Error")
+        for table in (license_line, usage_line, usage_summary):
+            assert connection.execute(select(table).where(table.c.provider_invoice_id.in_(broken))).first() is None
+        assert connection.execute(select(usage_estimate)).first() is not None
+        assert audit.first_broken(connection) is None
+    previews = {name for name in estates.leftovers(filled.engine, filled.home) if name.startswith("table ")}
+    assert len(previews) == 2 * len(PLANTED)
+    assert {left for left in estates.leftovers(filled.engine, filled.home) if left not in previews} == set()
+
+
+def test_a_second_demo_says_it_is_there_and_changes_nothing(filled: Filled) -> None:
+    before = estates.digest(filled.engine)
+    done = filled.w365("demo")
+    assert (done.returncode, done.stdout) == (0, "The demo is there already.\n")
+    assert estates.digest(filled.engine) == before
+
+
+def test_the_demo_has_a_clock_of_its_own(filled: Filled, tmp_path: Path) -> None:
+    path = tmp_path / "plain.json"
+    path.write_text(json.dumps(estates.seat("3.00")) + "\n")
+    told = filled.w365("import", path, "--provider", "csp-demo", "--invoice", "TODAY", "--json")
+    assert told.returncode == 1  # nobody knows its customer
+    with filled.engine.connect() as connection:
+        dated = connection.execute(select(provider_invoice.c.invoice_date).where(provider_invoice.c.invoice_number == "TODAY")).scalar_one()
+    assert dated == demo.estate().clock.date()
+
+
+def test_a_database_with_other_data_is_refused(database_url: str, w365: Command) -> None:
+    engine = create_engine(database_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("insert into account (account_id, name, credit_hold) values ('A-1', 'Ours', false)"))
+    before = estates.stored(engine)
+    done = w365("demo", "--json")
+    assert done.returncode == 2 and "holds data already" in done.stderr
+    assert estates.stored(engine) == before
+    with engine.connect() as connection:
+        assert connection.execute(text("select count(*) from installation")).scalar_one() == 0
