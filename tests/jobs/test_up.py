@@ -22,7 +22,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.postgres import OSUSER, reachable_home
+from tests.postgres import OSUSER, fresh_database, reachable_home
 from w365core.store import embedded, embedded_account, embedded_locks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -537,6 +537,20 @@ def test_a_database_url_that_nobody_answers_is_one_sentence_within_seconds(empty
     assert said.startswith("Could not reach the database of DATABASE_URL")
     assert "hidden" not in said
     assert time.monotonic() - began < 10
+
+
+def test_an_account_that_may_not_create_tables_is_one_sentence(empty: Path) -> None:
+    with fresh_database() as url:
+        direct = url.replace("+psycopg", "")
+        with psycopg.connect(direct, autocommit=True) as connection:
+            connection.execute("create role reader login")
+        try:
+            code, said = refused(empty, DATABASE_URL=direct.replace("w365@", "reader@"))
+        finally:
+            with psycopg.connect(direct, autocommit=True) as connection:
+                connection.execute("drop role reader")
+    assert (code, said.count("\n")) == (4, 1)
+    assert said.startswith("The account of DATABASE_URL may not do that (permission denied for schema public")
 
 
 # --- who runs it ---------------------------------------------------------------------------------------------------------------------------

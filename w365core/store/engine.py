@@ -66,7 +66,7 @@ def _shown(url: URL) -> str:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turns the loss of the database into StoreUnavailable, and a missing schema into the command that makes it."""
+    """Turns the loss of the database into StoreUnavailable; a missing schema and a missing right into what a person has to do."""
     try:
         yield
     except DBAPIError as error:
@@ -77,6 +77,11 @@ def guarded() -> Iterator[None]:
             ) from None
         if isinstance(error, ProgrammingError) and code in ("42P01", "42703"):
             raise ConfigurationMissing("The database has no schema of this version; run `python -m w365core init`.") from None
+        if code == "42501":
+            raise ConfigurationMissing(
+                f"The account of DATABASE_URL may not do that ({_reason(error)}); nothing half-done was stored. Let it own the database, "
+                "or name another account."
+            ) from None
         raise
 
 

@@ -7,6 +7,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
+from w365core.store.engine import guarded
+
 
 def _config() -> Config:
     config = Config()
@@ -16,8 +18,8 @@ def _config() -> Config:
 
 
 def upgrade(engine: Engine, *, to: str = "head") -> bool:
-    """Brings the schema up to date under a lock; True if anything was done."""
-    with engine.begin() as connection:
+    """Brings the schema up to date under a lock; True if anything was done. ConfigurationMissing where the account may not create tables."""
+    with guarded(), engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(3650001)"))
         before = current(engine=None, connection=connection)
         config = _config()
