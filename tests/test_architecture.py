@@ -78,7 +78,7 @@ EXCEPTIONS = {
     ("w365core/store/embedded_account.py", "environment"): "PATH is handed on to the server's own process",
     ("w365core/jobs/up.py", "environment"): "whether there is a screen to open a browser on",
     ("w365core/jobs/rating.py", "pyarrow"): "names the kernel's batches in its signatures",
-    ("w365core/jobs/demo.py", "msgspec"): "reads the demo estate's JSON to the last digit",
+    ("jobs", "msgspec"): "orders and the demo estate are JSON documents of our own, read to the last digit",
     ("w365core/reports/connection.py", "w365core.settings"): "opens the database for pages, which may not know settings",
     ("w365core/reports/connection.py", "sql"): "sets a read-only transaction and its time limit, and asks whether the database answers",
     ("w365core/jobs/configuring.py", "sql"): _BUILDER,

@@ -94,7 +94,15 @@ def test_no_markup_sells_at_cost_and_a_margin_of_15_is_a_markup_of_17_647058():
 
 @pytest.mark.parametrize(
     ("difference", "override"),
-    [("-1329.7525", "1330"), ("1329.0001", "1330"), ("5", "5"), ("-5.00", "5"), ("0", "0"), ("0.01", "1")],
+    [
+        ("-1329.7525", "1330"),
+        ("1329.0001", "1330"),
+        ("5", "5"),
+        ("-5.00", "5"),
+        ("0", "0"),
+        ("0.01", "1"),
+        ("9999999999999999999998.0000001", "9999999999999999999999"),
+    ],
 )
 def test_the_override_is_the_difference_rounded_up_to_a_whole_number(difference, override):
     assert money.override_for(D(difference)) == D(override)

@@ -267,6 +267,19 @@ def test_an_empty_batch_comes_to_nothing_in_the_declared_shapes():
     assert found.batches[0].usage_lines.schema == frames.arrow_schema(frames.USAGE_LINE)
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["first", "last"])
+def test_what_was_renamed_in_mid_invoice_is_shown_alike_in_any_order_of_its_lines(order):
+    names = [
+        {"CustomerName": "Zoo", "ProductName": "Zebra"},
+        {"CustomerName": "Ark", "ProductName": ""},
+        {"CustomerName": None, "ProductName": "Ape"},
+    ]
+    used = rated_daily(*[daily(CustomerId="new", **named) for named in names[::order]])
+    assert (used.whole.summaries[0].product, used.missing[("customer", "new")][0]) == ("Ape", "Ark")
+    billed = rated_recon(*[recon(CustomerId="new", SubscriptionId="else", **named) for named in names[::order]])
+    assert (billed.missing[("customer", "new")][0], billed.missing[("subscription", "else")][0]) == ("Ark", "Ape")
+
+
 # --- any lines ---------------------------------------------------------------------------------------------------------------------------
 
 money = st.one_of(
