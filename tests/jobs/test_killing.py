@@ -26,7 +26,7 @@ from w365core.settings import Settings
 from w365core.store import audit, embedded, embedded_locks, schema
 from w365core.store.tables import audit_log, provider_invoice
 
-KILLS = int(os.environ.get("W365_TEST_KILLS", "10"))  # how many steps of each kind of import are struck; 1000 is all of them
+KILLS = int(os.environ.get("W365_TEST_KILLS", "8"))  # how many steps of each kind of import are struck; 1000 is all of them
 
 LINES = ([seat("100.00"), seat("-1.25"), usage("10.00")], [daily("4.125"), daily("5.875", day=2)])
 EARLIER = ([seat("200.00"), usage("20.00")], [daily("20.00")])

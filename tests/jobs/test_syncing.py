@@ -297,11 +297,11 @@ def test_an_invoice_that_became_active_in_between_is_skipped_by_the_daily_job(co
     raced = []
 
     def import_it_first(connection, cursor, statement, parameters, execution, many) -> None:
-        if not raced and "lower(provider_invoice.invoice_number)" in statement:
-            raced.append(True)  # the daily job has just seen that G1 is not there
+        if not raced and "pg_try_advisory_lock" in statement:
+            raced.append(True)  # the daily job has seen that G1 is not there, and is about to begin
             assert by_hand(configured, "G1").outcomes[0].status == "Active/Active"
 
-    event.listen(configured.engine, "after_cursor_execute", import_it_first)
+    event.listen(configured.engine, "before_cursor_execute", import_it_first)
     result = syncing.sync_daily(configured, provider_name=None)
     assert raced
     assert (result.skipped, [o.invoice for o in result.outcomes], result.exit_code) == (["G1"], ["G2"], 0)
