@@ -318,7 +318,7 @@ def test_what_a_dead_run_left_is_swept_and_said(configured: Context, served: Ser
     incoming = configured.landing.folder / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
     (incoming / "999999999-half").write_bytes(b"half")
-    assert ledger.sweep(configured.engine, who=configured.who) == 1
+    assert ledger.sweep(configured.engine, landing=configured.landing, who=configured.who) == 1
     found = invoices(configured)["G1"]
     assert (found.status_reason, found.failure, found.message) == ("Error", "provider_error", ledger.BROKEN_OFF)
     with configured.engine.connect() as connection:
@@ -326,7 +326,7 @@ def test_what_a_dead_run_left_is_swept_and_said(configured: Context, served: Ser
         assert connection.execute(ended).scalar_one() == "abandoned"
     assert day_by_day(configured) == [("G1", "Active/Active")]
     assert estates.leftovers(configured.engine, configured.settings.home) == []
-    assert ledger.sweep(configured.engine, who=configured.who) == 0
+    assert ledger.sweep(configured.engine, landing=configured.landing, who=configured.who) == 0
 
 
 def _headers(context: Context) -> list:

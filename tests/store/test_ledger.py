@@ -13,14 +13,14 @@ from tests.conftest import NOW
 from w365core.errors import CallRefused
 from w365core.intake.checksum import Claim, decide
 from w365core.jobs.context import Context
-from w365core.jobs.importing import _amounts
+from w365core.jobs.ordering import amounts
 from w365core.model import Failure, InvoiceHeader, MissingReference, ReferenceKind
 from w365core.store import audit, engine as store_engine, ledger, stage
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import audit_log, import_run, import_source, missing_reference, provider_invoice
 
 HEADER = InvoiceHeader("G1", date(2026, 11, 8), "EUR", Decimal("0.00"), period_start=date(2026, 10, 1))
-OUTCOME = _amounts(decide(Claim("EUR", Decimal("0.00"), Decimal("0.05"), Decimal(1)), [], [])) | {"message": "said"}
+OUTCOME = amounts(decide(Claim("EUR", Decimal("0.00"), Decimal("0.05"), Decimal(1)), [], [])) | {"message": "said"}
 MISSING = MissingReference(ReferenceKind.CUSTOMER, "c-1", "Contoso", 2, Decimal("5.00"), "EUR", "map it")
 
 
@@ -32,7 +32,15 @@ def begun(connection: Connection, header: InvoiceHeader = HEADER, **said: object
 
 def published(connection: Connection, attempt: Attempt, *, populating: bool = False) -> None:
     ledger.publish(
-        connection, attempt, outcome=OUTCOME, summaries=[], missing=[], fingerprint="v1", who=ledger.Who("ann", NOW), populating=populating
+        connection,
+        attempt,
+        outcome=OUTCOME,
+        summaries=[],
+        missing=[],
+        fingerprint="v1",
+        who=ledger.Who("ann", NOW),
+        populating=populating,
+        order="an order",
     )
 
 
@@ -47,6 +55,7 @@ def failed(connection: Connection, attempt: Attempt, *, keep_stage: bool = True)
         fingerprint="v0",
         who=ledger.Who("ann", NOW),
         keep_stage=keep_stage,
+        order="an order",
     )
 
 
@@ -123,14 +132,14 @@ def test_the_sweep_ends_what_died_and_leaves_what_lives(context: Context, source
         begun(connection, source=source)
     with context.engine.connect() as living:
         assert store_engine.lock(living, *ledger.lock_names("csp", "G1"))
-        assert ledger.sweep(context.engine, who=context.who) == 0
+        assert ledger.sweep(context.engine, landing=context.landing, who=context.who) == 0
         store_engine.unlock(living, *ledger.lock_names("csp", "G1"))
-    assert ledger.sweep(context.engine, who=context.who) == 1
+    assert ledger.sweep(context.engine, landing=context.landing, who=context.who) == 1
     with context.engine.connect() as connection:
         assert connection.execute(select(provider_invoice.c.status_reason)).scalar() == remains
         assert stage.all_runs(connection) == set()
         assert audit.first_broken(connection) is None
-    assert ledger.sweep(context.engine, who=context.who) == 0
+    assert ledger.sweep(context.engine, landing=context.landing, who=context.who) == 0
 
 
 def test_the_sweep_keeps_the_preview_of_an_invoice_in_error(context: Context) -> None:
@@ -138,7 +147,7 @@ def test_the_sweep_keeps_the_preview_of_an_invoice_in_error(context: Context) ->
         attempt = begun(connection)
         failed(connection, attempt)
         stage.create(connection, run_id=999, provider_invoice_id=1)  # of a run that nobody knows
-    ledger.sweep(context.engine, who=context.who)
+    ledger.sweep(context.engine, landing=context.landing, who=context.who)
     with context.engine.connect() as connection:
         assert stage.all_runs(connection) == {attempt.import_run_id}
 
@@ -149,7 +158,7 @@ def test_the_sweep_keeps_the_lines_of_published_invoices(context: Context) -> No
         columns = f"insert into {stage.table_of(stage.USAGE, attempt.import_run_id)} (line_number, billing_pre_tax_total) values (1, 0.00)"
         connection.exec_driver_sql(columns)
         published(connection, attempt)
-    ledger.sweep(context.engine, who=context.who)
+    ledger.sweep(context.engine, landing=context.landing, who=context.who)
     assert estates.children(context.engine) == (0, 1, 0)
 
 

@@ -27,7 +27,7 @@ from w365core.jobs.importing import Outcome
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Provider, ProviderType
 from w365core.settings import secret_variable
-from w365core.store import ledger, past_billing, providers as store_providers
+from w365core.store import ledger, orders, past_billing, providers as store_providers
 from w365core.store.tables import account, installation, provider, provider_invoice
 
 ESTATE = Path(__file__).resolve().parents[2] / "data" / "demo"
@@ -105,13 +105,18 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
     if state == "filled":
         return None
     demo = settings_with_secret(context).at(told.clock)
-    ledger.sweep(demo.engine, who=demo.who)
+    ledger.sweep(demo.engine, landing=demo.landing, who=demo.who)
     demo.report("loading our records")
     with demo.engine.begin() as connection:
         loading.load(connection, ESTATE / "records")
     outcomes = _tell(demo, told, sandbox_url)
+
+    def keep(marks: bytes) -> str:
+        told_of = {"purpose": past_billing.PURPOSE, "name": "past usage", "provider": "all providers", "invoice_number": None}
+        return orders.keep(demo.engine, demo.landing, marks, **told_of, sync_run_id=None, at=demo.now)
+
     with demo.engine.begin() as connection:
-        past_billing.settle(connection, who=demo.who)
+        past_billing.settle(connection, who=demo.who, keep=keep)
         _say(connection, "demo", "filled")
     return SyncResult(outcomes)
 

@@ -46,7 +46,7 @@ class Filed:
 
 def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed) -> Filed:
     """Lands, recognises and imports the files. InputRefused or CallRefused where they cannot be read in whole: nothing has changed."""
-    ledger.sweep(context.engine, who=context.who)
+    ledger.sweep(context.engine, landing=context.landing, who=context.who)
     context.landing.sweep()
     with context.engine.connect() as connection:
         provider = store_providers.named(connection, claimed.provider)

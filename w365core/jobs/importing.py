@@ -15,12 +15,13 @@ from decimal import Decimal
 from sqlalchemy import Connection, select
 
 from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
-from w365core.intake.checksum import Claim, Decision, decide
+from w365core.intake.checksum import Claim
 from w365core.intake.suggest import with_suggestions
-from w365core.jobs import fetching
+from w365core.jobs import fetching, ordering
 from w365core.jobs.context import Context
+from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources, references_of
-from w365core.model import Failure, Feed, InvoiceHeader, Problem, Provider, ProviderType, StatusReason
+from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import Connector
 from w365core.store import engine as store_engine, ledger, references as store_references, stage
 from w365core.store.ledger import Attempt, Source
@@ -142,17 +143,14 @@ def _import(
         _say_sources(connection, attempt, material)
         references = _references(connection, provider, header)
         whole = rate_sources(context, connection, attempt, material.sources, references)
-        _check_staged(connection, attempt, whole)
+        check_staged(connection, attempt, whole)
     except ProviderError as error:
         return _fail_at_provider(context, connection, attempt, error)
     if whole.problems and attempt.source == "file":
         raise InputRefused(_unreadable(whole.problems), whole.problems)
-    decision = decide(
-        _claim(context, connection, attempt, provider, header, material, override, by_hand), whole.totals, whole.missing, whole.problems
-    )
-    if decision.status is StatusReason.ERROR:
-        return _fail(context, connection, attempt, provider, decision, whole, material)
-    return _publish(context, connection, attempt, provider, decision, whole, material, activate=activate)
+    claim = _claim(context, connection, attempt, provider, header, material, override, by_hand)
+    grounds = Grounds(claim, whole.used, ordering.judged(claim, whole), _suggested(connection, provider, whole))
+    return _settle(context, connection, attempt, grounds, whole, populating=provider.type is ProviderType.MANUAL and not activate)
 
 
 @contextmanager
@@ -204,7 +202,7 @@ def _references(connection: Connection, provider: Provider, header: InvoiceHeade
         return references_of(connection, provider=provider.name, invoice_number=header.number, currency=header.currency)
 
 
-def _check_staged(connection: Connection, attempt: Attempt, whole: Whole) -> None:
+def check_staged(connection: Connection, attempt: Attempt, whole: Whole) -> None:
     """The database's own count and sums against the kernel's: what was staged is what was rated."""
     with connection.begin():
         license_lines, total, usage_lines, cost = stage.control_totals(connection, run_id=attempt.import_run_id)
@@ -242,93 +240,40 @@ def _claim(
     )
 
 
-def _publish(
-    context: Context,
-    connection: Connection,
-    attempt: Attempt,
-    provider: Provider,
-    decision: Decision,
-    whole: Whole,
-    material: Material,
-    *,
-    activate: bool,
-) -> Outcome:
-    populating = provider.type is ProviderType.MANUAL and not activate
-    message = decision.message
-    if populating:
+def _settle(context: Context, connection: Connection, attempt: Attempt, grounds: Grounds, whole: Whole, *, populating: bool) -> Outcome:
+    """Lands the order, then carries it out: published or failed, in one transaction."""
+    decision = grounds.decision
+    failed, message = decision.status is StatusReason.ERROR, decision.message
+    if populating and not failed:
         message = " ".join(filter(None, [message, "Its lines are complete; activate it so that its usage can be billed."]))
+    order = ordering.decided(context, connection, attempt, grounds, message=message, populating=populating)
+    fingerprint = ordering.land(context, attempt, order)
     with connection.begin():
-        ledger.publish(
-            connection,
-            attempt,
-            outcome=_amounts(decision) | {"message": message},
-            summaries=whole.summaries,
-            missing=_suggested(connection, provider, whole),
-            fingerprint=material.fingerprint,
-            who=context.who,
-            populating=populating,
-        )
+        ordering.carry_out(connection, attempt, order, fingerprint=fingerprint, grounds=grounds, whole=whole)
+    if failed:
+        context.report(f"{attempt.invoice_number}: Error, {message}")
+        return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(decision.failure), message, whole.lines)
     context.report(f"{attempt.invoice_number}: {'complete, to be activated' if populating else 'Active'}, {whole.lines:,} lines")
     status = "Active/Populating" if populating else "Active/Active"
     return Outcome(attempt.provider, attempt.invoice_number, status, None, message, whole.lines)
 
 
-def _fail(
-    context: Context, connection: Connection, attempt: Attempt, provider: Provider, decision: Decision, whole: Whole, material: Material
-) -> Outcome:
-    with connection.begin():
-        ledger.fail(
-            connection,
-            attempt,
-            failure=decision.failure,
-            message=decision.message,
-            outcome=_amounts(decision),
-            missing=_suggested(connection, provider, whole),
-            fingerprint=material.fingerprint,
-            who=context.who,
-            keep_stage=True,
-        )
-    context.report(f"{attempt.invoice_number}: Error, {decision.message}")
-    return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(decision.failure), decision.message, whole.lines)
-
-
 def _fail_at_provider(context: Context, connection: Connection, attempt: Attempt, error: ProviderError) -> Outcome:
     connection.rollback()
+    order = ordering.undecided(context, connection, attempt, message=str(error))
+    fingerprint = ordering.land(context, attempt, order)
     with connection.begin():
-        ledger.fail(
-            connection,
-            attempt,
-            failure=Failure.PROVIDER_ERROR,
-            message=str(error),
-            outcome={},
-            missing=(),
-            fingerprint=None,
-            who=context.who,
-            keep_stage=False,
-        )
+        ordering.carry_out(connection, attempt, order, fingerprint=fingerprint, grounds=None, whole=None)
     context.report(f"{attempt.invoice_number}: Error, {error}")
     return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(Failure.PROVIDER_ERROR), str(error))
 
 
-def _suggested(connection: Connection, provider: Provider, whole: Whole):
+def _suggested(connection: Connection, provider: Provider, whole: Whole) -> tuple[MissingReference, ...]:
     if not whole.missing:
-        return []
-    return with_suggestions(whole.missing, provider=provider.name, accounts=store_references.accounts(connection))
-
-
-def _amounts(decision: Decision) -> dict:
-    names = (
-        "header_total",
-        "license_total",
-        "usage_total",
-        "tax_total",
-        "rounding",
-        "overridden",
-        "lines_total",
-        "difference",
-        "tolerance",
-    )
-    return {name: getattr(decision, name) for name in (*names, "daily_rated_total", "license_lines", "usage_lines")}
+        return ()
+    with connection.begin():
+        accounts = store_references.accounts(connection)
+    return tuple(with_suggestions(whole.missing, provider=provider.name, accounts=accounts))
 
 
 def _unreadable(problems: Sequence[Problem]) -> str:

@@ -6,10 +6,11 @@ Memory stays flat however large the invoice: a batch is read, rated, copied and 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from w365core import money
@@ -36,6 +37,7 @@ class Whole:
     missing: list[MissingReference] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
+    used: References | None = None  # of our records those that the lines refer to
 
 
 def references_of(connection: Connection, *, provider: str, invoice_number: str, currency: str) -> References:
@@ -58,7 +60,7 @@ def references_of(connection: Connection, *, provider: str, invoice_number: str,
 def rate_sources(context: Context, connection: Connection, attempt: Attempt, sources: Sequence[Source], references: References) -> Whole:
     """Rates and stages every source in order. What a source cannot give in whole raises; what a line cannot give is a problem."""
     has_daily = any(source.feed == Feed.DAILY_RATED for source in sources)
-    sums = Sums()
+    sums, used = Sums(), Used()
     whole = Whole()
     numbered: dict[bool, int] = {}
     for source in sources:
@@ -80,9 +82,43 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
             whole.lines += batch.num_rows
             whole.problems.extend(_problems(rated.rejected, source.name, MOST_PROBLEMS - len(whole.problems)))
             sums.add(rated)
+            used.add(rated)
             if whole.lines % 100_000 < batch.num_rows and whole.lines >= 100_000:
                 context.report(f"{attempt.invoice_number}: {whole.lines:,} lines read")
+    whole.used = used.of(references)
     return sums.into(whole)
+
+
+@dataclass
+class Used:
+    """The ids that the lines print so far: what an import depended on is these of our records and no others."""
+
+    customers: set[str] = field(default_factory=set)
+    subscriptions: set[str] = field(default_factory=set)
+    products: set[str] = field(default_factory=set)
+
+    def add(self, rated: RatedBatch) -> None:
+        for lines in (rated.license_lines, rated.usage_lines):
+            self.customers.update(map(str.strip, _printed(lines.column("provider_customer_id"))))
+            self.subscriptions.update(map(str.strip, _printed(lines.column("provider_subscription_id"))))
+            self.products.update(_printed(lines.column("product_id")))
+            self.products.update(_printed(pc.binary_join_element_wise(lines.column("product_id"), lines.column("sku_id"), ":")))
+        self.subscriptions.update(map(str.strip, _printed(rated.usage_lines.column("entitlement_id"))))
+
+    def of(self, references: References) -> References:
+        """The part of our records that decides what these lines come to; everything else makes no difference to them."""
+        subscriptions = {key: references.subscriptions[key] for key in sorted(self.subscriptions & references.subscriptions.keys())}
+        products = self.products | {owned.product_id.lower() for owned in subscriptions.values() if owned.product_id}
+        return replace(
+            references,
+            customers={key: references.customers[key] for key in sorted(self.customers & references.customers.keys())},
+            subscriptions=subscriptions,
+            products=references.products & products,
+        )
+
+
+def _printed(ids: pa.Array) -> set[str]:
+    return {text.lower() for text in pc.unique(ids).to_pylist() if text}
 
 
 def _problems(rejected: pa.RecordBatch, name: str, most: int) -> list[Problem]:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
-from w365core import money
 from w365core.dates import month_of
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderError
 from w365core.jobs import estimating, importing
@@ -23,7 +22,7 @@ from w365core.jobs.runs import recorded
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Patience
-from w365core.store import audit, landing as store_landing, ledger, providers as store_providers
+from w365core.store import landing as store_landing, ledger, providers as store_providers
 from w365core.store.tables import line_export, provider_invoice
 
 
@@ -46,7 +45,7 @@ class SyncResult:
 
 def sync_daily(context: Context, *, provider_name: str | None, with_estimate: bool = True) -> SyncResult:
     """The daily job, for one provider or for all that have a connection; without the estimate where a past day is made up for."""
-    ledger.sweep(context.engine, who=context.who)
+    ledger.sweep(context.engine, landing=context.landing, who=context.who)
     context.landing.sweep()
     result = SyncResult()
     for provider in _connected(context, provider_name):
@@ -63,7 +62,7 @@ def sync_daily(context: Context, *, provider_name: str | None, with_estimate: bo
 
 def sync_invoice(context: Context, *, provider_name: str | None, invoice_number: str, override: Decimal | None) -> SyncResult:
     """A manual sync of one invoice: from the provider, or for one imported by hand from what landed. CallRefused while it is Active."""
-    ledger.sweep(context.engine, who=context.who)
+    ledger.sweep(context.engine, landing=context.landing, who=context.who)
     context.landing.sweep()
     local = _local(context, provider_name, invoice_number)
     provider = _provider_of(context, provider_name, local, invoice_number)
@@ -153,26 +152,8 @@ def _notice_change(context: Context, provider: Provider, local, header: InvoiceH
         return False
     if local.changed_at_provider and local.header_total_now == header.total:
         return True
-    said = (
-        f"The provider changed this invoice after it was imported: {money.plain(local.header_total)} was imported, it says "
-        f"{money.plain(header.total)} {local.currency} now. The stored one stays until it is deactivated and synced again."
-    )
     with context.engine.begin() as connection:
-        connection.execute(
-            update(provider_invoice)
-            .where(provider_invoice.c.provider_invoice_id == local.provider_invoice_id)
-            .values(changed_at_provider=True, header_total_now=header.total, message=said)
-        )
-        audit.append(
-            connection,
-            at=context.now,
-            actor=context.actor,
-            action="notice change at provider",
-            target_kind="provider invoice",
-            target=f"{provider.name} {local.invoice_number}",
-            before={"header_total": local.header_total},
-            after={"header_total": header.total},
-        )
+        said = ledger.notice_change(connection, local, header_total=header.total, who=context.who)
     context.report(f"{local.invoice_number}: {said}")
     return True
 

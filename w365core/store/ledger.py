@@ -16,9 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
+from w365core import money
 from w365core.errors import CallRefused
 from w365core.model import Failure, InvoiceHeader, InvoiceState, MissingReference, StatusReason
-from w365core.store import audit, engine as store_engine, stage
+from w365core.store import audit, engine as store_engine, orders, stage
+from w365core.store.landing import Landing
+from w365core.store.orders import Begun, Ending, Order
 from w365core.store.tables import import_run, import_source, missing_reference, provider_invoice, usage_summary
 
 # What a document comes to before its lines were seen: an attempt that never got that far must not show what an earlier one found.
@@ -106,7 +109,7 @@ def begin(
             sync_run_id=sync_run_id,
             provider_invoice_id=invoice_id,
             status="running",
-            previous=None if found is None else _printable({name: getattr(found, name) for name in (*changed, "import_run_id")}),
+            previous=None if found is None else orders.as_text({name: getattr(found, name) for name in (*changed, "import_run_id")}),
             started_at=who.now,
         )
         .returning(import_run.c.import_run_id)
@@ -145,8 +148,9 @@ def publish(
     fingerprint: str,
     who: Who,
     populating: bool,
+    order: str,
 ) -> None:
-    """The one transaction: the staged lines become the invoice's lines, the header says so, the log seals it."""
+    """The one transaction: the staged lines become the invoice's lines, the header says so, the log seals it with the fingerprint of its order."""
     before = _locked(connection, attempt)
     stage.index(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
     stage.publish(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
@@ -161,6 +165,7 @@ def publish(
         action="import provider invoice",
         run_status="done",
         who=who,
+        order=order,
         values={
             **outcome,
             "state": InvoiceState.ACTIVE,
@@ -186,6 +191,8 @@ def fail(
     fingerprint: str | None,
     who: Who,
     keep_stage: bool,
+    order: str,
+    run_status: str = "failed",
 ) -> None:
     """Ends the attempt in Error, with no children; its stage stays readable where the lines themselves are whole."""
     before = _locked(connection, attempt)
@@ -199,8 +206,9 @@ def fail(
         attempt,
         before,
         action="fail provider invoice",
-        run_status="failed",
+        run_status=run_status,
         who=who,
+        order=order,
         values={
             **_UNSEEN,
             **outcome,
@@ -227,7 +235,62 @@ def take_back(connection: Connection, attempt: Attempt) -> None:
         connection.execute(update(provider_invoice).where(mine).values(**run.previous))
 
 
-def sweep(engine: Engine, *, who: Who) -> int:
+def abandon(connection: Connection, attempt: Attempt, *, who: Who, order: str) -> None:
+    """Ends a dead attempt whose invoice another one has taken over meanwhile: nothing but its run is left to be closed."""
+    stage.drop(connection, run_id=attempt.import_run_id)
+    connection.execute(_run_ended(attempt, "abandoned", BROKEN_OFF, who))
+    audit.append(
+        connection,
+        at=who.now,
+        actor=who.actor,
+        action="abandon import",
+        target_kind="provider invoice",
+        target=f"{attempt.provider} {attempt.invoice_number}",
+        after=_sealed(attempt, order),
+    )
+
+
+def begin_again(connection: Connection, begun: Begun) -> Attempt:
+    """The rows of an attempt as it began once, ids included: what a rebuild starts from. Takes ids as given, so not for the ledger in use."""
+    if begun.invoice is not None:
+        mine = provider_invoice.c.provider_invoice_id == begun.invoice["provider_invoice_id"]
+        if connection.execute(update(provider_invoice).where(mine).values(**begun.invoice)).rowcount == 0:
+            connection.execute(insert(provider_invoice).values(**begun.invoice))
+    connection.execute(insert(import_run).values(**begun.run))
+    if begun.sources:
+        connection.execute(insert(import_source), begun.sources)
+    run_id, invoice_id = begun.run["import_run_id"], begun.run["provider_invoice_id"]
+    if begun.invoice is not None:
+        stage.create(connection, run_id=run_id, provider_invoice_id=invoice_id)
+    invoice = connection.execute(select(provider_invoice).where(provider_invoice.c.provider_invoice_id == invoice_id)).one()
+    return Attempt(invoice.provider, invoice.invoice_number, invoice_id, run_id, invoice.source)
+
+
+def notice_change(connection: Connection, invoice: Row, *, header_total: Decimal, who: Who) -> str:
+    """Marks an Active invoice whose total the provider has changed since; the stored one stays. Returns what there is to be said of it."""
+    said = (
+        f"The provider changed this invoice after it was imported: {money.plain(invoice.header_total)} was imported, it says "
+        f"{money.plain(header_total)} {invoice.currency} now. The stored one stays until it is deactivated and synced again."
+    )
+    connection.execute(
+        update(provider_invoice)
+        .where(provider_invoice.c.provider_invoice_id == invoice.provider_invoice_id)
+        .values(changed_at_provider=True, header_total_now=header_total, message=said)
+    )
+    audit.append(
+        connection,
+        at=who.now,
+        actor=who.actor,
+        action="notice change at provider",
+        target_kind="provider invoice",
+        target=f"{invoice.provider} {invoice.invoice_number}",
+        before={"header_total": invoice.header_total},
+        after={"header_total": header_total},
+    )
+    return said
+
+
+def sweep(engine: Engine, *, landing: Landing, who: Who) -> int:
     """Ends the runs that died, drops their stages and those nobody refers to; returns how many runs that were."""
     swept = 0
     with engine.connect() as connection:
@@ -251,7 +314,7 @@ def sweep(engine: Engine, *, who: Who) -> int:
             connection.commit()
             try:
                 with connection.begin():
-                    swept += _end_dead(connection, attempt, who)
+                    swept += _end_dead(connection, attempt, who, engine, landing)
             finally:
                 store_engine.unlock(connection, *lock_names(run.provider, run.invoice_number))
                 connection.commit()
@@ -260,30 +323,41 @@ def sweep(engine: Engine, *, who: Who) -> int:
     return swept
 
 
-def _end_dead(connection: Connection, attempt: Attempt, who: Who) -> int:
+def _end_dead(connection: Connection, attempt: Attempt, who: Who, engine: Engine, landing: Landing) -> int:
     still = select(import_run.c.status).where(import_run.c.import_run_id == attempt.import_run_id)
     if connection.execute(still).scalar() != "running":
         return 0
     invoice = _locked(connection, attempt)
-    if invoice.import_run_id != attempt.import_run_id:
-        stage.drop(connection, run_id=attempt.import_run_id)
-        connection.execute(_run_ended(attempt, "abandoned", BROKEN_OFF, who))
-    elif invoice.source == "file":
+    overtaken = invoice.import_run_id != attempt.import_run_id
+    if invoice.source == "file" and not overtaken:
         take_back(connection, attempt)
+        return 1
+    begun = orders.begun(connection, import_run_id=attempt.import_run_id)
+    ending = Ending.OVERTAKEN if overtaken else Ending.ABANDONED
+    order = Order(begun, ending, who.actor, who.now, BROKEN_OFF, None if overtaken else Failure.PROVIDER_ERROR)
+    named = orders.land(engine, landing, order, provider=attempt.provider, invoice_number=attempt.invoice_number)
+    if overtaken:
+        abandon(connection, attempt, who=who, order=named)
     else:
-        fail(
-            connection,
-            attempt,
-            failure=Failure.PROVIDER_ERROR,
-            message=BROKEN_OFF,
-            outcome={},
-            missing=(),
-            fingerprint=None,
-            who=who,
-            keep_stage=False,
-        )
-        connection.execute(_run_ended(attempt, "abandoned", BROKEN_OFF, who))
+        break_off(connection, attempt, who=who, order=named)
     return 1
+
+
+def break_off(connection: Connection, attempt: Attempt, *, who: Who, order: str) -> None:
+    """Ends an attempt that died before it was decided."""
+    fail(
+        connection,
+        attempt,
+        failure=Failure.PROVIDER_ERROR,
+        message=BROKEN_OFF,
+        outcome={},
+        missing=(),
+        fingerprint=None,
+        who=who,
+        keep_stage=False,
+        order=order,
+        run_status="abandoned",
+    )
 
 
 def _drop_orphaned_stages(connection: Connection) -> None:
@@ -304,7 +378,7 @@ def _locked(connection: Connection, attempt: Attempt) -> Row:
 
 
 def _finish(
-    connection: Connection, attempt: Attempt, before: Row, *, action: str, run_status: str, who: Who, values: Mapping[str, Any]
+    connection: Connection, attempt: Attempt, before: Row, *, action: str, run_status: str, who: Who, order: str, values: Mapping[str, Any]
 ) -> None:
     connection.execute(
         update(provider_invoice).where(provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id).values(**values)
@@ -330,8 +404,14 @@ def _finish(
             "lines_total": values.get("lines_total"),
             "override_tolerance": before.override_tolerance,
             "fingerprint": values.get("fingerprint"),
+            **_sealed(attempt, order),
         },
     )
+
+
+def _sealed(attempt: Attempt, order: str) -> dict[str, Any]:
+    """What a rebuild goes by: the order that was carried out, and the ids that are taken."""
+    return {"provider_invoice_id": attempt.provider_invoice_id, "import_run_id": attempt.import_run_id, "order": order}
 
 
 def _run_ended(attempt: Attempt, status: str, message: str, who: Who):
@@ -386,11 +466,6 @@ def _header_values(header: InvoiceHeader) -> dict[str, Any]:
         "currency": header.currency,
         "header_total": header.total,
     }
-
-
-def _printable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as JSON can hold them, and as Postgres reads them back."""
-    return {name: value if value is None or isinstance(value, bool | int) else str(value) for name, value in values.items()}
 
 
 def named(engine: Engine, *, provider_name: str | None, invoice_number: str) -> Row:

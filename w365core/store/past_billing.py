@@ -7,13 +7,18 @@ is guessed: another amount, a Draft, a line given back or a line that has billed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from decimal import Decimal
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from w365core.store import audit
 from w365core.store.ledger import Who
+
+PURPOSE = "settlement"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,18 @@ class Settled:
     summaries: int
     invoices: int
     amounts: dict[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One charge window of a subscription on a provider invoice, and the customer invoice that has billed it."""
+
+    provider_invoice_id: int
+    subscription_id: str
+    charge_start: date
+    charge_end: date
+    currency: str
+    invoice_number: str
 
 
 # One row per charge window of a subscription on a provider invoice and line that says its amount; a window in the line's own cycle comes first.
@@ -57,21 +74,36 @@ _MARK = text("""
 """)
 
 
-def settle(connection: Connection, *, who: Who) -> Settled:
-    """Marks in the caller's transaction what past invoices have billed, and says so in the audit log; a second time there is nothing left."""
+def settle(connection: Connection, *, who: Who, keep: Callable[[bytes], str]) -> Settled:
+    """Marks in the caller's transaction what past invoices have billed, and says so in the audit log; a second time there is nothing left.
+
+    `keep` lands the document of the marks and returns its fingerprint, so that a rebuild can set them again.
+    """
     connection.execute(text("lock table usage_summary in share row exclusive mode"))  # nobody bills or publishes usage meanwhile
     taken = _one_to_one([dict(row) for row in connection.execute(_AGREEING).mappings()])
-    summaries = sum(connection.execute(_MARK, pair).rowcount for pair in taken)
     amounts: dict[str, Decimal] = {}
     for pair in taken:
         amounts[pair["currency"]] = amounts.get(pair["currency"], Decimal(0)) + pair["amount"]
-    settled = Settled(summaries, len({pair["invoice_number"] for pair in taken}), amounts)
-    if taken:
-        said = {"summaries": settled.summaries, "customer_invoices": settled.invoices, **amounts}
-        audit.append(
-            connection, at=who.now, actor=who.actor, action="settle past usage", target_kind="usage", target="all providers", after=said
-        )
-    return settled
+    marks = [Mark(**{name: pair[name] for name in Mark.__dataclass_fields__}) for pair in taken]
+    settled = Settled(0, len({mark.invoice_number for mark in marks}), amounts)
+    if not marks:
+        return settled
+    summaries = mark_invoiced(connection, marks)
+    said = {"summaries": summaries, "customer_invoices": settled.invoices, **amounts, "order": keep(msgspec.json.encode(marks))}
+    audit.append(
+        connection, at=who.now, actor=who.actor, action="settle past usage", target_kind="usage", target="all providers", after=said
+    )
+    return replace(settled, summaries=summaries)
+
+
+def settle_again(connection: Connection, document: bytes) -> None:
+    """Sets the marks of a settlement that landed once: what a rebuild does."""
+    mark_invoiced(connection, msgspec.json.decode(document, type=list[Mark]))
+
+
+def mark_invoiced(connection: Connection, marks: list[Mark]) -> int:
+    """Marks usage as billed; returns how many summaries that were."""
+    return sum(connection.execute(_MARK, asdict(mark)).rowcount for mark in marks)
 
 
 def _one_to_one(agreeing: list[dict]) -> list[dict]:
