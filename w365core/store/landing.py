@@ -78,7 +78,9 @@ class Landing:
         """The same for a small answer, compressed; returns the fingerprint of the bytes as received."""
         fingerprint = hashlib.sha256(content).hexdigest()
         place = self.path(fingerprint).with_suffix(".gz")
-        if not place.exists():
+        with writing_to(self.folder):
+            there = place.exists()
+        if not there:
             with self.aside() as written:
                 with writing_to(self.folder), written.open("wb") as file:
                     file.write(gzip.compress(content, mtime=0))
