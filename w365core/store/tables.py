@@ -285,6 +285,38 @@ import_run = Table(
 )
 Index("import_run_invoice_idx", import_run.c.provider_invoice_id, import_run.c.import_run_id)
 
+# What was asked of the queue, and how it goes; the queue's own tables (`procrastinate_…`) say only that it waits or is in hand. Moments are the
+# database's own clock, since a demo's clock stands still.
+job_run = Table(
+    "job_run",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),  # the queue's number
+    Column("kind", Text, nullable=False),
+    Column("provider", Text),  # null: every provider that has a connection
+    Column("invoice", Text),
+    _amount("override_tolerance"),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("progress", Text, nullable=False, server_default=""),
+    Column("lines_done", BigInteger, nullable=False, server_default="0"),
+    Column("lines_total", BigInteger),  # where it is known beforehand
+    Column("lines_per_second", BigInteger),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _moment("asked_at", nullable=False, server_default=text("clock_timestamp()")),
+    _moment("started_at"),
+    _moment("heartbeat_at"),
+    _moment("finished_at"),
+    Column("outcome", JSONB),
+    Column("message", Text, nullable=False, server_default=""),
+    CheckConstraint("kind in ('sync', 'sync_invoice')", name="kind_known"),
+    CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state_known"),
+    CheckConstraint("(finished_at is not null) = (state in ('done', 'failed', 'cancelled'))", name="ended_has_moment"),
+    CheckConstraint("(kind = 'sync_invoice') = (invoice is not null)", name="invoice_named"),
+    *_finite("override_tolerance"),
+)
+Index("job_run_unfinished_idx", job_run.c.job_id, postgresql_where=job_run.c.finished_at.is_(None))
+
 # Each line export asked of the provider: a still-young operation is waited on again, not asked for again.
 line_export = Table(
     "line_export",
