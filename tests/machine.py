@@ -35,10 +35,13 @@ def chromium() -> str:
         found = _on_path()
     if found is None:
         say("downloading Playwright's Chromium")
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], stdout=sys.stderr, check=False, timeout=600)
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], capture_output=True, check=False, timeout=600)
         found = _of_playwright()
     if found is None:
-        say("The browser tests need Chromium; install it (Debian: apt-get install chromium), or set W365_CHROMIUM to its path.")
+        say(
+            "The browser tests need Chromium, and it could not be downloaded; install it (Debian: apt-get install chromium), "
+            "or set W365_CHROMIUM to its path."
+        )
         sys.exit(4)
     return found
 
