@@ -4,6 +4,7 @@ DATABASE_URL        the Postgres to use; unset: the embedded one under W365_HOME
 W365_HOME           where the embedded database, landed answers and keys live
 W365_NOW            the clock of a command (ISO time), for tests and demos
 W365_HTTP_TIMEOUT, W365_HTTP_TRIES, W365_POLL     seconds, count, seconds: bounds on waiting for a provider
+W365_SWEEP          seconds of silence after which a worker counts as dead and its jobs are run again
 W365_PG_OSUSER      the account that runs the embedded server when we are root
 W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
 """
@@ -29,6 +30,7 @@ class Settings:
     http_timeout: float = 100.0
     http_tries: int = 6
     poll: float = 10.0
+    sweep: float = 30.0
     pg_osuser: str = "w365pg"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -62,6 +64,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         http_timeout=_number(env, "W365_HTTP_TIMEOUT", 100.0, least=0.1),
         http_tries=int(_number(env, "W365_HTTP_TRIES", 6, least=1)),
         poll=_number(env, "W365_POLL", 10.0, least=0.01),
+        sweep=_number(env, "W365_SWEEP", 30.0, least=1),
         pg_osuser=env.get("W365_PG_OSUSER") or "w365pg",
         environment=env,
     )

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,
+                preexec_fn=dying_with_us(),
             )
         self.starts += 1
         self.started_at = time.monotonic()
@@ -63,6 +63,11 @@ class Child:
         except OSError:
             return ""
         return lines[-1][:200] if lines else ""
+
+
+def dying_with_us() -> Callable[[], None] | None:
+    """For `preexec_fn`, called in the thread that lives as long as we do: on Linux the kernel ends the new process when that thread ends."""
+    return partial(_die_with, os.getpid()) if sys.platform == "linux" else None
 
 
 def _die_with(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""What every job is handed: settings, the store, the clock, who acts, and where progress goes."""
+"""What every job is handed: settings, the store, the clock, who acts, where progress goes in sentences and, for who wants it, in lines."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from w365core.store.ledger import Who
 from w365core.store.tables import installation
 
 Report = Callable[[str], None]
+Counted = Callable[[int], None]
+
+
+def _nobody_counts(_lines: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Context:
     now: datetime
     actor: str
     report: Report
+    counted: Counted = _nobody_counts  # so many lines more have been read
 
     @property
     def who(self) -> Who:

@@ -80,6 +80,7 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
                 stage.copy(connection, stage.LICENSE, run_id=attempt.import_run_id, lines=rated.license_lines)
                 stage.copy(connection, stage.USAGE, run_id=attempt.import_run_id, lines=rated.usage_lines)
             whole.lines += batch.num_rows
+            context.counted(batch.num_rows)
             whole.problems.extend(_problems(rated.rejected, source.name, MOST_PROBLEMS - len(whole.problems)))
             sums.add(rated)
             used.add(rated)

@@ -1,4 +1,4 @@
-"""One command that brings everything up and takes everything down: database, sandbox (for the demo), web app, until stopped.
+"""One command that brings everything up and takes everything down: database, sandbox (for the demo), worker, web app, until stopped.
 
 What dies alone is started again. Ctrl-C or a polite kill ends the children, then the database; afterwards no process, socket or lock of ours is
 left. After a kill -9 the next `up` finds the data as committed.
@@ -52,6 +52,7 @@ def up(settings: Settings, *, with_demo: bool, port: int, report: Report) -> Non
                 schema.upgrade(context.engine)
                 if with_demo or demo.is_here(context):
                     context = _with_sandbox(context, children, notes, port)
+            _start(_worker(context.settings), children, notes, port, report)
             web = _web(context.settings, port)
             _start(web, children, notes, port, report)
             _wait_for(f"http://127.0.0.1:{port}/healthz", web)
@@ -128,12 +129,20 @@ def _sandbox(settings: Settings, port: int) -> Child:
     return Child("the sandbox", command, dict(settings.environment), settings.home / "logs" / "sandbox.log", ROOT)
 
 
+def _worker(settings: Settings) -> Child:
+    """Who runs what the pages queue. It is told of the demo's patience: a look-alike has its exports ready at once."""
+    environment = _surroundings(settings) | {"W365_POLL": str(settings.poll)}
+    return Child("the worker", [sys.executable, "-m", "w365core", "worker"], environment, settings.home / "logs" / "worker.log", ROOT)
+
+
 def _web(settings: Settings, port: int) -> Child:
-    environment = dict(settings.environment)
-    if not settings.database_url:
-        environment["W365_HOME"] = str(settings.home)
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    return Child("the web app", command, environment, settings.home / "logs" / "web.log", ROOT)
+    return Child("the web app", command, _surroundings(settings), settings.home / "logs" / "web.log", ROOT)
+
+
+def _surroundings(settings: Settings) -> dict[str, str]:
+    """The environment of a child that opens the database: ours, and where our home is."""
+    return dict(settings.environment) | ({} if settings.database_url else {"W365_HOME": str(settings.home)})
 
 
 def _start(child: Child, children: list[Child], notes: Path, port: int, report: Report) -> None:

@@ -1,0 +1,161 @@
+"""How does a page or a command ask for a job, and see how it goes? The queue's door: nothing of what a job does is imported here.
+
+    ask       queues a job, or gives the one that waits or runs already
+    plan      what it would do, in one sentence, before anybody asks
+    watch, unfinished, recent     how jobs go, as `JobRun`
+    cancel    takes back what has not begun
+    someone_works                 whether a worker is there at all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from procrastinate import App, SyncPsycopgConnector
+from sqlalchemy import Connection, Engine
+
+from w365core import money
+from w365core.errors import AlreadyRunning, CallRefused
+from w365core.jobs.context import actor as person
+from w365core.model import InvoiceState, Provider, ProviderType, StatusReason
+from w365core.store import job_runs, ledger, providers as store_providers
+from w365core.store.engine import guarded
+from w365core.store.job_runs import JobRun
+
+__all__ = ["JobRun", "Plan", "ask", "cancel", "person", "plan", "providers", "recent", "someone_works", "unfinished", "watch"]
+
+DAILY, INVOICE = "sync", "sync_invoice"
+KINDS = (DAILY, INVOICE)
+TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
+AGAIN = 75  # exit code of a job's process: it is to be tried again
+SILENCE = 30  # seconds after which a worker counts as gone
+_CONNECTED = (ProviderType.PARTNER_CENTER,)
+_LONGEST = 200
+
+# Never opened: it writes on the connection that it is handed, inside the caller's transaction.
+_queue = App(connector=SyncPsycopgConnector())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job would do; `refused` where it would do nothing."""
+
+    sentence: str
+    refused: bool = False
+
+
+def ask(
+    engine: Engine,
+    *,
+    kind: str,
+    provider: str | None,
+    invoice: str | None = None,
+    override: Decimal | None = None,
+    actor: str,
+    reason: str | None = None,
+) -> int:
+    """Queues a job and returns its number; the number of the one that waits or runs already, where it is the same.
+
+    `provider` None is every one that has a connection (daily job only). CallRefused for what no job could do; AlreadyRunning where the same invoice is
+    in hand with another tolerance.
+    """
+    with guarded(), engine.begin() as connection:
+        name, number = _checked(connection, kind, provider, invoice, override)
+        job_runs.ask_one_by_one(connection)
+        known = job_runs.unfinished_like(connection, kind=kind, provider=name, invoice=number)
+        if known is not None:
+            if known.override_tolerance != override:
+                raise AlreadyRunning(f"Invoice {number} of {name} is queued already, with another tolerance; wait for that one, then ask again.")
+            return known.job_id
+        lock = "\x1f".join((kind, name or "", number or "")).lower()
+        task = _queue.configure_task(TASK, queueing_lock=lock, connection=connection.connection.driver_connection)
+        job_id = task.defer()
+        job_runs.add(
+            connection, job_id=job_id, kind=kind, provider=name, invoice=number, override=override, actor=actor, reason=(reason or "").strip() or None
+        )
+    return job_id
+
+
+def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None) -> Plan:
+    """What `ask` with the same arguments would lead to, as far as it is known here."""
+    if kind == DAILY:
+        return Plan(
+            f"Asks {provider} for its invoices. Imports what is new of its latest invoice month, tries again what failed in the last 15 days, and marks "
+            "what has changed there since. Active invoices are left as they are."
+        )
+    number = (invoice or "").strip()
+    if not number:
+        return Plan("Give the number of the invoice.", refused=True)
+    with guarded():
+        known = ledger.find(engine, provider_name=provider, invoice_number=number)
+    if known is None:
+        return Plan(f"Asks {provider} for invoice {number} and imports it: its lines are downloaded, checked against its header and stored as a whole.")
+    number = known.invoice_number
+    if (known.state, known.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
+        return Plan(f"Invoice {number} is Active and is not downloaded again. Deactivate it first, then sync it.", refused=True)
+    if known.source == "file":
+        return Plan(f"Invoice {number} was imported from files: they are checked again, against our records as they are now. Nothing is downloaded.")
+    return Plan(f"Tries invoice {number} again: its lines are downloaded anew where they have changed, and checked against our records as they are now.")
+
+
+def watch(connection: Connection, job_id: int) -> JobRun | None:
+    """How that job goes, or ended."""
+    return job_runs.find(connection, job_id)
+
+
+def unfinished(connection: Connection) -> Sequence[JobRun]:
+    """What waits or runs, in the order of asking."""
+    return job_runs.unfinished(connection)
+
+
+def recent(connection: Connection, *, most: int = 20) -> Sequence[JobRun]:
+    """The last jobs, the newest first."""
+    return job_runs.recent(connection, most=most)
+
+
+def cancel(engine: Engine, job_id: int, *, actor: str) -> bool:
+    """Takes back a job that has not begun; False where it has."""
+    with guarded(), engine.begin() as connection:
+        if not _queue.job_manager.cancel_job_by_id(job_id, connection=connection.connection.driver_connection):
+            return False
+        job_runs.end(connection, job_id, state="cancelled", message=f"Cancelled by {actor} before it began.")
+    return True
+
+
+def someone_works(connection: Connection) -> bool:
+    """Whether any worker has given a sign of life lately. Without one, what is queued waits."""
+    return job_runs.living_workers(connection, silence=SILENCE) > 0
+
+
+def providers(connection: Connection) -> list[str]:
+    """The names of the providers that can be synced: those with a connection."""
+    return [known.name for known in store_providers.all_of_them(connection) if _is_connected(known)]
+
+
+def _is_connected(known: Provider) -> bool:
+    return known.type in _CONNECTED
+
+
+def _checked(
+    connection: Connection, kind: str, provider: str | None, invoice: str | None, override: Decimal | None
+) -> tuple[str | None, str | None]:
+    """The names as they are to be stored. CallRefused where something does not fit."""
+    number = (invoice or "").strip() or None
+    if kind not in KINDS:
+        raise CallRefused(f"There is no job {kind}; there are {' and '.join(KINDS)}.")
+    if (kind == INVOICE) != (number is not None):
+        raise CallRefused("Say which invoice: give its number." if kind == INVOICE else "The daily job takes no invoice; sync that invoice instead.")
+    if number is not None and (len(number) > _LONGEST or not number.isprintable()):
+        raise CallRefused("That is no invoice number; copy it from the provider's document.")
+    if override is not None and (kind != INVOICE or not money.is_plausible(override) or override < 0):
+        raise CallRefused("A tolerance is for one invoice, and an amount of at least 0.")
+    if provider is None and kind == DAILY:
+        return None, None
+    if provider is None:
+        raise CallRefused(f"Say whose invoice {number} is.")
+    known = store_providers.named(connection, provider)
+    if kind == DAILY and not _is_connected(known):
+        raise CallRefused(f"{known.name} has no connection that could be asked; its invoices are imported from files.")
+    return known.name, number
