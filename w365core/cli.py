@@ -70,10 +70,18 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="Fill an empty database with the demo first.")] = False,
     port: Annotated[int, typer.Option("--port", help="Where the web app listens, on this machine only.")] = 8501,
 ) -> None:
-    """Database, sandbox (for the demo) and web app together, until stopped."""
+    """Database, worker, sandbox (for the demo) and web app together, until stopped."""
     from w365core.jobs.up import up as bring_up
 
     bring_up(w365settings.read(), with_demo=demo, port=port, report=printing.progress)
+
+
+@cli.command()
+def worker() -> None:
+    """Runs what was queued, one job at a time, until stopped."""
+    from w365core.jobs.worker import work
+
+    work(w365settings.read(), report=printing.progress)
 
 
 @cli.command()
