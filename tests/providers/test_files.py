@@ -456,3 +456,10 @@ def test_whatever_stands_in_a_cell_arrives_as_written(names, separator):
         path = file(Path(folder), csv_text(*[SEATS | {"CustomerName": name} for name in names], separator=separator))
         form = inspect(path, date_order=None)
         assert [line["CustomerName"] for line in lines(path, form)] == names
+
+
+def test_json_nested_deeper_than_the_stack_is_refused_and_not_raised(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_bytes(b'{"CustomerId":"c","x":' + b"[" * 100_000 + b"\n")
+    with pytest.raises(InputRefused, match="one whole object on each line"):
+        inspect(path)

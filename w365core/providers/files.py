@@ -205,7 +205,7 @@ def _inspect_json(source: Source, wanted: DateOrder | None) -> FileForm:
     number, first = next(lines)
     try:
         keys = tuple(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         said = first[:60].decode("utf-8", "replace")
         raise refused(source.name, f"{ACCEPTED}; JSON needs one whole object on each line", row=number, value=said) from None
     feed = feed_of(source.name, keys, row=number)
