@@ -1,9 +1,9 @@
 """Who works in a test? `python -m w365core worker` as a real process, and what its job said.
 
-    worker      a worker on the context's database, in a session of its own, for the length of a block
-    queued      asks for a sync and returns the job's number
-    ended       the job, once it has ended;  until: waits for anything
-    child_of    the process that carries out the job
+worker      a worker on the context's database, in a session of its own, for the length of a block
+queued      asks for a sync and returns the job's number
+ended       the job, once it has ended;  until: waits for anything
+child_of    the process that carries out the job
 """
 
 from __future__ import annotations

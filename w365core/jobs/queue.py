@@ -1,10 +1,10 @@
 """How does a page or a command ask for a job, and see how it goes? The queue's door: nothing of what a job does is imported here.
 
-    ask       queues a job, or gives the one that waits or runs already
-    plan      what it would do, in one sentence, before anybody asks
-    watch, unfinished, recent     how jobs go, as `JobRun`
-    cancel    takes back what has not begun
-    someone_works                 whether a worker is there at all
+ask       queues a job, or gives the one that waits or runs already
+plan      what it would do, in one sentence, before anybody asks
+watch, unfinished, recent     how jobs go, as `JobRun`
+cancel    takes back what has not begun
+someone_works                 whether a worker is there at all
 """
 
 from __future__ import annotations
@@ -67,13 +67,22 @@ def ask(
         known = job_runs.unfinished_like(connection, kind=kind, provider=name, invoice=number)
         if known is not None:
             if known.override_tolerance != override:
-                raise AlreadyRunning(f"Invoice {number} of {name} is queued already, with another tolerance; wait for that one, then ask again.")
+                raise AlreadyRunning(
+                    f"Invoice {number} of {name} is queued already, with another tolerance; wait for that one, then ask again."
+                )
             return known.job_id
         lock = "\x1f".join((kind, name or "", number or "")).lower()
         task = _queue.configure_task(TASK, queueing_lock=lock, connection=connection.connection.driver_connection)
         job_id = task.defer()
         job_runs.add(
-            connection, job_id=job_id, kind=kind, provider=name, invoice=number, override=override, actor=actor, reason=(reason or "").strip() or None
+            connection,
+            job_id=job_id,
+            kind=kind,
+            provider=name,
+            invoice=number,
+            override=override,
+            actor=actor,
+            reason=(reason or "").strip() or None,
         )
     return job_id
 
@@ -91,13 +100,19 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
     with guarded():
         known = ledger.find(engine, provider_name=provider, invoice_number=number)
     if known is None:
-        return Plan(f"Asks {provider} for invoice {number} and imports it: its lines are downloaded, checked against its header and stored as a whole.")
+        return Plan(
+            f"Asks {provider} for invoice {number} and imports it: its lines are downloaded, checked against its header and stored as a whole."
+        )
     number = known.invoice_number
     if (known.state, known.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
         return Plan(f"Invoice {number} is Active and is not downloaded again. Deactivate it first, then sync it.", refused=True)
     if known.source == "file":
-        return Plan(f"Invoice {number} was imported from files: they are checked again, against our records as they are now. Nothing is downloaded.")
-    return Plan(f"Tries invoice {number} again: its lines are downloaded anew where they have changed, and checked against our records as they are now.")
+        return Plan(
+            f"Invoice {number} was imported from files: they are checked again, against our records as they are now. Nothing is downloaded."
+        )
+    return Plan(
+        f"Tries invoice {number} again: its lines are downloaded anew where they have changed, and checked against our records as they are now."
+    )
 
 
 def watch(connection: Connection, job_id: int) -> JobRun | None:
@@ -146,7 +161,9 @@ def _checked(
     if kind not in KINDS:
         raise CallRefused(f"There is no job {kind}; there are {' and '.join(KINDS)}.")
     if (kind == INVOICE) != (number is not None):
-        raise CallRefused("Say which invoice: give its number." if kind == INVOICE else "The daily job takes no invoice; sync that invoice instead.")
+        raise CallRefused(
+            "Say which invoice: give its number." if kind == INVOICE else "The daily job takes no invoice; sync that invoice instead."
+        )
     if number is not None and (len(number) > _LONGEST or not number.isprintable()):
         raise CallRefused("That is no invoice number; copy it from the provider's document.")
     if override is not None and (kind != INVOICE or not money.is_plausible(override) or override < 0):

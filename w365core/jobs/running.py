@@ -65,7 +65,9 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
     except Exception:
         reference = secrets.token_hex(4)
         _log.exception("job %s failed, reference %s", job.job_id, reference)
-        message = f"Something went wrong that should not have; nothing half-done was stored. Look for reference {reference} in the worker's log."
+        message = (
+            f"Something went wrong that should not have; nothing half-done was stored. Look for reference {reference} in the worker's log."
+        )
         _end(context.engine, told, state="failed", message=message)
     else:
         state = "failed" if result.failures else "done"
@@ -165,7 +167,9 @@ def summary(result: SyncResult) -> str:
     said = [f"{name}: {error}" for name, error in result.failures]
     if len(result.outcomes) == 1:
         one = result.outcomes[0]
-        said.append(f"Invoice {one.invoice} is {_standing(one.status)}{f', {one.lines:,} lines' if one.lines else ''}. {one.message}".strip())
+        said.append(
+            f"Invoice {one.invoice} is {_standing(one.status)}{f', {one.lines:,} lines' if one.lines else ''}. {one.message}".strip()
+        )
     elif result.outcomes:
         counted = Counter(_standing(one.status) for one in result.outcomes)
         said.append(f"{len(result.outcomes)} invoices: {', '.join(f'{count} {standing}' for standing, count in counted.items())}.")

@@ -103,7 +103,7 @@ def _queue(engine: Engine, hands: Hands) -> App:
 # --- one job -----------------------------------------------------------------------------------------------------------------------------
 
 
-class _Again(Exception):  # noqa: N818  a way to end, no failure
+class _Again(Exception):  # a way to end, no failure
     """The job goes back into the queue for so many seconds."""
 
     def __init__(self, seconds: int) -> None:
@@ -137,7 +137,9 @@ class Hands:
         try:
             code = await self._carried_out(job_id)
         except asyncio.CancelledError:
-            await self._write(partial(job_runs.hand_back, job_id=job_id, progress="its worker was stopped; it starts again with the next one"))
+            await self._write(
+                partial(job_runs.hand_back, job_id=job_id, progress="its worker was stopped; it starts again with the next one")
+            )
             raise
         finally:
             self.in_hand.discard(job_id)
@@ -169,7 +171,11 @@ class Hands:
         if known.attempts >= MOST_ATTEMPTS:
             await self._write(partial(job_runs.end, job_id=job_id, state="failed", message=_given_up(known.attempts)))
             return
-        why = "the invoice or the database was not free; it tries again in a moment" if code == AGAIN else "its process was killed; it starts again"
+        why = (
+            "the invoice or the database was not free; it tries again in a moment"
+            if code == AGAIN
+            else "its process was killed; it starts again"
+        )
         await self._write(partial(job_runs.hand_back, job_id=job_id, progress=why))
         raise _Again(_SECONDS_UNTIL_AGAIN if code == AGAIN else 1)
 
