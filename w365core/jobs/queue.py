@@ -31,7 +31,7 @@ KINDS = (DAILY, INVOICE)
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
 AGAIN = 75  # exit code of a job's process: it is to be tried again
 SILENCE = 30  # seconds after which a worker counts as gone
-_CONNECTED = (ProviderType.PARTNER_CENTER,)
+CONNECTED = (ProviderType.PARTNER_CENTER,)
 _LONGEST = 200
 
 # Never opened: it writes on the connection that it is handed, inside the caller's transaction.
@@ -150,7 +150,7 @@ def providers(connection: Connection) -> list[str]:
 
 
 def _is_connected(known: Provider) -> bool:
-    return known.type in _CONNECTED
+    return known.type in CONNECTED
 
 
 def _checked(

@@ -1,0 +1,155 @@
+"""How does a person fetch invoices from here? A button that says before what it will do, queues it, and shows how it goes and what it did.
+
+Nothing runs in the page: a worker does it, and goes on where the tab is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import streamlit as st
+
+from pages.components import cached, problems
+from w365core.jobs import queue
+from w365core.jobs.queue import DAILY, INVOICE, JobRun
+from w365core.reports import wording
+
+_WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
+_NOBODY = "No worker is there to do it, so it waits: `python -m w365core up` starts one with everything else, `python -m w365core worker` starts it alone."
+_MOST_SAID = 8
+
+
+def button() -> None:
+    """Opens the dialog, which stays open until somebody asks or closes it, whatever runs the page again meanwhile."""
+    st.button("Sync", key="sync_open", icon=":material/sync:", help="Fetch invoices from a provider", on_click=_asking, args=(True,))
+    if st.session_state.get("sync_asking"):
+        _ask()
+
+
+def progress() -> None:
+    """The job that was asked for here, or the first one that anybody asked for: how it goes, and once what it did."""
+    with cached.reading() as opened:
+        waiting = queue.unfinished(opened)
+        watched = st.session_state.setdefault("sync_job", waiting[0].job_id) if waiting else st.session_state.get("sync_job")
+        job = None if watched is None else queue.watch(opened, watched)
+    if job is None:
+        st.session_state.pop("sync_job", None)
+    elif job.ended:
+        _ended(job)
+    else:
+        _going(job.job_id)
+
+
+# --- asking ------------------------------------------------------------------------------------------------------------------------------
+
+
+def _asking(now: bool = False) -> None:
+    st.session_state["sync_asking"] = now
+
+
+@st.dialog("Sync with a provider", on_dismiss=_asking)
+def _ask() -> None:
+    with problems.boundary():
+        with cached.reading() as opened:
+            names, works = queue.providers(opened), queue.someone_works(opened)
+        if not names:
+            st.text("No provider has a connection yet, so there is nobody to ask. Add one, then sync:")
+            st.code("python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT", language="bash")
+            return
+        provider = st.selectbox("Provider", names, key="sync_provider")
+        kind = st.radio("What", list(_WHAT), format_func=lambda one: _WHAT[one], key="sync_kind", horizontal=True)
+        number = st.text_input("Invoice number", key="sync_number").strip() if kind == INVOICE else None
+        plan = queue.plan(cached.engine(), kind=kind, provider=provider, invoice=number)
+        st.text(plan.sentence)
+        if not works:
+            st.text(_NOBODY)
+        # Not barred while the number is blank: the click that leaves the field is the one that sends it.
+        if st.button("Sync now", key="sync_now", type="primary", icon=":material/sync:", disabled=plan.refused and bool(number)):
+            asked = queue.ask(cached.engine(), kind=kind, provider=provider, invoice=number, actor=queue.person())
+            st.session_state["sync_job"] = asked
+            _asking(False)
+            st.rerun()
+
+
+# --- watching ----------------------------------------------------------------------------------------------------------------------------
+
+
+@st.fragment(run_every="1s")
+def _going(job_id: int) -> None:
+    """Looks every second; the whole page runs again once the job has ended, so that it shows what is there now."""
+    with problems.boundary():
+        with cached.reading() as opened:
+            job, works, all_waiting = queue.watch(opened, job_id), queue.someone_works(opened), queue.unfinished(opened)
+        if job is None or job.ended:
+            st.rerun()
+        before = sum(other.job_id < job_id for other in all_waiting)
+        with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+            if job.state == "running":
+                st.badge("Running", icon=":material/sync:", color="blue")
+            else:
+                st.badge("Queued", icon=":material/hourglass_top:", color="orange")
+            st.text(f"{_name(job)}: {job.progress or _waits(before)}", width="content")
+            st.space("stretch")
+            st.caption(_rate(job), width="content")
+            if job.state == "queued":
+                st.button("Cancel", key="sync_cancel", icon=":material/close:", type="tertiary", on_click=_cancel, args=(job_id,))
+        if not works:
+            st.text(_NOBODY)
+
+
+def _ended(job: JobRun) -> None:
+    """What it did, until somebody has read it."""
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if job.state == "done":
+                st.badge("Done", icon=":material/check_circle:", color="green")
+            else:
+                st.badge(job.state.capitalize(), icon=":material/error:", color="red" if job.state == "failed" else "gray")
+            st.text(f"{_name(job)}: {job.message}")
+            st.space("stretch")
+            st.caption(_rate(job), width="content")
+            st.button("Close", key="sync_close", icon=":material/close:", type="tertiary", on_click=_forget)
+        for sentence in _said(job):
+            st.text(sentence)
+
+
+def _name(job: JobRun) -> str:
+    return f"Sync of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
+
+
+def _waits(before: int) -> str:
+    return f"waits for {wording.counted(before, 'job')} before it" if before else "waits for the worker"
+
+
+def _rate(job: JobRun) -> str:
+    """How many lines it has read, how fast, and for how long it has run."""
+    said = [wording.counted(job.lines_done, "line")] if job.lines_done else []
+    if job.lines_per_second:
+        said.append(f"{job.lines_per_second:,} lines/s")
+    until = job.finished_at or job.heartbeat_at
+    if job.started_at and until and job.state != "queued":
+        said.append(f"{(until - job.started_at) // timedelta(seconds=1):,} s")
+    return " · ".join(said)
+
+
+def _said(job: JobRun) -> Sequence[str]:
+    """Invoice by invoice where there were several; those that need somebody first."""
+    invoices = (job.outcome or {}).get("invoices", ())
+    if len(invoices) < 2:
+        return ()
+    said = [
+        f"{one['invoice']}: {one['status'].partition('/')[2]}. {one['message']}".strip()
+        for one in sorted(invoices, key=lambda one: not one["failure"])
+    ]
+    more = len(said) - _MOST_SAID
+    return said if more <= 0 else [*said[:_MOST_SAID], f"… and {more:,} more"]
+
+
+def _cancel(job_id: int) -> None:
+    with problems.boundary():
+        queue.cancel(cached.engine(), job_id, actor=queue.person())
+
+
+def _forget() -> None:
+    st.session_state.pop("sync_job", None)
