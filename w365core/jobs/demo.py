@@ -24,6 +24,7 @@ from w365core.jobs import filing, loading, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
 from w365core.jobs.importing import Outcome
+from w365core.jobs.runs import sweep
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Provider, ProviderType
 from w365core.settings import secret_variable
@@ -105,7 +106,7 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
     if state == "filled":
         return None
     demo = settings_with_secret(context).at(told.clock)
-    ledger.sweep(demo.engine, landing=demo.landing, who=demo.who)
+    sweep(demo)
     demo.report("loading our records")
     with demo.engine.begin() as connection:
         loading.load(connection, ESTATE / "records")

@@ -15,12 +15,12 @@ from w365core.intake.parse import parse
 from w365core.jobs import importing
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Material, Outcome
-from w365core.jobs.runs import recorded
+from w365core.jobs.runs import recorded, sweep
 from w365core.model import Feed, InvoiceHeader, ProviderType
 from w365core.providers import files
 from w365core.providers.file_kinds import COLUMNS
 from w365core.providers.files import FileForm
-from w365core.store import landing as store_landing, ledger, providers as store_providers
+from w365core.store import landing as store_landing, providers as store_providers
 from w365core.store.ledger import Source
 
 
@@ -46,8 +46,7 @@ class Filed:
 
 def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed) -> Filed:
     """Lands, recognises and imports the files. InputRefused or CallRefused where they cannot be read in whole: nothing has changed."""
-    ledger.sweep(context.engine, landing=context.landing, who=context.who)
-    context.landing.sweep()
+    sweep(context)
     with context.engine.connect() as connection:
         provider = store_providers.named(connection, claimed.provider)
     with recorded(context, provider.name, "import") as run_id:

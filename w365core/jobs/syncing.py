@@ -14,11 +14,11 @@ from decimal import Decimal
 from sqlalchemy import delete, select
 
 from w365core.dates import month_of
-from w365core.errors import CallRefused, ConfigurationMissing, ProviderError
+from w365core.errors import CallRefused, ConfigurationMissing, ProviderError, W365Error
 from w365core.jobs import estimating, importing
 from w365core.jobs.context import Context
 from w365core.jobs.importing import RETRY_DAYS, Outcome
-from w365core.jobs.runs import recorded
+from w365core.jobs.runs import recorded, sweep
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Patience
@@ -33,37 +33,40 @@ class SyncResult:
     outcomes: list[Outcome] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    failures: list[tuple[str, ProviderError]] = field(default_factory=list)
+    failures: list[tuple[str, W365Error]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
-        """The gravest: 3, then 1."""
-        codes = {outcome.exit_code for outcome in self.outcomes} | ({3} if self.failures else set()) | ({1} if self.changed else set())
+        """The gravest: 3, then 4 and 1."""
+        codes = {outcome.exit_code for outcome in self.outcomes} | {error.exit_code for _, error in self.failures}
+        codes |= {1} if self.changed else set()
         return 3 if 3 in codes else max(codes, default=0)
 
 
 def sync_daily(context: Context, *, provider_name: str | None, with_estimate: bool = True) -> SyncResult:
     """The daily job, for one provider or for all that have a connection; without the estimate where a past day is made up for."""
-    ledger.sweep(context.engine, landing=context.landing, who=context.who)
-    context.landing.sweep()
+    sweep(context)
     result = SyncResult()
-    for provider in _connected(context, provider_name):
+    providers = _connected(context, provider_name)
+    for provider in providers:
         try:
             with recorded(context, provider.name, "sync") as run_id:
                 _sync_provider(context, provider, run_id, result, with_estimate=with_estimate)
-        except ProviderError as error:  # caught outside, so that the run is recorded as failed
+        except (ProviderError, ConfigurationMissing) as error:  # caught outside, so that the run is recorded as failed
             if provider_name:
                 raise
             context.report(f"{provider.name}: {error}")
             result.failures.append((provider.name, error))
+    unconfigured = [error for _, error in result.failures if isinstance(error, ConfigurationMissing)]
+    if unconfigured and len(unconfigured) == len(providers):
+        raise unconfigured[0]
     return result
 
 
 def sync_invoice(context: Context, *, provider_name: str | None, invoice_number: str, override: Decimal | None) -> SyncResult:
     """A manual sync of one invoice: from the provider, or for one imported by hand from what landed. CallRefused while it is Active."""
-    ledger.sweep(context.engine, landing=context.landing, who=context.who)
-    context.landing.sweep()
+    sweep(context)
     local = _local(context, provider_name, invoice_number)
     provider = _provider_of(context, provider_name, local, invoice_number)
     if local and (local.state, local.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
