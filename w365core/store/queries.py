@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text, tuple_
 
-from w365core.store import stage
+from w365core.store import customers, stage
 from w365core.store.tables import (
     account,
     audit_log,
@@ -31,12 +31,16 @@ INVOICE_COLUMNS = tuple(column for column in provider_invoice.columns)
 
 @dataclass(frozen=True)
 class InvoiceFilter:
-    """Which provider invoices; an empty choice means all of them. `months` are those of the invoice date, as 2026-11."""
+    """Which provider invoices; an empty choice means all of them. `months` are those of the invoice date, as 2026-11.
+
+    `customers` are ids as `store.customers` gives them; an invoice counts that has a line of any of them.
+    """
 
     providers: Sequence[str] = ()
     months: Sequence[str] = ()
     statuses: Sequence[str] = ()  # "Active", "Populating", "Error", "Deactivated"
     currencies: Sequence[str] = ()
+    customers: Sequence[str] = ()
 
 
 def provider_invoices(connection: Connection, wanted: InvoiceFilter = InvoiceFilter()) -> Rows:
@@ -50,6 +54,8 @@ def provider_invoices(connection: Connection, wanted: InvoiceFilter = InvoiceFil
         query = query.where(provider_invoice.c.status_reason.in_(wanted.statuses))
     if wanted.currencies:
         query = query.where(provider_invoice.c.currency.in_(wanted.currencies))
+    if wanted.customers:
+        query = query.where(provider_invoice.c.provider_invoice_id.in_(customers.invoices_of(connection, wanted.customers)))
     ordered = query.order_by(
         provider_invoice.c.invoice_date.desc().nulls_last(), provider_invoice.c.provider, provider_invoice.c.invoice_number
     )
