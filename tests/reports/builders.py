@@ -13,7 +13,17 @@ from sqlalchemy.pool import NullPool
 
 from w365core import frames
 from w365core.store import schema, stage
-from w365core.store.tables import account, audit_log, currency, import_run, installation, missing_reference, provider_invoice, usage_summary
+from w365core.store.tables import (
+    account,
+    audit_log,
+    currency,
+    import_run,
+    installation,
+    landed_answer,
+    missing_reference,
+    provider_invoice,
+    usage_summary,
+)
 
 NOW = datetime(2026, 11, 12, 8, 0, tzinfo=UTC)
 
@@ -195,3 +205,18 @@ def happened(connection: Connection, *, provider: str, number: str, invoice_id: 
             hash=f"{place}",
         )
     )
+
+
+def landed(connection: Connection, *, number: str, purpose: str, fingerprint: str, method: str = "GET", **more: Any) -> None:
+    """A file that was received."""
+    values = {
+        "provider": "csp-demo",
+        "invoice_number": number,
+        "purpose": purpose,
+        "method": method,
+        "url": f"{purpose}.json.gz",
+        "size": 24080,
+        "fingerprint": fingerprint,
+        "received_at": NOW,
+    }
+    connection.execute(insert(landed_answer).values(**(values | more)))

@@ -118,6 +118,7 @@ def test_history_tells_attempts_and_the_audit_log_latest_first(connection: Conne
     b.happened(connection, provider="csp-demo", number="D0300A1B2C", invoice_id=invoice_id)
     rows = invoice_detail.history(connection, detail(connection, invoice_id).invoice).rows
     assert [(row["what"].split(" ")[0], row["who"], row["result"]) for row in rows] == [("import", "ana", "Active / Active"), ("Import", "", "done")]
+    assert rows[1]["said"] == "7 lines"
 
 
 def test_the_first_page_of_a_large_invoice_is_there_in_less_than_300_ms(engine: Engine):

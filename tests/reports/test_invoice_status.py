@@ -13,20 +13,12 @@ from w365core.reports import invoice_status
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 
 
-@pytest.fixture
-def report(engine: Engine):
-    def load(*fill, wanted: InvoiceFilter = InvoiceFilter()) -> InvoiceStatus:
-        with engine.begin() as connection:
-            b.rates(connection, EUR="1", JPY="0.006", USD="0.9")
-            for place, what in enumerate(fill):
-                b.invoice(connection, **({"number": f"D-{place}"} | what))
-            return invoice_status.load(connection, wanted, now=b.NOW)
-
-    return load
-
-
 def tiles(report: InvoiceStatus) -> dict[tuple[str, str], str]:
     return {(tile.label, tile.currency): tile.value for tile in report.tiles}
+
+
+def notes(report: InvoiceStatus, label: str) -> list[str]:
+    return [note.text for tile in report.tiles if tile.label == label for note in tile.notes]
 
 
 def test_the_worklist_has_the_biggest_money_first_measured_in_base_currency(report):
@@ -79,13 +71,31 @@ def test_billed_is_of_the_latest_month_alone_and_held_up_of_all_months(report):
 def test_a_total_that_nobody_knows_is_a_dash_and_not_zero(report):
     found = report({"header": None, "status": "Error"})
     assert tiles(found)["Held up", "EUR"] == "—"
-    assert found.tiles[1].note == "1 invoice, total unknown"
+    assert notes(found, "Held up") == ["1 invoice, in Error, total unknown"]
 
 
 def test_a_tile_names_the_filter_that_shows_its_invoices(report):
     billed, held = report({}, {"status": "Error"}, {"status": "Populating"}).tiles[:2]
-    assert (billed.statuses, billed.month, billed.currency) == (("Active",), "2026-11", "EUR")
-    assert set(held.statuses) == {"Error", "Populating"}
+    assert [(note.statuses, note.month) for note in billed.notes] == [(("Active",), "2026-11")]
+    assert [(set(note.statuses), note.month) for note in held.notes] == [({"Error", "Populating"}, None), ({"Error"}, None)]
+    assert (billed.currency, held.currency) == ("EUR", "EUR")
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ([], ["all 1 invoice through"]),
+        ([("Error", "5")], ["1 invoice, in Error"]),
+        ([("Error", "5"), ("Error", "1")], ["2 invoices, all in Error"]),
+        ([("Populating", "5")], ["1 invoice, none in Error"]),
+        ([("Populating", "5"), ("Error", "1234.5")], ["2 invoices", "1 in Error, 1,234.50 EUR"]),
+        ([("Populating", None), ("Error", None), ("Error", "2")], ["3 invoices, 2 without a total", "2 in Error, 2.00 EUR"]),
+        ([("Populating", "5"), ("Error", None)], ["2 invoices, 1 without a total", "1 in Error, —"]),
+    ],
+)
+def test_what_is_in_error_is_told_apart_from_what_is_held_up(report, held: list, said: list[str]):
+    found = report({}, *({"status": status, "header": header} for status, header in held))
+    assert notes(found, "Held up") == said
 
 
 @pytest.mark.parametrize(
@@ -133,6 +143,48 @@ def test_filters_choose_by_provider_month_status_and_currency(report):
         wanted=wanted,
     )
     assert [i.number for i in found.invoices] == ["this"]
+
+
+@pytest.fixture
+def shop(engine: Engine) -> Engine:
+    """Ana's lines on a billed invoice and on a usage-only one, Bo's in a preview, and a customer whom our records lack."""
+    with engine.begin() as connection:
+        b.customer(connection, "A1", "Ana")
+        b.customer(connection, "A2", "Bo")
+        billed = b.invoice(connection, number="billed", run=7)
+        b.lines(connection, billed, run=7, license=[b.license_line(1, account_id="A1")])
+        used = b.invoice(connection, number="used", run=8)
+        b.summary(connection, used, account_id="A1")
+        failed = b.invoice(connection, number="preview", status="Error", run=9)
+        b.lines(connection, failed, run=9, license=[b.license_line(1, account_id="A2"), b.license_line(2)], publish=False)
+        b.missing(connection, failed, key="ms-77", name="Cy")
+        by_hand = b.invoice(connection, number="usage by hand", status="Error", run=10)
+        b.lines(connection, by_hand, run=10, usage=[b.usage_line(1, account_id="A2")], publish=False)
+        b.invoice(connection, number="nobody's", status="Error", run=11)
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("customers", "numbers"),
+    [
+        (("A1",), {"billed", "used"}),
+        (("A2",), {"preview", "usage by hand"}),
+        (("ms-77",), {"preview"}),
+        (("A1", "ms-77"), {"billed", "used", "preview"}),
+        (("A3",), set()),
+    ],
+)
+def test_a_customer_filter_finds_published_staged_and_missing_alike(shop: Engine, customers: tuple[str, ...], numbers: set[str]):
+    with shop.connect() as connection:
+        found = invoice_status.load(connection, InvoiceFilter(customers=customers), now=b.NOW)
+    assert {i.number for i in found.invoices} == numbers
+
+
+def test_every_customer_has_a_name_of_its_own_and_says_where_our_records_lack_it(shop: Engine):
+    with shop.begin() as connection:
+        b.customer(connection, "A3", "Bo")
+        assert invoice_status.customers(connection) == {"A1": "Ana", "A2": "Bo (A2)", "A3": "Bo (A3)", "ms-77": "Cy, not in our records"}
+        assert list(invoice_status.customers(connection)) == ["A1", "A2", "A3", "ms-77"]
 
 
 def test_the_months_of_the_chart_add_up_to_the_invoices(report):

@@ -6,17 +6,20 @@ Colours are ours and work on light and dark; what is held up is hatched as well,
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import plotly.graph_objects as go
 
 from w365core import money
 from w365core.reports import wording
-from w365core.reports.invoice_detail import Customer
+from w365core.reports.invoice_detail import Customer, Part
 from w365core.reports.invoice_status import Month
+from w365core.reports.status_map import Cell, StatusMap, month_name
 
-BILLED, HELD_UP, USAGE = "#3b82c4", "#d9534f", "#e0a13a"
+BILLED, HELD_UP, USAGE, TOTAL = "#3b82c4", "#d9534f", "#e0a13a", "#7b8794"
+_UNTOUCHED = {"marker": {"opacity": 1}}  # a click leads on; it greys out nothing
+_CELL_HEIGHT = 0.92
 _HATCHED = {"fillmode": "overlay", "fgcolor": "rgba(255,255,255,.7)", "size": 6, "solidity": 0.25}
 _LONGEST_NAME = 34
 
@@ -69,18 +72,84 @@ def by_customer(customers: Sequence[Customer], *, currency: str) -> go.Figure:
     return figure
 
 
+def by_status(standings: StatusMap, *, label: Callable[[str], str], color: Callable[[str], str], ink: str) -> go.Figure:
+    """Provider by month, each cell in the colour of its worst standing with the word on it in `ink`; a point's customdata is [provider, month]."""
+    cells, rows = standings.cells, {provider: row for row, provider in enumerate(standings.providers)}
+    chosen, hover = [[cell.provider, cell.month] for cell in cells], [_hover(cell) for cell in cells]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[cell.month for cell in cells],
+        y=[_CELL_HEIGHT] * len(cells),
+        base=[rows[cell.provider] for cell in cells],
+        marker={"color": [color(cell.worst) for cell in cells], "line": {"width": 0}, "cornerradius": 4},
+        **{"customdata": chosen, "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>"},
+        **{"selected": _UNTOUCHED, "unselected": _UNTOUCHED},
+    )
+    figure.add_scatter(  # not the bars' own text: that is cut off where a word is wider than its bar
+        x=[cell.month for cell in cells],
+        y=[rows[cell.provider] + _CELL_HEIGHT / 2 for cell in cells],
+        mode="text",
+        text=[f"{label(cell.worst)}<br>{_share(cell)}" for cell in cells],
+        textfont={"size": 11, "color": ink},
+        **{"customdata": chosen, "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>"},
+    )
+    names = [html.escape(_shortened(provider), quote=False) for provider in standings.providers]
+    ticks = [row + _CELL_HEIGHT / 2 for row in rows.values()]
+    figure.update_layout(
+        xaxis={"type": "category", "categoryarray": standings.months, "tickvals": standings.months, "side": "top", "tickangle": 0}
+        | {"ticktext": _month_labels(standings.months), "showgrid": False},
+        yaxis={"range": [len(rows), 0], "tickvals": ticks, "ticktext": names, "showgrid": False, "zeroline": False, "ticklabelstandoff": 6},
+        **_layout(50 + 44 * len(rows)) | {"showlegend": False, "bargap": 0.05, "margin": {"l": 8, "r": 8, "t": 40, "b": 4}},
+    )
+    return figure
+
+
+def by_part(parts: Sequence[Part]) -> go.Figure:
+    """The identity as a waterfall: every part on top of the one before, and the header as what they come to. Parts of zero are left out."""
+    shown = [part for part in parts if part.amount or part.sign == "="]
+    figure = go.Figure()
+    figure.add_waterfall(
+        x=[part.label for part in shown],
+        y=_texts([part.amount for part in shown]),
+        measure=["total" if part.sign == "=" else "relative" for part in shown],
+        text=[part.value for part in shown],
+        textposition="outside",
+        cliponaxis=False,
+        connector={"line": {"color": TOTAL, "width": 1, "dash": "dot"}},
+        increasing={"marker": {"color": BILLED}},
+        decreasing={"marker": {"color": HELD_UP}},
+        totals={"marker": {"color": TOTAL}},
+        hovertemplate="%{x} %{text}<extra></extra>",
+    )
+    figure.update_layout(
+        xaxis={"type": "category", "tickangle": 0}, yaxis={"type": "linear", "tickformat": ",.2~s"}, **_layout(290) | {"showlegend": False}
+    )
+    return figure
+
+
+def _hover(cell: Cell) -> str:
+    return f"{html.escape(cell.provider, quote=False)} · {month_name(cell.month)}<br>{cell.told}"
+
+
+def _share(cell: Cell) -> str:
+    return f"{cell.of_these} of {cell.invoices}" if cell.of_these < cell.invoices else wording.counted(cell.invoices, "invoice")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
 def _month_labels(months: Sequence[str]) -> list[str]:
-    """Nov, Dec, Jan … with the year below the first one and every January."""
-    said = [wording.month(month).split(" ") for month in months]
-    return [f"{name}<br>{year}" if place == 0 or name == "Jan" else name for place, (name, year) in enumerate(said)]
+    """Nov, Dec, Jan … with the year below the first one and every January; "no date" stays whole."""
+    said = [month_name(month).split(" ") for month in months]
+    return [f"{name}<br>{year}" if place == 0 or name in ("Jan", "no") else name for place, (name, year) in enumerate(said)]
 
 
 def _names(customers: Sequence[Customer]) -> list[str]:
     """Names as a chart may print them: its markup is defused, and two customers of one name stay two bars."""
     names: list[str] = []
     for customer in customers:
-        short = customer.name if len(customer.name) <= _LONGEST_NAME else f"{customer.name[: _LONGEST_NAME - 1]}…"
-        name = html.escape(short, quote=False)
+        name = html.escape(_shortened(customer.name), quote=False)
         names.append(name + "\u200b" * sum(other.rstrip("\u200b") == name for other in names))
     return names
 

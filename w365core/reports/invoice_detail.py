@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.model import StatusReason
-from w365core.reports import provider_invoice, wording, worklist
+from w365core.reports import invoice_files, provider_invoice, wording, worklist
+from w365core.reports.invoice_files import Attached
 from w365core.reports.line_columns import HISTORY_COLUMNS, LICENSE_COLUMNS, MISSING_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.tables import Table
@@ -35,6 +36,7 @@ class Part:
     value: str
     note: str
     sign: str
+    amount: Decimal
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class InvoiceDetail:
     facts: tuple[tuple[str, str], ...]
     identity: tuple[Part, ...]
     missing: int
+    attached: tuple[Attached, ...]
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def load(connection: Connection, provider_invoice_id: int, *, now: datetime) -> 
         facts=_facts(invoice, now),
         identity=identity(invoice),
         missing=len(queries.missing_references(connection, provider_invoice_id=provider_invoice_id)),
+        attached=invoice_files.attached(connection, invoice),
     )
 
 
@@ -87,19 +91,17 @@ def identity(invoice: Invoice) -> tuple[Part, ...]:
     """License + usage + tax + rounding + overridden = header; nothing where no lines were ever read."""
     if invoice.license_total is None or invoice.header_total is None:
         return ()
-    currency = invoice.currency
     parts = [
-        Part("License", wording.digits(invoice.license_total, currency), wording.counted(invoice.license_lines, "line"), ""),
-        Part("Usage", wording.digits(invoice.usage_total, currency), wording.counted(invoice.usage_lines, "line"), "+"),
-        Part("Tax", wording.digits(invoice.tax_total, currency), "as the lines print it", "+"),
-        Part("Rounding", wording.digits(invoice.rounding, currency), "within the tolerance", "+"),
+        _part(invoice, "License", invoice.license_total, wording.counted(invoice.license_lines, "line"), ""),
+        _part(invoice, "Usage", invoice.usage_total, wording.counted(invoice.usage_lines, "line")),
+        _part(invoice, "Tax", invoice.tax_total, "as the lines print it"),
+        _part(invoice, "Rounding", invoice.rounding, "within the tolerance"),
     ]
     if invoice.overridden:
-        in_error = invoice.status == StatusReason.ERROR
-        parts.append(
-            Part("Difference" if in_error else "Overridden", wording.digits(invoice.overridden, currency), "not explained" if in_error else "accepted", "+")
-        )
-    return (*parts, Part("Header", wording.amount(invoice.header_total, currency), "the provider's total", "="))
+        label, note = ("Difference", "not explained") if invoice.status == StatusReason.ERROR else ("Overridden", "accepted")
+        parts.append(_part(invoice, label, invoice.overridden, note))
+    header = wording.amount(invoice.header_total, invoice.currency)
+    return (*parts, Part("Header", header, "the provider's total", "=", invoice.header_total))
 
 
 def customers(connection: Connection, provider_invoice_id: int) -> tuple[Customer, ...]:
@@ -167,6 +169,10 @@ def history(connection: Connection, invoice: Invoice) -> Table:
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
 
 
+def _part(invoice: Invoice, label: str, amount: Decimal | None, note: str, sign: str = "+") -> Part:
+    return Part(label, wording.digits(amount, invoice.currency), note, sign, money.ZERO if amount is None else amount)
+
+
 def _facts(invoice: Invoice, now: datetime) -> tuple[tuple[str, str], ...]:
     period = f"{wording.day(invoice.period_start)} – {wording.day(invoice.period_end)}" if invoice.period_start else wording.ABSENT
     return (
@@ -200,7 +206,8 @@ def _with_currency(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attempt(row: Mapping[str, Any]) -> str:
-    return row["message"] or (wording.counted(row["lines"], "line") if row["lines"] else "")
+    lines = wording.counted(row["lines"], "line") if row["lines"] else ""
+    return " · ".join(said for said in (lines, row["message"]) if said)
 
 
 def _after(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,80 @@
+"""Which files belong to an invoice? What is attached to it, made when it is taken, and what was received for it.
+
+errors.csv holds what blocks the import, warnings.csv what is billed as a write-in; both are the missing references as they are now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from w365core.errors import CallRefused
+from w365core.frames import Kind
+from w365core.reports import export, wording
+from w365core.reports.line_columns import MISSING_COLUMNS
+from w365core.reports.provider_invoice import Invoice
+from w365core.reports.tables import Column, Table, moment
+from w365core.store import queries, received
+
+ERRORS, WARNINGS = "errors.csv", "warnings.csv"
+_PURPOSES = {"reconciliation": "Invoice lines", "daily_rated": "Daily usage", "plain": "Lines by hand"}
+_SHORT = 12  # characters of a fingerprint that people compare by eye
+_COLUMNS = tuple(column for column in MISSING_COLUMNS if column.name != "blocking")
+
+RECEIVED_COLUMNS = (
+    moment("received_at", "Received (UTC)", width=130),
+    Column("what", "What", width=105),
+    Column("how", "How", width=75),
+    Column("name", "Name", width=330),
+    Column("size", "Bytes", Kind.WHOLE, width=85),
+    Column("read", "Read for its lines", Kind.FLAG, width=125, help="Whether the lines shown here were read from it"),
+    Column("short", "Fingerprint", Kind.ID, width=120, help="The first 12 characters of its SHA-256"),
+    Column("fingerprint", "SHA-256", Kind.ID, shown=False),
+)
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A file to take; `note` says how much is in it."""
+
+    name: str
+    note: str
+
+
+def attached(connection: Connection, invoice: Invoice) -> tuple[Attached, ...]:
+    """The files of the missing references where there are any, then what is stored; a stored file of the same name takes the place of ours."""
+    stored = {row["name"]: Attached(row["name"], f"{row['size']:,} bytes") for row in received.attached(connection, invoice.id)}
+    blocking = [row["blocking"] for row in queries.missing_references(connection, provider_invoice_id=invoice.id)]
+    made = {
+        name: Attached(name, wording.counted(rows, "row"))
+        for name, rows in ((ERRORS, sum(blocking)), (WARNINGS, len(blocking) - sum(blocking)))
+        if rows
+    }
+    return tuple((made | stored).values())
+
+
+def content(connection: Connection, invoice: Invoice, name: str) -> bytes:
+    """One attached file. CallRefused where it has gone since it was offered."""
+    stored = received.content(connection, invoice.id, name)
+    if stored is not None:
+        return stored
+    if name not in (ERRORS, WARNINGS):
+        raise CallRefused(f"{name} is not attached to {invoice.number} any more; open the invoice again to see what is.")
+    rows = queries.missing_references(connection, provider_invoice_id=invoice.id)
+    return export.csv_bytes(_COLUMNS, (row for row in rows if row["blocking"] == (name == ERRORS)))
+
+
+def received_files(connection: Connection, invoice: Invoice) -> Table:
+    """Every answer with lines and every file by hand, latest first."""
+    rows = [
+        {
+            **row,
+            "what": _PURPOSES.get(row["purpose"], row["purpose"].replace("_", " ")),
+            "how": "by hand" if row["method"] == "FILE" else "synced",
+            "name": row["url"],
+            "short": row["fingerprint"][:_SHORT],
+        }
+        for row in received.received(connection, invoice.id)
+    ]
+    return Table(f"{invoice.number} received files", RECEIVED_COLUMNS, rows)
