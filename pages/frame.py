@@ -24,8 +24,8 @@ st.set_page_config(page_title=f"{page.title} · w365core")
 with problems.boundary():
     installation = cached.installation()
     with cached.reading() as connection:
-        choices = invoice_status.choices(connection)
+        choices, customers = invoice_status.choices(connection), invoice_status.customers(connection)
     with st.sidebar:
-        filters.draw(choices)
+        filters.draw(choices, customers)
         footer.draw(installation)
     page.run()

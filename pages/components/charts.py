@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
+from pages.components import filters, standings
 from w365core.reports import figures, wording
-from w365core.reports.invoice_detail import Customer
+from w365core.reports.invoice_detail import Customer, Part
 from w365core.reports.invoice_status import Month
+from w365core.reports.status_map import StatusMap, month_name
 
 _CONFIG = {"displayModeBar": False, "scrollZoom": False}
+
+
+def by_status(standing_map: StatusMap) -> None:
+    """Provider by month; a click on a cell shows its invoices."""
+    with st.container(border=True, gap="xxsmall"):
+        earlier = f" The {wording.counted(standing_map.earlier, 'month')} before these are in the list below." if standing_map.earlier else ""
+        st.caption(f"Where the invoices stand, the worst of each month. Click a cell to see its invoices.{earlier}")
+        clicks = st.session_state.setdefault("status_map_clicks", 0)
+        key = f"status_map_{clicks}"  # another chart after each click, else the cell stays chosen and no second click on it counts
+        st.plotly_chart(
+            figures.by_status(standing_map, label=standings.label, color=standings.pale, ink=standings.ink()),
+            config=_CONFIG,
+            key=key,
+            on_select=lambda: choose_cell(st.session_state[key]),
+            selection_mode="points",
+            alt="; ".join(f"{cell.provider} {month_name(cell.month)}: {cell.told}" for cell in standing_map.cells),
+        )
+
+
+def choose_cell(event: Mapping[str, Any]) -> None:
+    """Called by a click on the map: the filters become the cell's provider and month."""
+    points = event["selection"]["points"]
+    if not points:
+        return
+    provider, month = points[0]["customdata"]
+    st.session_state["status_map_clicks"] += 1
+    filters.narrow(provider=(provider,), month=(month,) if month else ())
+
+
+def by_part(parts: Sequence[Part], *, currency: str) -> None:
+    """The identity, drawn."""
+    with st.container(border=True, height="stretch"):
+        st.caption(f"What the header is made of, {currency}")
+        st.plotly_chart(figures.by_part(parts), config=_CONFIG, key="by_part", alt=" ".join(f"{p.sign} {p.label} {p.value}" for p in parts))
 
 
 def by_month(months: Sequence[Month]) -> None:

@@ -26,7 +26,7 @@ def no_match() -> None:
     """The filters leave nothing."""
     with st.container(border=True):
         st.subheader("No invoice matches these filters")
-        st.text("There are invoices, but none of this provider, month, status and currency together.")
+        st.text("There are invoices, but none of this provider, month, status, currency and customer together.")
         st.button("Clear filters", key="clear_no_match", icon=":material/filter_alt_off:", type="primary", on_click=filters.clear)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from pages.components import address, cached, charts, plain, standings, tables
 from w365core.model import Failure
-from w365core.reports import invoice_detail, wording
+from w365core.reports import invoice_detail, invoice_files, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.worklist import Attention
@@ -23,13 +24,16 @@ def draw(detail: InvoiceDetail) -> None:
     _head(invoice)
     if detail.attention:
         _what_to_do(detail.attention)
+    if detail.attached:
+        _attached(detail)
     if detail.identity:
         _identity(detail.identity)
-    facts, customers = st.columns((4, 6), gap="small")
-    with facts:
-        _facts(detail)
-    with customers:
-        _customers(invoice)
+        made_of, customers = st.columns((4, 6), gap="small")
+        with made_of:
+            charts.by_part(detail.identity, currency=invoice.currency)
+        with customers:
+            _customers(invoice)
+    _facts(detail)
     _tabs(detail)
 
 
@@ -58,12 +62,35 @@ def _identity(parts: tuple[Part, ...]) -> None:
                 st.caption(part.note)
 
 
+def _attached(detail: InvoiceDetail) -> None:
+    """A button per file."""
+    invoice = detail.invoice
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Attached files", width="content")
+        for attached in detail.attached:
+            st.download_button(
+                plain.label(attached.name),
+                data=partial(_content, invoice, attached.name),
+                file_name=f"{invoice.number}-{attached.name}",
+                key=f"attached_{attached.name}",
+                icon=":material/attach_file:",
+                help=attached.note,
+                on_click="ignore",
+            )
+
+
+def _content(invoice: Invoice, name: str) -> bytes:
+    with cached.reading() as opened:
+        return invoice_files.content(opened, invoice, name)
+
+
 def _facts(detail: InvoiceDetail) -> None:
-    with st.container(border=True, gap="xxsmall", height="stretch"):
+    """Everything else that is known of it, in three columns."""
+    with st.container(border=True), st.grid(columns=3, min_column_width=200, gap="small"):
         for label, value in detail.facts:
-            name, said = st.columns((2, 5), gap="small")
-            name.caption(label)
-            said.text(value)
+            with st.container(gap=None):
+                st.caption(label)
+                st.text(value)
 
 
 def _customers(invoice: Invoice) -> None:
@@ -177,10 +204,18 @@ def _missing_row(row: Mapping[str, Any]) -> None:
 def _history(detail: InvoiceDetail) -> None:
     with cached.reading() as opened:
         table = invoice_detail.history(opened, detail.invoice)
-    if not table.rows:
-        return _nothing("Nothing has happened to this invoice yet.")
-    tables.show(table, key="history")
-    tables.downloads(table, key="history")
+        received = invoice_files.received_files(opened, detail.invoice)
+    if table.rows:
+        tables.show(table, key="history")
+        tables.downloads(table, key="history")
+    else:
+        _nothing("Nothing has happened to this invoice yet.")
+    st.caption("What was received for this invoice, kept byte for byte.")
+    if received.rows:
+        tables.show(received, key="received")
+        tables.downloads(received, key="received")
+    else:
+        _nothing("Nothing was received for this invoice alone.")
 
 
 def _open_usage(usage_id: str) -> None:

@@ -37,6 +37,17 @@ def label(standing: str) -> str:
     return f"{_look(standing).sign} {standing}"
 
 
+def pale(standing: str) -> str:
+    """Its colour thinned out, so that the theme's own text stands on it, light or dark."""
+    red, green, blue = bytes.fromhex(_look(standing).chip[1:])
+    return f"rgba({red},{green},{blue},.34)"
+
+
+def ink() -> str:
+    """The theme's text colour, for words that stand on a pale one."""
+    return st.get_option(f"theme.{'dark' if st.context.theme.type == 'dark' else 'light'}.textColor")
+
+
 def labels() -> tuple[list[str], list[str]]:
     """Every label and its colour, for a table column."""
     return [label(standing) for standing in _LOOKS], [look.chip for look in _LOOKS.values()]

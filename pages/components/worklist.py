@@ -12,7 +12,7 @@ from w365core.reports import wording
 from w365core.reports.worklist import Attention
 
 SHOWN_AT_FIRST = 6
-_WIDTHS = (2.1, 6, 1.9)
+_WIDTHS = (2.3, 6.2, 1.5)
 
 
 def draw(attention: Sequence[Attention], *, now: datetime) -> None:
@@ -23,30 +23,28 @@ def draw(attention: Sequence[Attention], *, now: datetime) -> None:
             st.text("Every chosen invoice is imported, adds up to its header and resolves to our records.")
         return
     everything = st.session_state.get("worklist_all", False)
-    with st.container(gap="xsmall"):
+    with st.container(border=True, gap="small"):
         for item in attention if everything else attention[:SHOWN_AT_FIRST]:
-            with st.container(border=True):
-                _row(item, now)
+            _row(item, now)
     if len(attention) > SHOWN_AT_FIRST:
         st.toggle(f"Show all {len(attention):,}", key="worklist_all")
 
 
 def _row(item: Attention, now: datetime) -> None:
     invoice = item.invoice
-    name, said, figures = st.columns(_WIDTHS, gap="medium", vertical_alignment="center")
+    name, said, figures = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
     with name.container(gap=None):
-        st.button(
-            f"**{plain.label(invoice.number)}**",
-            key=f"open_{invoice.id}",
-            type="tertiary",
-            icon=":material/open_in_full:",
-            icon_position="right",
-            help="Open this invoice",
-            on_click=address.open_invoice,
-            args=(invoice.id,),
-        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            st.button(
+                f"**{plain.label(invoice.number)}**",
+                key=f"open_{invoice.id}",
+                type="tertiary",
+                help="Open this invoice",
+                on_click=address.open_invoice,
+                args=(invoice.id,),
+            )
+            standings.badge(invoice.standing)
         st.caption(f"{plain.label(invoice.provider)} · {wording.day(invoice.date)}")
-        standings.badge(invoice.standing)
     with said.container(gap=None):
         st.text(item.sentence)
         st.caption(f":material/arrow_forward: {item.next_step}")

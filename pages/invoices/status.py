@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import address, cached, charts, empty, filters, invoice, tables, tiles, worklist
+from pages.components import address, cached, charts, empty, filters, invoice, sync, tables, tiles, worklist
 
 
 def page() -> None:
-    with st.container(gap=None):
-        st.title("Invoice status", anchor=False)
-        st.caption("What the providers invoiced us, whether it adds up, and what holds it up.")
+    _head()
+    sync.progress()
     report = cached.invoice_status(filters.chosen())
     if not report.invoices:
         return empty.no_match() if filters.any_chosen() else empty.no_invoices()
     tiles.draw(report.tiles)
     st.subheader("Needs attention", anchor=False)
     worklist.draw(report.attention, now=cached.installation().now)
+    if len(report.standings.cells) > 1:
+        charts.by_status(report.standings)
     charts.by_month(report.months)
     st.subheader("All invoices", anchor=False)
     selected = tables.show(report.table, key="invoices", selects=True)
@@ -26,11 +27,22 @@ def page() -> None:
         st.rerun()
 
 
+def _head() -> None:
+    """The title; what can be done with all invoices stands beside it on the right."""
+    row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
+    with row.container(gap=None, width="content"):
+        st.title("Invoice status", anchor=False)
+        st.caption("What the providers invoiced us, whether it adds up, and what holds it up.")
+    with row:
+        sync.button()
+
+
 def opened(provider_invoice_id: int) -> None:
     detail = cached.invoice(provider_invoice_id)
     if detail is None:
         empty.no_such_invoice(back=address.close_invoice)
     else:
+        st.set_page_config(page_title=f"{detail.invoice.number} · w365core")
         invoice.draw(detail)
 
 

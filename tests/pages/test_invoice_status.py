@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 
 import pytest
 from sqlalchemy import Engine, text
@@ -45,11 +46,44 @@ def test_a_tile_shows_exactly_its_invoices_and_clear_brings_all_back(frame, engi
         b.invoice(connection, number="A-1")
         b.invoice(connection, number="U-1", status="Error", currency="USD")
     app = frame()
-    held_up = next(button for button in app.button if button.label == ":red[1 invoice]")
+    held_up = next(button for button in app.button if button.label == ":red[1 invoice, in Error]")
     held_up.click().run()
     assert list(tables(app)[0]["Number"]) == ["E-1"]
     app.button("clear_filters").click().run()
     assert len(tables(app)[0]) == 3
+
+
+def test_a_tile_keeps_the_filter_under_which_it_was_counted(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="E-1", status="Error")
+        b.invoice(connection, number="E-2", status="Error", provider="other")
+        b.invoice(connection, number="A-1", provider="other")
+    app = frame(provider="other")
+    next(button for button in app.button if button.label == ":red[1 invoice, in Error]").click().run()
+    assert list(tables(app)[0]["Number"]) == ["E-2"]
+
+
+def test_a_customer_is_chosen_by_name_and_a_link_with_the_name_does_the_same(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.customer(connection, "A1", "Ana")
+        b.customer(connection, "A2", "Bo")
+        for number, account, run in (("A-1", "A1", 7), ("B-2", "A2", 8)):
+            b.lines(connection, b.invoice(connection, number=number, run=run), run=run, license=[b.license_line(1, account_id=account)])
+    app = frame()
+    app.multiselect("customer").select("A1").run()
+    assert list(tables(app)[0]["Number"]) == ["A-1"]
+    assert list(tables(frame(customer="Bo"))[0]["Number"]) == ["B-2"]
+
+
+def test_the_map_is_told_in_words_and_left_out_where_it_would_be_one_cell(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="A-1", status="Error")
+        b.invoice(connection, number="A-2")
+        b.invoice(connection, number="B-1", provider="other", status="Error", on=date(2026, 10, 3))
+    told = [chart.proto.alt for chart in frame().get("plotly_chart")]
+    assert told[0] == "csp-demo Nov 2026: 1 Error, 1 Active; other Oct 2026: 1 Error"
+    assert len(told) == 2
+    assert len(frame(provider="other").get("plotly_chart")) == 1
 
 
 def test_filters_that_match_nothing_say_so_and_can_be_cleared(frame, engine: Engine):
@@ -135,6 +169,24 @@ def test_a_usage_summary_opens_down_to_its_lines(frame, engine: Engine):
     app.run()
     app.button("open_usage").click().run()
     assert list(tables(app)[0]["Line"]) == ["2"]
+
+
+def test_what_is_attached_can_be_taken(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, status="Error", failure="unresolved_references")
+        b.missing(connection, invoice_id)
+        b.missing(connection, invoice_id, kind="product", key="p-1")
+    app = frame(invoice=str(invoice_id))
+    assert {"errors\\.csv", "warnings\\.csv"} <= {button.proto.label for button in app.get("download_button")}
+
+
+def test_history_tells_what_was_received(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection)
+        b.landed(connection, number="D0300A1B2C", purpose="reconciliation", fingerprint="b" * 64)
+    app = frame(invoice=str(invoice_id), tab="History")
+    assert "Nothing has happened to this invoice yet." in said(app)
+    assert [list(tables(app)[0][column]) for column in ("What", "Bytes", "Fingerprint")] == [["Invoice lines"], ["24,080"], ["b" * 12]]
 
 
 def test_history_tells_what_happened(frame, engine: Engine):
