@@ -142,6 +142,21 @@ def sandbox(
     serve(estate=estate, port=port, faults=tuple(fault or ()), now=now)
 
 
+@cli.command()
+def rebuild(
+    check: Annotated[bool, typer.Option("--check", help="Only compare; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Makes the ledger again from what landed, without the network; refused where a decision comes out otherwise."""
+    from w365core.jobs.rebuilding import rebuild as rebuild_ledger
+    from w365core.store.engine import guarded
+
+    with guarded():
+        result = rebuild_ledger(_context(), check=check)
+    printing.rebuilt(result, json)
+    raise typer.Exit(result.exit_code)
+
+
 # --- our records and the providers ---------------------------------------------------------------------------------------------------------
 
 

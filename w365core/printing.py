@@ -214,6 +214,20 @@ def filed(result: Any, as_json: bool) -> None:
     print(f"{told['invoice']}: {told['status']}{', ' + told['message'] if told['message'] else ''}")
 
 
+def rebuilt(result: Any, as_json: bool) -> None:
+    """What a rebuild found and did, table by table."""
+    if as_json:
+        tables = [asdict(one) | {"same": one.same} for one in result.tables]
+        print(encoded({"events": result.events, "replaced": result.replaced, "tables": tables, "findings": result.findings}))
+        return
+    for finding in result.findings:
+        print(finding)
+    for one in result.tables:
+        print(f"{one.table}: {one.rebuilt.rows:,} rows, {'the same' if one.same else 'different from what is in use'}")
+    done = "took the place of the one in use" if result.replaced else "was compared; nothing was changed"
+    print(f"The ledger, made again from {result.events:,} events of the log and what landed, {done}.")
+
+
 def provider(row: Provider) -> dict[str, Any]:
     """A provider as configured; its secret is nowhere in it."""
     return asdict(row)

@@ -247,7 +247,7 @@ def _settle(context: Context, connection: Connection, attempt: Attempt, grounds:
     if populating and not failed:
         message = " ".join(filter(None, [message, "Its lines are complete; activate it so that its usage can be billed."]))
     order = ordering.decided(context, connection, attempt, grounds, message=message, populating=populating)
-    fingerprint = ordering.land(context, attempt, order)
+    fingerprint = ordering.land(context, order)
     with connection.begin():
         ordering.carry_out(connection, attempt, order, fingerprint=fingerprint, grounds=grounds, whole=whole)
     if failed:
@@ -261,7 +261,7 @@ def _settle(context: Context, connection: Connection, attempt: Attempt, grounds:
 def _fail_at_provider(context: Context, connection: Connection, attempt: Attempt, error: ProviderError) -> Outcome:
     connection.rollback()
     order = ordering.undecided(context, connection, attempt, message=str(error))
-    fingerprint = ordering.land(context, attempt, order)
+    fingerprint = ordering.land(context, order)
     with connection.begin():
         ordering.carry_out(connection, attempt, order, fingerprint=fingerprint, grounds=None, whole=None)
     context.report(f"{attempt.invoice_number}: Error, {error}")

@@ -58,9 +58,9 @@ def grounds_of(order: Order) -> Grounds | None:
     return None if order.job is None else msgspec.convert(order.job, Grounds)
 
 
-def land(context: Context, attempt: Attempt, order: Order) -> str:
+def land(context: Context, order: Order) -> str:
     """Lands the order; returns its fingerprint."""
-    return orders.land(context.engine, context.landing, order, provider=attempt.provider, invoice_number=attempt.invoice_number)
+    return orders.land(context.engine, context.landing, order)
 
 
 def carry_out(
@@ -106,5 +106,7 @@ def amounts(decision: Decision) -> dict:
 
 def _order(context: Context, connection: Connection, attempt: Attempt, ending: Ending, *, message: str, failure: Failure | None) -> Order:
     with connection.begin():
-        begun = orders.begun(connection, import_run_id=attempt.import_run_id)
+        begun = orders.begun(
+            connection, provider=attempt.provider, invoice_number=attempt.invoice_number, import_run_id=attempt.import_run_id
+        )
     return Order(begun, ending, context.actor, context.now, message, failure)

@@ -262,8 +262,8 @@ def begin_again(connection: Connection, begun: Begun) -> Attempt:
     run_id, invoice_id = begun.run["import_run_id"], begun.run["provider_invoice_id"]
     if begun.invoice is not None:
         stage.create(connection, run_id=run_id, provider_invoice_id=invoice_id)
-    invoice = connection.execute(select(provider_invoice).where(provider_invoice.c.provider_invoice_id == invoice_id)).one()
-    return Attempt(invoice.provider, invoice.invoice_number, invoice_id, run_id, invoice.source)
+    source = begun.invoice["source"] if begun.invoice else "synced"  # an attempt at files that was overtaken has nothing left to take back
+    return Attempt(begun.provider, begun.invoice_number, invoice_id, run_id, source)
 
 
 def notice_change(connection: Connection, invoice: Row, *, header_total: Decimal, who: Who) -> str:
@@ -332,14 +332,15 @@ def _end_dead(connection: Connection, attempt: Attempt, who: Who, engine: Engine
     if invoice.source == "file" and not overtaken:
         take_back(connection, attempt)
         return 1
-    begun = orders.begun(connection, import_run_id=attempt.import_run_id)
+    named = {"provider": attempt.provider, "invoice_number": attempt.invoice_number}
+    begun = orders.begun(connection, **named, import_run_id=attempt.import_run_id)
     ending = Ending.OVERTAKEN if overtaken else Ending.ABANDONED
     order = Order(begun, ending, who.actor, who.now, BROKEN_OFF, None if overtaken else Failure.PROVIDER_ERROR)
-    named = orders.land(engine, landing, order, provider=attempt.provider, invoice_number=attempt.invoice_number)
+    landed = orders.land(engine, landing, order)
     if overtaken:
-        abandon(connection, attempt, who=who, order=named)
+        abandon(connection, attempt, who=who, order=landed)
     else:
-        break_off(connection, attempt, who=who, order=named)
+        break_off(connection, attempt, who=who, order=landed)
     return 1
 
 

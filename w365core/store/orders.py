@@ -46,6 +46,8 @@ class Ending(StrEnum):
 class Begun:
     """The rows that an attempt had written before it was decided, as text. `invoice` is None where another attempt has taken it over."""
 
+    provider: str
+    invoice_number: str
     invoice: dict[str, Any] | None
     run: dict[str, Any]
     sources: list[dict[str, Any]] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Order:
     form: int = FORM
 
 
-def begun(connection: Connection, *, import_run_id: int) -> Begun:
+def begun(connection: Connection, *, provider: str, invoice_number: str, import_run_id: int) -> Begun:
     """What the attempt has written so far, in the caller's transaction."""
     run = connection.execute(select(*(import_run.c[name] for name in _RUN)).where(import_run.c.import_run_id == import_run_id)).one()
     invoice = connection.execute(
@@ -79,15 +81,17 @@ def begun(connection: Connection, *, import_run_id: int) -> Begun:
         .where(import_source.c.import_run_id == import_run_id)
         .order_by(import_source.c.ordinal)
     )
-    return Begun(None if invoice is None else as_text(invoice._mapping), as_text(run._mapping), [as_text(row._mapping) for row in sources])
+    stands = None if invoice is None else as_text(invoice._mapping)
+    return Begun(provider, invoice_number, stands, as_text(run._mapping), [as_text(row._mapping) for row in sources])
 
 
-def land(engine: Engine, landing: Landing, order: Order, *, provider: str, invoice_number: str) -> str:
+def land(engine: Engine, landing: Landing, order: Order) -> str:
     """Lands the order, committed at once; returns the fingerprint that the audit log has to name."""
     content = msgspec.json.encode(order, order="deterministic")
+    begun = order.begun
     return keep(
-        engine, landing, content, purpose=PURPOSE, name=f"import run {order.begun.run['import_run_id']}", provider=provider,
-        invoice_number=invoice_number, sync_run_id=order.begun.run["sync_run_id"], at=order.at,
+        engine, landing, content, purpose=PURPOSE, name=f"import run {begun.run['import_run_id']}", provider=begun.provider,
+        invoice_number=begun.invoice_number, sync_run_id=begun.run["sync_run_id"], at=order.at,
     )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ is guessed: another amount, a Draft, a line given back or a line that has billed
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, text
@@ -88,20 +89,25 @@ def settle(connection: Connection, *, who: Who, keep: Callable[[bytes], str]) ->
     settled = Settled(0, len({mark.invoice_number for mark in marks}), amounts)
     if not marks:
         return settled
-    summaries = mark_invoiced(connection, marks)
+    summaries = _mark_invoiced(connection, marks)
     said = {"summaries": summaries, "customer_invoices": settled.invoices, **amounts, "order": keep(msgspec.json.encode(marks))}
-    audit.append(
-        connection, at=who.now, actor=who.actor, action="settle past usage", target_kind="usage", target="all providers", after=said
-    )
+    _say(connection, said, who)
     return replace(settled, summaries=summaries)
 
 
-def settle_again(connection: Connection, document: bytes) -> None:
-    """Sets the marks of a settlement that landed once: what a rebuild does."""
-    mark_invoiced(connection, msgspec.json.decode(document, type=list[Mark]))
+def settle_again(connection: Connection, document: bytes, *, said: Mapping[str, Any], who: Who) -> None:
+    """Sets the marks of a settlement that landed once, in the caller's transaction: what a rebuild does."""
+    summaries = _mark_invoiced(connection, msgspec.json.decode(document, type=list[Mark]))
+    _say(connection, {**said, "summaries": summaries}, who)
 
 
-def mark_invoiced(connection: Connection, marks: list[Mark]) -> int:
+def _say(connection: Connection, said: Mapping[str, Any], who: Who) -> None:
+    audit.append(
+        connection, at=who.now, actor=who.actor, action="settle past usage", target_kind="usage", target="all providers", after=said
+    )
+
+
+def _mark_invoiced(connection: Connection, marks: list[Mark]) -> int:
     """Marks usage as billed; returns how many summaries that were."""
     return sum(connection.execute(_MARK, asdict(mark)).rowcount for mark in marks)
 
