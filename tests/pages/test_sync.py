@@ -25,7 +25,9 @@ NOBODY = "No worker is there to do it"
 @pytest.fixture
 def provider(engine: Engine) -> str:
     with engine.begin() as connection:
-        connection.execute(text("insert into provider (name, type, added_at) values ('csp', 'partner_center', now()), ('files', 'manual', now())"))
+        connection.execute(
+            text("insert into provider (name, type, added_at) values ('csp', 'partner_center', now()), ('files', 'manual', now())")
+        )
     return "csp"
 
 
@@ -86,14 +88,25 @@ def test_progress_then_what_it_did_until_it_is_closed(frame, engine: Engine, pro
     app = frame()
     told = said(app)
     assert "Sync of csp: G1: 200,000 lines read" in told and "234,567 lines · 45,678 lines/s · 0 s" in told and NOBODY not in told
-    bad = {"provider": "csp", "invoice": "G2", "status": "Inactive/Error", "failure": "checksum_failed", "message": "It is 3.00 EUR short.", "lines": 4}
+    bad = {
+        "provider": "csp",
+        "invoice": "G2",
+        "status": "Inactive/Error",
+        "failure": "checksum_failed",
+        "message": "It is 3.00 EUR short.",
+        "lines": 4,
+    }
     good = {"provider": "csp", "invoice": "G1", "status": "Active/Active", "failure": None, "message": "", "lines": 234567}
     with engine.begin() as connection:
-        job_runs.end(connection, job_id, state="done", message="2 invoices: 1 Active, 1 in Error.", outcome={"invoices": [good, bad]}, lines=234571)
+        job_runs.end(
+            connection, job_id, state="done", message="2 invoices: 1 Active, 1 in Error.", outcome={"invoices": [good, bad]}, lines=234571
+        )
         b.invoice(connection, number="G1", provider="csp")
     app.run()
     told = said(app)
-    assert "Sync of csp: 2 invoices: 1 Active, 1 in Error." in told and told.index("G2: Error. It is 3.00 EUR short.") < told.index("G1: Active.")
+    assert "Sync of csp: 2 invoices: 1 Active, 1 in Error." in told and told.index("G2: Error. It is 3.00 EUR short.") < told.index(
+        "G1: Active."
+    )
     assert list(app.dataframe[0].value["Number"]) == ["G1"]
     app.button("sync_close").click().run()
     assert "Sync of csp" not in said(app)
