@@ -246,7 +246,8 @@ def test_a_missing_secret_names_its_variable(configured: Context) -> None:
     assert missing.value.exit_code == 4
 
 
-def test_a_provider_without_its_secret_does_not_keep_the_others_from_being_synced(configured: Context) -> None:
+def test_a_provider_without_its_secret_does_not_keep_the_others_from_being_synced(configured: Context, served: Served) -> None:
+    estates.two_invoices_worth(served.estate)
     configuring.add_provider(configured, "aaa", {"type": ProviderType.PARTNER_CENTER, "tenant_id": "t", "client_id": "c"})
     result = syncing.sync_daily(hurried(configured), provider_name=None)
     assert [name for name, _ in result.failures] == ["aaa"]
