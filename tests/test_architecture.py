@@ -88,6 +88,7 @@ EXCEPTIONS = {
     ("w365core/jobs/estimating.py", "sql"): _BUILDER,
     ("w365core/jobs/fetching.py", "sql"): _BUILDER,
     ("w365core/jobs/importing.py", "sql"): _BUILDER,
+    ("w365core/jobs/rebuilding.py", "sql"): _BUILDER,
     ("w365core/jobs/runs.py", "sql"): _BUILDER,
     ("w365core/jobs/syncing.py", "sql"): _BUILDER,
 }
