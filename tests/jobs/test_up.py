@@ -59,18 +59,19 @@ class Running:
         return answer(f"http://127.0.0.1:{self.port}/healthz")
 
     def child(self, what: str) -> int:
-        """The process number of `streamlit`, `sandbox` or `postgres`."""
+        """The process number of `streamlit`, `sandbox`, `worker` or `postgres`."""
         if what == "postgres":
             return embedded_locks.postmaster(embedded.data_directory(self.home)) or 0
-        return next((number for number in self.children() if what in command(number)), 0)
+        return next((number for number in self.children() if f" {what} " in command(number)), 0)
 
     def children(self) -> list[int]:
         return [number for number in living() if parent(number) == self.process.pid]
 
     def everything(self) -> set[int]:
-        server = self.child("postgres")
-        of_server = {number for number in living() if server and parent(number) == server}
-        return {self.process.pid, *self.children(), *of_server} | ({server} if server else set())
+        family = {self.process.pid, self.child("postgres")} - {0}
+        while more := {number for number in living() if parent(number) in family} - family:
+            family |= more
+        return family
 
     def end(self, number: signal.Signals) -> int:
         """Sends the signal and waits; returns the exit code."""
@@ -269,6 +270,8 @@ _now_running: list[Running] = []
 def running(filled: Filled) -> Iterator[Running]:
     """An `up` on the filled home that shows its page; one that a test leaves alive serves the next one."""
     if not (_now_running and _now_running[0].process.poll() is None):
+        for ended in _now_running:
+            end_whatever_runs(ended)
         _now_running[:] = [started(filled.home)]
     _now_running[0].wait_until(_now_running[0].page, "the page")
     yield _now_running[0]
@@ -358,7 +361,7 @@ def test_a_second_ctrl_c_does_not_break_off_the_ending(running: Running) -> None
 # --- what dies is started again ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("victim", ["streamlit", "sandbox", "postgres"])
+@pytest.mark.parametrize("victim", ["streamlit", "sandbox", "worker", "postgres"])
 def test_what_dies_alone_is_started_again_with_the_same_rows(running: Running, filled: Filled, victim: str) -> None:
     killed = running.child(victim)
     os.kill(killed, signal.SIGKILL)
@@ -371,8 +374,9 @@ def test_what_dies_alone_is_started_again_with_the_same_rows(running: Running, f
 
 
 def test_after_a_kill_of_up_itself_its_children_end_and_the_next_one_has_the_same_rows(running: Running, filled: Filled) -> None:
-    children = running.children()
-    assert len(children) == 2
+    children = running.everything() - {running.process.pid, running.child("postgres")}
+    children = {number for number in children if "postgres" not in command(number)}
+    assert len(children) >= 3
     running.process.kill()
     running.process.wait()
     again = started(filled.home, port=running.port)

@@ -6,45 +6,36 @@ left. After a kill -9 the next `up` finds the data as committed.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import signal
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing
+from w365core.errors import ConfigurationMissing
 from w365core.jobs import children as processes, demo
 from w365core.jobs.children import Child
 from w365core.jobs.context import Context, Report, open_context
+from w365core.jobs.foreground import Stopped, alone, ignore_signals, refuse_port, stoppable, why_closed
 from w365core.settings import Settings
 from w365core.store import embedded, schema
-from w365core.store.embedded_folders import make_home
 from w365core.store.engine import guarded
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB_PORT = 8501
 SECONDS_TO_ANSWER = 90.0
 MOST_RESTARTS = 5
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class _Stopped(KeyboardInterrupt):
-    """Somebody asked us to end. Not an Exception: no job may take it for a failure of its own."""
 
 
 def up(settings: Settings, *, with_demo: bool, port: int, report: Report) -> None:
     """Runs until stopped. AlreadyRunning where this home is up already; CallRefused where a port is taken."""
-    with _stoppable(report), _alone(settings, port) as notes:
-        _refuse_port(port)
+    with stoppable(report), alone(settings.home, port) as notes:
+        refuse_port(port)
         children: list[Child] = []
         try:
             with guarded():
@@ -58,12 +49,12 @@ def up(settings: Settings, *, with_demo: bool, port: int, report: Report) -> Non
             _wait_for(f"http://127.0.0.1:{port}/healthz", web)
             _say_open(port, report)
             _keep(children, settings, notes, port, report)
-        except _Stopped:
+        except Stopped:
             with suppress(OSError):  # a closed terminal
                 report("stopping")
             raise
         finally:
-            _ignore_signals()
+            ignore_signals()
             processes.end_all(children)
             if not settings.database_url:
                 embedded.stop(home=settings.home, osuser=settings.pg_osuser)
@@ -114,7 +105,7 @@ def _start_again(children: list[Child], notes: Path, port: int, report: Report) 
 def _sandbox_port(context: Context) -> int:
     """The port that the database knows the demo's providers by; another one where somebody else has taken it."""
     port = demo.sandbox_port(context)
-    if _why_closed(port) is None:
+    if why_closed(port) is None:
         return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -179,94 +170,3 @@ def _say_open(port: int, report: Report) -> None:
             return
         if type(browser) is not webbrowser.GenericBrowser:  # that one is a browser in this terminal, which would not come back
             browser.open(address)
-
-
-# --- alone, stoppable, on a free port ------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _alone(settings: Settings, port: int) -> Iterator[Path]:
-    """One `up` per home; yields where it notes who runs. Neither the notes nor the lock's file stay."""
-    notes, lock = settings.home / "up.json", settings.home / "up.lock"
-    handle = _opened(settings, lock)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise _already(processes.recall(notes)) from None
-        try:
-            processes.end_left_behind(processes.recall(notes))
-            processes.remember(notes, [], port)
-            yield notes
-        finally:
-            for ours in (notes, lock):
-                ours.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
-
-
-def _already(told: Mapping) -> AlreadyRunning:
-    where = f" at http://127.0.0.1:{told['port']}" if "port" in told else ""
-    return AlreadyRunning(f"It is up already{where} (process {told.get('pid', 'unknown')}); stop that one first, or set another W365_HOME.")
-
-
-@contextmanager
-def _stoppable(report: Report) -> Iterator[None]:
-    """Ctrl-C, a polite kill and a closed terminal end us alike, once: a second one must not break off the ending."""
-
-    def stop(_number: int, _frame: object) -> None:
-        _ignore_signals()
-        raise _Stopped
-
-    before: dict[signal.Signals, Callable | int | None] = {number: signal.getsignal(number) for number in _ENDINGS}
-    for number in _ENDINGS:
-        if number != signal.SIGHUP or before[number] != signal.SIG_IGN:  # nohup means it
-            signal.signal(number, stop)
-    try:
-        yield
-    except _Stopped:
-        before = {}  # signals stay ignored: what is left of this process is its last breath
-        with suppress(OSError):
-            report("stopped")
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ignore_signals() -> None:
-    for number in _ENDINGS:
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _opened(settings: Settings, lock: Path) -> int:
-    """The lock's file, open: the one that is there now, not one that an ending `up` has just removed."""
-    try:
-        make_home(settings.home)
-        while True:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            if os.path.samestat(os.fstat(handle), lock.stat()):
-                return handle
-            os.close(handle)
-    except OSError as error:
-        raise ConfigurationMissing(
-            f"W365_HOME ({settings.home}) cannot be written to: {error.strerror}. Set it to a folder that can."
-        ) from None
-
-
-def _refuse_port(port: int) -> None:
-    why = _why_closed(port)
-    if why:
-        raise CallRefused(f"The web app cannot listen on port {port}: {why}. Choose another with --port (with make: PORT=).")
-
-
-def _why_closed(port: int) -> str | None:
-    """Why nobody can listen there, or None where one can."""
-    if not 1 <= port <= 65535:
-        return "ports go from 1 to 65535"
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return "it is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
-    return None
