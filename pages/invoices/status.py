@@ -16,6 +16,8 @@ def page() -> None:
     tiles.draw(report.tiles)
     st.subheader("Needs attention", anchor=False)
     worklist.draw(report.attention, now=cached.installation().now)
+    if len(report.standings.cells) > 1:
+        charts.by_status(report.standings)
     charts.by_month(report.months)
     st.subheader("All invoices", anchor=False)
     selected = tables.show(report.table, key="invoices", selects=True)
@@ -40,6 +42,7 @@ def opened(provider_invoice_id: int) -> None:
     if detail is None:
         empty.no_such_invoice(back=address.close_invoice)
     else:
+        st.set_page_config(page_title=f"{detail.invoice.number} · w365core")
         invoice.draw(detail)
 
 
