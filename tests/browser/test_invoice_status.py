@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,9 +58,10 @@ def _stock(url: str) -> tuple[int, int]:
         billed = b.invoice(connection, number="G-100", header=f"{LINES * Decimal('10.01')}", run=7, license_lines=LINES)
         lines = [b.license_line(n, total="10.01", account_id="A1", customer_name=HOSTILE, sku_name="=1+1") for n in range(1, LINES + 1)]
         b.lines(connection, billed, run=7, license=lines)
-        b.invoice(connection, number="G-200", currency="USD", header="77.00")
+        b.invoice(connection, number="G-200", currency="USD", header="77.00", on=date(2026, 9, 4))
         b.invoice(connection, number=LINKS[0], provider=LINKS[1], status="Error", header="5.00", message=f"See {LINKS[0]} or {LINKS[2]}.")
         failed = b.invoice(connection, number="G-300", status="Error", failure="unresolved_references", header="812.40", message=f"Our records lack {HOSTILE}.")
+        b.missing(connection, failed, key="c-9", name="=Cy", amount="812.40")
     engine.dispose()
     return billed, failed
 
@@ -80,13 +82,19 @@ def title(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text([text])
 
 
-def test_the_worklist_leads_to_the_invoice_and_back(visit: Visit, shop: Shop):
+def test_the_worklist_leads_to_the_invoice_its_attached_file_and_back(visit: Visit, shop: Shop):
     page = visit.open()
     title(page, "Invoice status")
     expect(page.get_by_text("812.40 EUR").first).to_be_visible()
     page.get_by_role("button", name="G-300").click()
     title(page, "G-300")
+    expect(page).to_have_title("G-300 · w365core")
     assert f"invoice={shop.failed}" in page.url
+    with page.expect_download() as download:
+        page.get_by_role("button", name="errors.csv").click()
+    assert download.value.suggested_filename == "G-300-errors.csv"
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_bytes().decode("utf-8-sig"), newline="")))
+    assert [(row["Key"], row["Name"], row["Money it holds up"]) for row in rows] == [("c-9", "'=Cy", "812.40")]
     page.get_by_role("button", name="All invoices").click()
     title(page, "Invoice status")
     assert "invoice=" not in page.url
@@ -114,6 +122,24 @@ def test_filters_live_in_the_url_and_survive_a_reload(visit: Visit):
     expect(page.get_by_text("812.40 EUR")).to_have_count(0)
     page.get_by_role("button", name="Clear filters").click()
     expect(page.get_by_text("812.40 EUR").first).to_be_visible()
+    page.get_by_role("combobox", name="Customer").fill("cy, not")
+    page.get_by_role("option", name="=Cy, not in our records").click()
+    expect(page.get_by_text("4,504.50 EUR")).to_have_count(0)
+    assert "customer=%3DCy%2C+not+in+our+records" in page.url
+    expect(page.get_by_text("812.40 EUR").first).to_be_visible()
+
+
+def test_a_click_on_the_map_shows_its_invoices_and_counts_a_second_time(visit: Visit):
+    page = visit.open("?status=Error&status=Active")
+    for kept in ({"status=Error", "status=Active"}, set()):
+        cell = page.locator(".js-plotly-plot .textpoint").filter(has_text="✓ Active").first
+        expect(cell).to_be_visible()
+        place = cell.bounding_box()
+        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        expect(page.get_by_text("Nothing needs attention")).to_be_visible()
+        assert set(urlsplit(page.url).query.split("&")) == {"provider=csp-demo", "month=Sep+2026"} | kept
+        page.get_by_role("button", name="Clear filters").click()
+        expect(page.get_by_text("812.40 EUR").first).to_be_visible()
 
 
 def test_lines_turn_page_by_page(visit: Visit, shop: Shop):
