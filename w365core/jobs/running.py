@@ -38,7 +38,6 @@ _log = logging.getLogger("w365core.jobs")
 
 def main(job_id: int, *, parent: int) -> int:
     """Runs the job and returns the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to answer
     try:
         with guarded():
             context = open_context(w365settings.read(), report=lambda sentence: None)
@@ -187,4 +186,5 @@ def _standing(status: str) -> str:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to answer
     sys.exit(main(int(sys.argv[1]), parent=int(sys.argv[2])))
