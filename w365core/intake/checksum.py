@@ -113,12 +113,11 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
 
 
 def tolerance_in_currency(claim: Claim) -> Decimal:
-    """The tolerance that this import is judged by, in the invoice's currency: the override, else the default at the stored rate."""
-    if claim.override is not None:
-        return claim.override
-    if not claim.rate_to_base or claim.rate_to_base == 1:
-        return claim.tolerance
-    return money.cut(money.EXACT.divide(claim.tolerance, claim.rate_to_base), places=4)
+    """The tolerance that this import is judged by, in the invoice's currency: the default at the stored rate, or a larger override."""
+    default = claim.tolerance
+    if claim.rate_to_base and claim.rate_to_base != 1:
+        default = money.cut(money.EXACT.divide(claim.tolerance, claim.rate_to_base), places=4)
+    return default if claim.override is None else max(default, claim.override)
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

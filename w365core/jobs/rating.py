@@ -26,6 +26,7 @@ from w365core.store import references as store_references, stage
 from w365core.store.ledger import Attempt, Source
 
 MOST_PROBLEMS = 100
+BATCH_LINES = 2_500  # a quarter of what the kernel takes: as quick, and 55 columns of text stay small in memory
 
 
 @dataclass
@@ -73,7 +74,7 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
             usage_from_here=feed is not Feed.DAILY_RATED and not has_daily,
         )
         in_daily = feed is Feed.DAILY_RATED
-        for batch in files.batches(context.landing.path(source.fingerprint), form):
+        for batch in files.batches(context.landing.path(source.fingerprint), form, most=BATCH_LINES):
             rated = rate_batch(batch, first_line=numbered.get(in_daily, 0) + 1, job=job)
             numbered[in_daily] = numbered.get(in_daily, 0) + batch.num_rows
             with connection.begin():
