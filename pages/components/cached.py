@@ -25,12 +25,13 @@ def engine() -> Engine:
 
 @contextmanager
 def reading(*, seconds: int = connection.SECONDS_TO_ANSWER) -> Iterator[Connection]:
-    """One read-only snapshot. Where the database is away, the next one looks for it afresh, and starts the embedded one."""
+    """One read-only snapshot. Where the embedded database is away, the next one looks for it afresh and starts it."""
     try:
         with connection.reading(engine(), seconds=seconds) as opened:
             yield opened
     except StoreUnavailable:
-        engine.clear()
+        if connection.is_embedded():
+            engine.clear()
         raise
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
@@ -37,3 +40,20 @@ def said(app: AppTest) -> str:
     parts = [element.value for kind in kinds for element in app.get(kind)]
     parts += [f"{metric.label} {metric.value}" for metric in app.metric] + [button.label for button in app.button]
     return "\n".join(str(part) for part in parts)
+
+
+@contextmanager
+def renamed(database_url: str) -> Iterator[None]:
+    """The database under another name for a while, so that nobody finds it; nobody may be connected to it."""
+    name = database_url.split("@/")[1].split("?")[0]
+    server = database_url.replace("+psycopg", "").replace(f"@/{name}?", "@/postgres?")
+
+    def rename(old: str, new: str) -> None:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))
+
+    rename(name, f"{name}_away")
+    try:
+        yield
+    finally:
+        rename(f"{name}_away", name)

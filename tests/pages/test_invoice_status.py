@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pages.components import cached
-from tests.pages.conftest import said
+from tests.pages.conftest import renamed, said
 from tests.reports import builders as b
 
 
@@ -219,6 +219,17 @@ def test_a_database_without_our_schema_says_which_command_makes_it(frame, engine
         connection.execute(text("drop table installation"))
     app = frame()
     assert "run `python -m w365core init`" in said(app) and not app.exception
+
+
+def test_a_lost_database_is_away_at_every_look_until_it_is_back(frame, engine: Engine, database_url: str):
+    with engine.begin() as connection:
+        b.invoice(connection)
+    app = frame()
+    with renamed(database_url):
+        for _ in range(2):
+            told = [element.value for element in app.run().get("markdown")] + [said(app)]
+            assert "The database is away" in "\n".join(told) and "press Retry" in told[-1]
+    assert len(tables(app.run())[0]) == 1
 
 
 def test_an_unforeseen_failure_shows_a_reference_and_logs_the_story(frame, engine: Engine, monkeypatch, caplog):

@@ -32,6 +32,11 @@ def engine() -> Engine:
     return store_engine.engine(settings.read())
 
 
+def is_embedded() -> bool:
+    """Whether the database is ours to start; else somebody else runs the one that DATABASE_URL names."""
+    return not settings.read().database_url
+
+
 @contextmanager
 def reading(engine: Engine, *, seconds: int = SECONDS_TO_ANSWER) -> Iterator[Connection]:
     """One snapshot. StoreUnavailable where the database is away, CallRefused where a question takes longer than `seconds` (0: no limit)."""
@@ -70,6 +75,6 @@ def database_answers() -> bool:
 
 
 def _where(engine: Engine) -> str:
-    if settings.read().database_url:
+    if not is_embedded():
         return f"The database at {engine.url.set(query={}).render_as_string(hide_password=True)}"
     return "The embedded database"
