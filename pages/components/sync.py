@@ -16,7 +16,7 @@ from w365core.jobs.queue import DAILY, INVOICE, JobRun
 from w365core.reports import wording
 
 _WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
-_NOBODY = "No worker is there to do it, so it waits: `python -m w365core up` starts one with everything else, `python -m w365core worker` starts it alone."
+_NOBODY = ":material/warning: No worker is there to do it, so it waits: `python -m w365core up` starts one with everything else, `python -m w365core worker` starts it alone."
 _MOST_SAID = 8
 
 
@@ -63,7 +63,7 @@ def _ask() -> None:
         plan = queue.plan(cached.engine(), kind=kind, provider=provider, invoice=number)
         st.text(plan.sentence)
         if not works:
-            st.text(_NOBODY)
+            st.caption(_NOBODY)
         # Not barred while the number is blank: the click that leaves the field is the one that sends it.
         if st.button("Sync now", key="sync_now", type="primary", icon=":material/sync:", disabled=plan.refused and bool(number)):
             asked = queue.ask(cached.engine(), kind=kind, provider=provider, invoice=number, actor=queue.person())
@@ -95,7 +95,7 @@ def _going(job_id: int) -> None:
             if job.state == "queued":
                 st.button("Cancel", key="sync_cancel", icon=":material/close:", type="tertiary", on_click=_cancel, args=(job_id,))
         if not works:
-            st.text(_NOBODY)
+            st.caption(_NOBODY)
 
 
 def _ended(job: JobRun) -> None:
