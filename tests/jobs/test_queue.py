@@ -75,6 +75,14 @@ def test_what_runs_is_not_queued_a_second_time_but_can_be_asked_for_again_afterw
     assert ask(known) != first
 
 
+def test_what_has_ended_and_is_about_to_leave_the_queue_is_asked_for_again_in_a_moment(known: Engine):
+    first = ask(known)
+    with known.begin() as connection:
+        job_runs.end(connection, first, state="done", message="")
+    with pytest.raises(AlreadyRunning, match="in a moment"):
+        ask(known)
+
+
 def test_another_invoice_provider_or_kind_is_another_job(known: Engine):
     with known.begin() as connection:
         connection.execute(text("insert into provider (name, type, added_at) values ('other', 'partner_center', now())"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from procrastinate import App, SyncPsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import Connection, Engine
 
 from w365core import money
@@ -73,7 +74,10 @@ def ask(
             return known.job_id
         lock = "\x1f".join((kind, name or "", number or "")).lower()
         task = _queue.configure_task(TASK, queueing_lock=lock, connection=connection.connection.driver_connection)
-        job_id = task.defer()
+        try:
+            job_id = task.defer()
+        except AlreadyEnqueued:  # it has ended, and the queue does not know yet
+            raise AlreadyRunning("The job before this one is about to leave the queue; ask again in a moment.") from None
         job_runs.add(
             connection,
             job_id=job_id,

@@ -59,6 +59,8 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
             result = _do(replace(context, actor=job.actor, report=told.say, counted=told.count), job)
     except (StoreUnavailable, AlreadyRunning):
         raise
+    except ConfigurationMissing as error:
+        _end(context.engine, told, state="failed", message=f"{error} It is the worker's environment that counts.")
     except W365Error as error:
         _end(context.engine, told, state="failed", message=str(error))
     except Exception:

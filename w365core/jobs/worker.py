@@ -53,6 +53,8 @@ def work(settings: Settings, *, report: Report) -> None:
 async def _until_stopped(settings: Settings, report: Report) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup means it
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     report("the worker waits for jobs (Ctrl-C stops it)")
     while not stop.is_set():
@@ -137,6 +139,9 @@ class Hands:
         try:
             code = await self._carried_out(job_id)
         except asyncio.CancelledError:
+            known = await self._write(partial(job_runs.find, job_id=job_id))
+            if known is None or known.ended:  # at the very moment that we were asked to stop
+                return
             await self._write(
                 partial(job_runs.hand_back, job_id=job_id, progress="its worker was stopped; it starts again with the next one")
             )
@@ -188,7 +193,7 @@ class Hands:
             for job_id in given_up:
                 await self._write(partial(job_runs.end, job_id=job_id, state="failed", message=_given_up(MOST_ATTEMPTS)))
             if again:
-                self.report(f"{len(again)} jobs of a dead worker are queued again")
+                self.report(f"queued again, since their worker has died: {', '.join(f'job {job_id}' for job_id in again)}")
             await asyncio.sleep(self.settings.sweep / 2)
 
     async def _write(self, statement: Callable[..., Any]) -> Any:
