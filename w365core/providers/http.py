@@ -15,7 +15,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -146,7 +146,8 @@ class Calls:
             whole = reply.status == 200
         finally:
             if not whole:
-                to.unlink(missing_ok=True)
+                with suppress(OSError):  # swept later; what went wrong is said by the error that is on its way
+                    to.unlink(missing_ok=True)
         if reply.status in (401, 403):
             raise SasExpired(
                 f"{request.label} refused {what}: its signed address has run out. Ask the export operation again and continue."

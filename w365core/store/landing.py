@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,7 +60,8 @@ class Landing:
         try:
             yield Path(name)
         finally:
-            Path(name).unlink(missing_ok=True)
+            with suppress(OSError):  # what is left is swept by the next import; it must not hide what went wrong, or spoil what went right
+                Path(name).unlink(missing_ok=True)
 
     def adopt(self, written: Path) -> tuple[str, int]:
         """Makes a completely written file part of the landing; returns its fingerprint and size."""
@@ -95,8 +96,9 @@ class Landing:
         for left in (self.folder / "incoming").glob("*-*"):
             writer = left.name.split("-")[0]
             if not (writer.isdigit() and _alive(int(writer))):
-                left.unlink(missing_ok=True)
-                swept += 1
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
+                    swept += 1
         return swept
 
     def _put(self, written: Path, place: Path) -> None:
