@@ -80,6 +80,20 @@ def w365(database_url: str, tmp_path: Path) -> Command:
     return Command({**kept, **told, "W365_NOW": NOW.isoformat()})
 
 
+_TOLD = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def harness_said(pytestconfig: pytest.Config) -> list[str]:
+    """Sentences that stand under the summary of the run, such as how often an import was killed."""
+    return pytestconfig.stash.setdefault(_TOLD, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for sentence in config.stash.get(_TOLD, []):
+        terminalreporter.write_line(f"kill harness: {sentence}")
+
+
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[[str, str], Path]:
     """Writes a file into the test's folder."""
