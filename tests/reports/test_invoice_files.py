@@ -71,7 +71,9 @@ def test_a_file_that_has_gone_is_refused_in_one_sentence(connection: Connection)
 
 def test_received_files_say_when_how_and_whether_the_lines_come_from_them(connection: Connection):
     invoice_id = b.invoice(connection, number="G-1", run=7)
-    connection.execute(insert(import_source).values(import_run_id=7, ordinal=1, feed="reconciliation", name="x", fingerprint="b" * 64))
+    for run, fingerprint in ((6, "a" * 64), (7, "b" * 64)):  # the run before read another version
+        source = {"ordinal": 1, "feed": "reconciliation", "name": "x", "fingerprint": fingerprint}
+        connection.execute(insert(import_source).values(import_run_id=run, **source))
     b.landed(connection, number="G-1", purpose="reconciliation", fingerprint="a" * 64, received_at=b.NOW - timedelta(days=1))
     b.landed(connection, number="G-1", purpose="reconciliation", fingerprint="b" * 64)
     b.landed(connection, number="G-1", purpose="plain", method="FILE", fingerprint="c" * 64)
