@@ -22,7 +22,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import estates
+from tests.estates import Estate
+from tests.jobs import working
 from tests.postgres import OSUSER, fresh_database, reachable_home
+from w365core.jobs.context import Context
 from w365core.store import embedded, embedded_account, embedded_locks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -422,6 +426,28 @@ def test_what_dies_again_and_again_ends_everything_with_a_sentence(empty: Path) 
         assert left_behind(empty, running.family) == []
     finally:
         end_whatever_runs(running)
+
+
+def test_a_worker_killed_in_the_middle_of_a_job_is_started_again_and_so_is_the_job(empty: Path, context: Context, tmp_path: Path) -> None:
+    estate = Estate(tmp_path / "estate")
+    estates.two_invoices_worth(estate)
+    with estates.serve(estate, "hang@blobx1") as served:
+        configured = estates.configure(context, served.url, records=estate.records(tmp_path / "records"))
+        url = configured.settings.database_url
+        running = started(empty, DATABASE_URL=url, W365_SWEEP="3", W365_POLL="0.02", **configured.settings.environment)
+        try:
+            running.wait_until(running.page, "the page")
+            job_id = working.queued(configured)
+            running.wait_until(lambda: not served.faults.left(), "the download")
+            running.family |= running.everything()
+            os.kill(running.child("worker"), signal.SIGKILL)
+            running.wait_until(lambda: working.job(configured, job_id).ended, "the job's end")
+            assert "the worker has ended; starting it again" in running.said
+            assert working.job(configured, job_id).message == "Invoice G1 is Active, 8 lines."
+            assert running.end(signal.SIGTERM) == 0
+            assert left_behind(empty, running.family) == []
+        finally:
+            end_whatever_runs(running)
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------------------------------
