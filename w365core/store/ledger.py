@@ -384,7 +384,8 @@ def _finish(
     connection.execute(
         update(provider_invoice).where(provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id).values(**values)
     )
-    connection.execute(_run_ended(attempt, run_status, values.get("message", ""), who))
+    lines = values.get("license_lines", 0) + values.get("usage_lines", 0)
+    connection.execute(_run_ended(attempt, run_status, values.get("message", ""), who, lines=lines))
     run = connection.execute(select(import_run.c.previous).where(import_run.c.import_run_id == attempt.import_run_id)).scalar_one()
     if run and run["import_run_id"] is not None:
         stage.drop(connection, run_id=run["import_run_id"])
@@ -415,11 +416,11 @@ def _sealed(attempt: Attempt, order: str) -> dict[str, Any]:
     return {"provider_invoice_id": attempt.provider_invoice_id, "import_run_id": attempt.import_run_id, "order": order}
 
 
-def _run_ended(attempt: Attempt, status: str, message: str, who: Who):
+def _run_ended(attempt: Attempt, status: str, message: str, who: Who, *, lines: int = 0):
     return (
         update(import_run)
         .where(import_run.c.import_run_id == attempt.import_run_id)
-        .values(status=status, message=message, finished_at=who.now)
+        .values(status=status, message=message, lines=lines, finished_at=who.now)
     )
 
 
