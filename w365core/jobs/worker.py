@@ -79,7 +79,7 @@ async def _serve(settings: Settings, report: Report, stop: asyncio.Event) -> Non
                 concurrency=1,
                 install_signal_handlers=False,
                 fetch_job_polling_interval=min(5.0, settings.sweep / 2),
-                update_heartbeat_interval=settings.sweep / 6,
+                update_heartbeat_interval=min(5.0, settings.sweep / 6),  # pages expect one within queue.SILENCE
                 stalled_worker_timeout=settings.sweep,
                 shutdown_graceful_timeout=SECONDS_TO_FINISH,
             )
