@@ -89,6 +89,17 @@ def harness_said(pytestconfig: pytest.Config) -> list[str]:
     return pytestconfig.stash.setdefault(_TOLD, [])
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process that runs a part of the tests hands its sentences to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["harness said"] = session.config.stash.get(_TOLD, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    node.config.stash.setdefault(_TOLD, []).extend(getattr(node, "workeroutput", {}).get("harness said", []))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for sentence in config.stash.get(_TOLD, []):
         terminalreporter.write_line(f"kill harness: {sentence}")
