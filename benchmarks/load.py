@@ -27,12 +27,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sqlalchemy import create_engine, text  # noqa: E402
-from sqlalchemy.pool import NullPool  # noqa: E402
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
-from w365core import frames  # noqa: E402
-from w365core.frames import Kind  # noqa: E402
-from w365core.store import embedded  # noqa: E402
+from w365core import frames
+from w365core.frames import Kind
+from w365core.store import embedded
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOB_LINES = 100_000
@@ -92,7 +92,9 @@ def run(work: Path, lines: int, pandas_lines: int) -> None:
 def say(name: str, spent: Spent, lines: int, baseline: Spent, baseline_lines: int | None = None) -> None:
     ratio = (spent.cpu / lines) / (baseline.cpu / (baseline_lines or lines))
     each = spent.cpu / lines * 1e6
-    print(f"{name:32} {each:7.1f} us/line  (ours {spent.client:6.1f} s, server {spent.server:6.1f} s, wall {spent.wall:6.1f} s)  {ratio:5.2f} x")
+    print(
+        f"{name:32} {each:7.1f} us/line  (ours {spent.client:6.1f} s, server {spent.server:6.1f} s, wall {spent.wall:6.1f} s)  {ratio:5.2f} x"
+    )
 
 
 # --- measuring -----------------------------------------------------------------------------------------------------------------------------
@@ -129,7 +131,6 @@ def _stat(pid: int) -> list[int]:
     """The fields of /proc/PID/stat after the name: [0] state, [1] parent, [11..14] utime, stime, cutime, cstime."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return [0, *(int(field) for field in fields[1:15])]
-
 
 
 # --- the two others ------------------------------------------------------------------------------------------------------------------------
@@ -240,7 +241,7 @@ def _cell(column: frames.Column, number: int, subscription: int, meter: int, day
         "PricingCurrency": "USD",
         "MeterId": f"5daf08b2-5c7d-4f2b-9dbb-{meter:012d}",
         "ResourceURI": f"/subscriptions/{subscription:012d}/resourceGroups/rg-{meter}/providers/Microsoft.Compute/virtualMachines/vm{number % 5000}",
-        "Tags": '{"env": "prod", "owner": "team-%d"}' % (number % 30),
+        "Tags": f'{{"env": "prod", "owner": "team-{number % 30}"}}',
         "AdditionalInfo": '{"ServiceType": "Standard_D4s_v5", "VMName": null, "UsageType": "ComputeHR"}',
         "UsageDate": f"2026-10-{day + 1:02d}T00:00:00Z",
     }
@@ -255,9 +256,14 @@ def records(engine) -> None:
     """The customers and subscriptions that the lines refer to."""
     with engine.begin() as connection:
         connection.execute(text("insert into currency values ('EUR', 1)"))
-        connection.execute(text("insert into account (account_id, name) select 'A-' || n, 'Customer ' || n from generate_series(0, :n) n"), {"n": CUSTOMERS})
         connection.execute(
-            text("insert into provider_account (provider, provider_account_id, account_id) select 'bench', 'c-' || n, 'A-' || n from generate_series(0, :n) n"),
+            text("insert into account (account_id, name) select 'A-' || n, 'Customer ' || n from generate_series(0, :n) n"),
+            {"n": CUSTOMERS},
+        )
+        connection.execute(
+            text(
+                "insert into provider_account (provider, provider_account_id, account_id) select 'bench', 'c-' || n, 'A-' || n from generate_series(0, :n) n"
+            ),
             {"n": CUSTOMERS},
         )
         connection.execute(
@@ -271,11 +277,13 @@ def records(engine) -> None:
 
 
 def command(environment: dict[str, str], *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "w365core", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "w365core", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{arguments}: {done.returncode} {done.stderr}"
 
 
-class sandbox:  # noqa: N801 - reads as a word where it is used
+class sandbox:
     """The sandbox in a process of its own, on a free port."""
 
     def __init__(self, estate: Path, environment: dict[str, str]) -> None:
@@ -283,7 +291,9 @@ class sandbox:  # noqa: N801 - reads as a word where it is used
         self.environment = environment
 
     def __enter__(self) -> str:
-        self.process = subprocess.Popen([sys.executable, "-c", self.program], cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self.program], cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True
+        )
         return self.process.stdout.readline().strip()
 
     def __exit__(self, *_: object) -> None:

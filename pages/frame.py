@@ -16,7 +16,11 @@ st.set_page_config(page_icon=str(_PICTURES / "mark.svg"), layout="wide", initial
 st.logo(str(_PICTURES / "logo.svg"), icon_image=str(_PICTURES / "mark.svg"), size="large")
 
 page = st.navigation(
-    {"Provider invoices": [st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True)]}
+    {
+        "Provider invoices": [
+            st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True)
+        ]
+    }
 )
 
 st.set_page_config(page_title=f"{page.title} · w365core")

@@ -1,10 +1,10 @@
 """What do the tests of the import import? A reseller with two customers, and documents of a few lines, as the sandbox reads them from disk.
 
-    Estate              a folder for the sandbox: `invoice` lists a document with its exports, `records` writes our side of it
-    seat, usage         a reconciliation line of a license and of Azure usage;  daily: a daily-rated line
-    serve               an estate over HTTP, with its provider configured and our records loaded
-    stored, digest      what the database says in the end, without ids and moments: equal for equal imports
-    leftovers           what a finished import must not leave behind
+Estate              a folder for the sandbox: `invoice` lists a document with its exports, `records` writes our side of it
+seat, usage         a reconciliation line of a license and of Azure usage;  daily: a daily-rated line
+serve               an estate over HTTP, with its provider configured and our records loaded
+stored, digest      what the database says in the end, without ids and moments: equal for equal imports
+leftovers           what a finished import must not leave behind
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ def _take(browser: Browser, url: str, target: Path, theme: str) -> str:
     page.goto(url)
     page.wait_for_selector("h1", timeout=60_000)
     page.wait_for_selector("[data-testid=stStatusWidget]", state="detached", timeout=60_000)
-    page.wait_for_function("() => document.querySelector('.js-plotly-plot .main-svg') && !document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
+    page.wait_for_function(
+        "() => document.querySelector('.js-plotly-plot .main-svg') && !document.querySelector('[data-testid=stSkeleton]')", timeout=60_000
+    )
     page.wait_for_timeout(1_500)
     page.screenshot(path=target)
     page.close()

@@ -19,7 +19,9 @@ _CONFIG = {"displayModeBar": False, "scrollZoom": False}
 def by_status(standing_map: StatusMap) -> None:
     """Provider by month; a click on a cell shows its invoices."""
     with st.container(border=True, gap="xxsmall"):
-        earlier = f" The {wording.counted(standing_map.earlier, 'month')} before these are in the list below." if standing_map.earlier else ""
+        earlier = (
+            f" The {wording.counted(standing_map.earlier, 'month')} before these are in the list below." if standing_map.earlier else ""
+        )
         st.caption(f"Where the invoices stand, the worst of each month. Click a cell to see its invoices.{earlier}")
         clicks = st.session_state.setdefault("status_map_clicks", 0)
         key = f"status_map_{clicks}"  # another chart after each click, else the cell stays chosen and no second click on it counts
@@ -69,4 +71,7 @@ def by_customer(customers: Sequence[Customer], *, currency: str) -> None:
 
 def _told(months: Sequence[Month]) -> str:
     """The chart for somebody who hears it."""
-    return "; ".join(f"{wording.month(m.month)}: billed {wording.digits(m.billed, m.currency)}, held up {wording.digits(m.held_up, m.currency)}" for m in months)
+    return "; ".join(
+        f"{wording.month(m.month)}: billed {wording.digits(m.billed, m.currency)}, held up {wording.digits(m.held_up, m.currency)}"
+        for m in months
+    )

@@ -18,7 +18,9 @@ def no_invoices() -> None:
             "python -m w365core sync --provider my-csp",
             language="bash",
         )
-        st.text("The client secret is read from the environment variable W365_SECRET_MY_CSP and never stored. Or look around first, with made-up data:")
+        st.text(
+            "The client secret is read from the environment variable W365_SECRET_MY_CSP and never stored. Or look around first, with made-up data:"
+        )
         st.code("python -m w365core demo", language="bash")
 
 

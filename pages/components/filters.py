@@ -13,7 +13,13 @@ from w365core.reports.invoice_status import InvoiceFilter
 KEYS = ("provider", "month", "status", "currency", "customer")
 _CHOICES = {"provider": "providers", "month": "months", "status": "statuses", "currency": "currencies", "customer": "customers"}
 _LABELS = {"provider": "Provider", "month": "Invoice month", "status": "Status", "currency": "Currency", "customer": "Customer"}
-_ALL = {"provider": "All providers", "month": "All months", "status": "Every status", "currency": "All currencies", "customer": "All customers"}
+_ALL = {
+    "provider": "All providers",
+    "month": "All months",
+    "status": "Every status",
+    "currency": "All currencies",
+    "customer": "All customers",
+}
 
 
 def draw(choices: Mapping[str, Sequence[str]], customers: Mapping[str, str]) -> None:

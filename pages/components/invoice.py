@@ -126,7 +126,9 @@ def _invoice_lines(detail: InvoiceDetail) -> None:
         with cached.reading() as opened:
             return invoice_detail.license_page(opened, invoice, after=after)
 
-    everything = tables.Everything(lambda: _all(invoice_detail.every_license_line, invoice), count=invoice.license_lines + invoice.usage_lines)
+    everything = tables.Everything(
+        lambda: _all(invoice_detail.every_license_line, invoice), count=invoice.license_lines + invoice.usage_lines
+    )
     page, _ = tables.pages(fetch, everything, key="license", about=f"{invoice.id}")
     if not page.table.rows:
         _nothing("This invoice has no lines.")
@@ -153,7 +155,9 @@ def _usage_summaries(detail: InvoiceDetail) -> None:
         )
     if not page.table.rows:
         _nothing(
-            "An invoice in Error has no usage summaries: they are made when it is imported." if detail.is_preview else "This invoice has no usage."
+            "An invoice in Error has no usage summaries: they are made when it is imported."
+            if detail.is_preview
+            else "This invoice has no usage."
         )
 
 

@@ -43,7 +43,9 @@ def unexpected() -> None:
     _log.exception("page failed, reference %s", reference)
     with st.container(border=True):
         st.badge("Something went wrong here", icon=":material/error:", color="red")
-        st.text(f"This page could not be shown, and nothing was changed. Try again; if it stays, look for reference {reference} in the log of the web app.")
+        st.text(
+            f"This page could not be shown, and nothing was changed. Try again; if it stays, look for reference {reference} in the log of the web app."
+        )
         st.button("Try again", icon=":material/refresh:", type="primary", key="retry")
 
 

@@ -48,7 +48,9 @@ class Visit:
     @property
     def strangers(self) -> list[str]:
         """Requests that left this machine."""
-        return [url for url in self.requests if urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).hostname != "127.0.0.1"]
+        return [
+            url for url in self.requests if urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).hostname != "127.0.0.1"
+        ]
 
 
 def found_browser() -> str | None:

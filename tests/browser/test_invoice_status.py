@@ -60,7 +60,14 @@ def _stock(url: str) -> tuple[int, int]:
         b.lines(connection, billed, run=7, license=lines)
         b.invoice(connection, number="G-200", currency="USD", header="77.00", on=date(2026, 9, 4))
         b.invoice(connection, number=LINKS[0], provider=LINKS[1], status="Error", header="5.00", message=f"See {LINKS[0]} or {LINKS[2]}.")
-        failed = b.invoice(connection, number="G-300", status="Error", failure="unresolved_references", header="812.40", message=f"Our records lack {HOSTILE}.")
+        failed = b.invoice(
+            connection,
+            number="G-300",
+            status="Error",
+            failure="unresolved_references",
+            header="812.40",
+            message=f"Our records lack {HOSTILE}.",
+        )
         b.missing(connection, failed, key="c-9", name="=Cy", amount="812.40")
     engine.dispose()
     return billed, failed

@@ -24,7 +24,9 @@ def test_without_invoices_the_page_says_how_to_get_some(frame):
 
 def test_the_worklist_stands_above_all_invoices_with_its_money_and_next_step(frame, engine: Engine):
     with engine.begin() as connection:
-        b.invoice(connection, number="E-1", status="Error", failure="provider_error", header="1234.5", message="Partner Center did not answer.")
+        b.invoice(
+            connection, number="E-1", status="Error", failure="provider_error", header="1234.5", message="Partner Center did not answer."
+        )
         b.invoice(connection, number="A-1", header="10")
     app = frame()
     told = said(app)
@@ -245,7 +247,14 @@ def test_an_unforeseen_failure_shows_a_reference_and_logs_the_story(frame, engin
     assert reference in caplog.text and "secret inside" in caplog.text
 
 
-HOSTILE = ["<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "**b** :red[x] $x^2$", "`code` # head", "https://evil.example/x", "![i](http://e/x)"]
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1))",
+    "**b** :red[x] $x^2$",
+    "`code` # head",
+    "https://evil.example/x",
+    "![i](http://e/x)",
+]
 
 
 @pytest.mark.parametrize("payload", HOSTILE)
@@ -254,5 +263,7 @@ def test_hostile_text_stands_only_where_nothing_acts_on_it(frame, engine: Engine
         b.invoice(connection, number=payload, provider=payload, status="Error", failure="provider_error", message=payload)
     app = frame()
     assert payload in [element.value for element in app.get("text")]
-    acted_on = [element.value for kind in ("markdown", "caption", "title") for element in app.get(kind)] + [button.label for button in app.button]
+    acted_on = [element.value for kind in ("markdown", "caption", "title") for element in app.get(kind)] + [
+        button.label for button in app.button
+    ]
     assert not any(payload in str(value) for value in acted_on)

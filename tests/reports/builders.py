@@ -143,7 +143,9 @@ def usage_line(line_number: int, *, cost: str = "1.25", **more: Any) -> dict[str
     } | more
 
 
-def lines(connection: Connection, invoice_id: int, *, run: int, license: list[dict] = (), usage: list[dict] = (), publish: bool = True) -> None:
+def lines(
+    connection: Connection, invoice_id: int, *, run: int, license: list[dict] = (), usage: list[dict] = (), publish: bool = True
+) -> None:
     """Stages the lines as an import does, and publishes them unless the import is to have failed."""
     stage.create(connection, run_id=run, provider_invoice_id=invoice_id)
     for which, declared, rows in ((stage.LICENSE, frames.LICENSE_LINE, license), (stage.USAGE, frames.USAGE_LINE, usage)):
@@ -171,7 +173,9 @@ def summary(connection: Connection, invoice_id: int, *, usage_id: str = "u-1", c
     connection.execute(insert(usage_summary).values(**(values | more)))
 
 
-def missing(connection: Connection, invoice_id: int, *, key: str = "c-1", kind: str = "customer", amount: str = "10.00", **more: Any) -> None:
+def missing(
+    connection: Connection, invoice_id: int, *, key: str = "c-1", kind: str = "customer", amount: str = "10.00", **more: Any
+) -> None:
     values = {
         "provider_invoice_id": invoice_id,
         "kind": kind,
@@ -189,7 +193,9 @@ def missing(connection: Connection, invoice_id: int, *, key: str = "c-1", kind: 
 def happened(connection: Connection, *, provider: str, number: str, invoice_id: int, action: str = "import provider invoice") -> None:
     """An attempt and an entry of the audit log."""
     connection.execute(
-        insert(import_run).values(provider_invoice_id=invoice_id, status="done", started_at=NOW - timedelta(hours=2), finished_at=NOW, lines=7)
+        insert(import_run).values(
+            provider_invoice_id=invoice_id, status="done", started_at=NOW - timedelta(hours=2), finished_at=NOW, lines=7
+        )
     )
     place = connection.execute(text("select count(*) from audit_log")).scalar_one() + 1
     connection.execute(

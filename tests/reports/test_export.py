@@ -17,7 +17,13 @@ from w365core.frames import Kind
 from w365core.reports import export
 from w365core.reports.tables import Column, amount, day, number
 
-COLUMNS = (Column("key", "Key", Kind.ID), amount("cost", "Cost"), number("quantity", "Quantity"), day("on", "On"), Column("currency", "Currency"))
+COLUMNS = (
+    Column("key", "Key", Kind.ID),
+    amount("cost", "Cost"),
+    number("quantity", "Quantity"),
+    day("on", "On"),
+    Column("currency", "Currency"),
+)
 
 
 def row(**more):

@@ -86,7 +86,9 @@ def test_the_lines_of_one_summary_are_its_own(connection: Connection):
     page = invoice_detail.usage_page(connection, invoice, usage_id="u-1")
     assert [row["line_number"] for row in page.table.rows] == [1, 3, 5, 7, 9]
     assert {row["currency"] for row in page.table.rows} == {"EUR"}
-    assert sum(row["billing_pre_tax_total"] for row in invoice_detail.every_usage_line(connection, invoice, usage_id="u-1")) == Decimal("6.25")
+    assert sum(row["billing_pre_tax_total"] for row in invoice_detail.every_usage_line(connection, invoice, usage_id="u-1")) == Decimal(
+        "6.25"
+    )
 
 
 def test_an_invoice_in_error_shows_its_staged_lines_as_a_preview(connection: Connection):
@@ -117,7 +119,10 @@ def test_history_tells_attempts_and_the_audit_log_latest_first(connection: Conne
     invoice_id = b.invoice(connection)
     b.happened(connection, provider="csp-demo", number="D0300A1B2C", invoice_id=invoice_id)
     rows = invoice_detail.history(connection, detail(connection, invoice_id).invoice).rows
-    assert [(row["what"].split(" ")[0], row["who"], row["result"]) for row in rows] == [("import", "ana", "Active / Active"), ("Import", "", "done")]
+    assert [(row["what"].split(" ")[0], row["who"], row["result"]) for row in rows] == [
+        ("import", "ana", "Active / Active"),
+        ("Import", "", "done"),
+    ]
     assert rows[1]["said"] == "7 lines"
 
 

@@ -40,7 +40,10 @@ def test_errors_hold_what_blocks_and_warnings_what_does_not(connection: Connecti
     b.missing(connection, invoice_id, key="c-2", name="=1+1")
     b.missing(connection, invoice_id, key="p-1", kind="product")
     invoice = opened(connection, invoice_id)
-    assert [(file.name, file.note) for file in invoice_files.attached(connection, invoice)] == [("errors.csv", "2 rows"), ("warnings.csv", "1 row")]
+    assert [(file.name, file.note) for file in invoice_files.attached(connection, invoice)] == [
+        ("errors.csv", "2 rows"),
+        ("warnings.csv", "1 row"),
+    ]
     errors, warnings = (read(invoice_files.content(connection, invoice, name)) for name in ("errors.csv", "warnings.csv"))
     assert [(row["Key"], row["Name"], row["Money it holds up"], row["Currency"]) for row in errors] == [
         ("c-1", "Fabrikam GmbH", "10.50", "EUR"),
@@ -59,7 +62,10 @@ def test_a_stored_file_comes_byte_for_byte_and_before_one_of_ours(connection: Co
     attach(connection, invoice_id, "errors.csv", b"as it was")
     attach(connection, invoice_id, "note.bin", bytes(range(256)))
     invoice = opened(connection, invoice_id)
-    assert [(file.name, file.note) for file in invoice_files.attached(connection, invoice)] == [("errors.csv", "9 bytes"), ("note.bin", "256 bytes")]
+    assert [(file.name, file.note) for file in invoice_files.attached(connection, invoice)] == [
+        ("errors.csv", "9 bytes"),
+        ("note.bin", "256 bytes"),
+    ]
     assert invoice_files.content(connection, invoice, "errors.csv") == b"as it was"
     assert invoice_files.content(connection, invoice, "note.bin") == bytes(range(256))
 

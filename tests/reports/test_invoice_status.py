@@ -32,7 +32,9 @@ def test_the_worklist_has_the_biggest_money_first_measured_in_base_currency(repo
 
 
 def test_warnings_come_after_everything_that_holds_money_up(report):
-    found = report({"number": "warned", "header": "9000", "message": "2 products are unknown."}, {"number": "stuck", "status": "Error", "header": "1"})
+    found = report(
+        {"number": "warned", "header": "9000", "message": "2 products are unknown."}, {"number": "stuck", "status": "Error", "header": "1"}
+    )
     assert [(item.invoice.number, item.invoice.standing) for item in found.attention] == [("stuck", "Error"), ("warned", "Warning")]
 
 
@@ -47,7 +49,9 @@ def test_an_invoice_changed_at_the_provider_says_both_totals(report):
 
 
 def test_headlines_never_add_currencies(report):
-    found = report({"header": "100"}, {"header": "40.5"}, {"header": "7", "currency": "USD"}, {"header": "9", "currency": "USD", "status": "Error"})
+    found = report(
+        {"header": "100"}, {"header": "40.5"}, {"header": "7", "currency": "USD"}, {"header": "9", "currency": "USD", "status": "Error"}
+    )
     assert tiles(found) == {
         ("Billed in Nov 2026", "EUR"): "140.50 EUR",
         ("Held up", "EUR"): "0.00 EUR",
@@ -102,7 +106,11 @@ def test_what_is_in_error_is_told_apart_from_what_is_held_up(report, held: list,
     ("failure", "more", "command"),
     [
         ("unresolved_references", {}, "python -m w365core sync --provider csp-demo --invoice D-0"),
-        ("checksum_failed", {"difference": "-1329.7525"}, "python -m w365core sync --provider csp-demo --invoice D-0 --override-tolerance 1330"),
+        (
+            "checksum_failed",
+            {"difference": "-1329.7525"},
+            "python -m w365core sync --provider csp-demo --invoice D-0 --override-tolerance 1330",
+        ),
         (
             "checksum_failed",
             {"usage": "50.00", "daily_rated_total": Decimal("20.40")},
@@ -189,7 +197,10 @@ def test_every_customer_has_a_name_of_its_own_and_says_where_our_records_lack_it
 
 def test_the_months_of_the_chart_add_up_to_the_invoices(report):
     found = report(
-        {"header": "100.1", "on": date(2026, 10, 8)}, {"header": "30"}, {"header": "5", "status": "Error"}, {"header": "8", "status": "Deactivated"}
+        {"header": "100.1", "on": date(2026, 10, 8)},
+        {"header": "30"},
+        {"header": "5", "status": "Error"},
+        {"header": "8", "status": "Deactivated"},
     )
     assert [(m.month, m.billed, m.held_up) for m in found.months] == [
         ("2026-10", Decimal("100.1"), Decimal(0)),
@@ -202,7 +213,12 @@ def test_the_table_shows_amounts_and_age_as_people_read_them(report):
 
     found = report({"header": "1234.5", "difference": "0.01", "first_seen": b.NOW - timedelta(days=2)})
     cells = {column.label: shown(column, found.table.rows[0]) for column in found.table.columns}
-    assert (cells["Header total"], cells["Lines total"], cells["Difference"], cells["First seen"]) == ("1,234.50", "1,234.49", "0.01", "2 days")
+    assert (cells["Header total"], cells["Lines total"], cells["Difference"], cells["First seen"]) == (
+        "1,234.50",
+        "1,234.49",
+        "0.01",
+        "2 days",
+    )
 
 
 def test_no_invoices_make_no_tiles(report):

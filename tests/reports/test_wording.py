@@ -29,7 +29,10 @@ def test_an_amount_has_its_minor_unit_and_every_further_digit(number: str, curre
     assert wording.digits(Decimal(number), currency) == said
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**22), max_value=10**22, places=9), st.sampled_from(["EUR", "JPY", "KWD", None]))
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**22), max_value=10**22, places=9),
+    st.sampled_from(["EUR", "JPY", "KWD", None]),
+)
 def test_no_digit_is_lost_on_the_screen(number: Decimal, currency: str | None):
     assert Decimal(wording.digits(number, currency).replace(",", "")) == number
 

@@ -65,5 +65,7 @@ def _begin(context: Context, holder: Connection, provider_name: str | None, comm
 def _end(context: Context, run_id: int, status: str, message: str) -> None:
     with context.engine.begin() as connection:
         connection.execute(
-            update(sync_run).where(sync_run.c.sync_run_id == run_id, sync_run.c.status == "running").values(status=status, message=message, finished_at=context.now)
+            update(sync_run)
+            .where(sync_run.c.sync_run_id == run_id, sync_run.c.status == "running")
+            .values(status=status, message=message, finished_at=context.now)
         )

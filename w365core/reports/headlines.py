@@ -37,7 +37,9 @@ class Tile:
 
 def tiles(invoices: Sequence[Invoice], rates: Mapping[str, Decimal], now: datetime) -> tuple[Tile, ...]:
     """Billed and held up in every currency, and when the newest import ended; nothing where there is no invoice."""
-    headlines = [tile for currency in _currencies(invoices, rates) for tile in _tiles_of(currency, [i for i in invoices if i.currency == currency])]
+    headlines = [
+        tile for currency in _currencies(invoices, rates) for tile in _tiles_of(currency, [i for i in invoices if i.currency == currency])
+    ]
     newest = max((i.imported_at for i in invoices if i.imported_at), default=None)
     when = wording.age(newest, now=now)
     value = when if newest is None or when == "just now" else f"{when} ago"

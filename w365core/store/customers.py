@@ -33,7 +33,9 @@ def invoices_of(connection: Connection, customers: Sequence[str]) -> set[int]:
     wanted = list(customers)
     published = select(license_line.c.provider_invoice_id).where(license_line.c.account_id.in_(wanted))
     used = select(usage_summary.c.provider_invoice_id).where(usage_summary.c.account_id.in_(wanted))
-    lacking = select(missing_reference.c.provider_invoice_id).where(missing_reference.c.kind == "customer", missing_reference.c.key.in_(wanted))
+    lacking = select(missing_reference.c.provider_invoice_id).where(
+        missing_reference.c.kind == "customer", missing_reference.c.key.in_(wanted)
+    )
     found = set(connection.execute(published.union(used, lacking)).scalars())
     return found | {invoice_id for invoice_id, run_id in _staged(connection) if _has_staged_line(connection, run_id, wanted)}
 

@@ -1,7 +1,7 @@
 """Does the embedded Postgres of this home run? Starts and stops it: unix socket only, durable, one server for all processes.
 
-    embedded_folders     where its files lie           embedded_locks      who holds them, what a crash left behind
-    embedded_account     who runs it, its programs     embedded_settings   how it is configured
+embedded_folders     where its files lie           embedded_locks      who holds them, what a crash left behind
+embedded_account     who runs it, its programs     embedded_settings   how it is configured
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where do the files of an embedded server lie, and can they be used? Every failure is one sentence.
 
-    <home>/pg18          the data directory, with server.log; the number is the Postgres major version
-    <home>/socket        the folder of the socket, 0700; /tmp/w365-<hash> where the path is too long for a socket
+<home>/pg18          the data directory, with server.log; the number is the Postgres major version
+<home>/socket        the folder of the socket, 0700; /tmp/w365-<hash> where the path is too long for a socket
 """
 
 from __future__ import annotations

@@ -106,7 +106,9 @@ def every_usage_line(connection: Connection, provider_invoice_id: int, *, usage_
 def _lines(
     connection: Connection, which: str, provider_invoice_id: int, after: int, most: int, only: str, bound: Mapping[str, Any]
 ) -> Rows:
-    statement = f"{_lines_of(connection, which, provider_invoice_id)} and line.line_number > :after {only} order by line.line_number limit :most"
+    statement = (
+        f"{_lines_of(connection, which, provider_invoice_id)} and line.line_number > :after {only} order by line.line_number limit :most"
+    )
     given = {"id": provider_invoice_id, "after": after, "most": most} | {k: v for k, v in bound.items() if v is not None}
     return [dict(row) for row in connection.execute(text(statement), given).mappings()]
 

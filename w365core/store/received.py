@@ -22,7 +22,8 @@ def received(connection: Connection, provider_invoice_id: int, *, most: int = 50
         select(*(landed_answer.c[name] for name in names), read.label("read"))
         .join(
             provider_invoice,
-            (provider_invoice.c.provider == landed_answer.c.provider) & (provider_invoice.c.invoice_number == landed_answer.c.invoice_number),
+            (provider_invoice.c.provider == landed_answer.c.provider)
+            & (provider_invoice.c.invoice_number == landed_answer.c.invoice_number),
         )
         .where(provider_invoice.c.provider_invoice_id == provider_invoice_id, landed_answer.c.method != _OURS)
         .order_by(landed_answer.c.landed_answer_id.desc())
