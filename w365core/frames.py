@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-import polars as pl
 import pyarrow as pa
 
 
@@ -352,22 +351,8 @@ _ARROW = {
     Kind.MOMENT: pa.timestamp("us"),
     Kind.FLAG: pa.bool_(),
 }
-_POLARS = {
-    Kind.TEXT: pl.String,
-    Kind.ID: pl.String,
-    Kind.NUMBER: pl.String,
-    Kind.WHOLE: pl.Int64,
-    Kind.DAY: pl.Date,
-    Kind.MOMENT: pl.Datetime("us"),
-    Kind.FLAG: pl.Boolean,
-}
 
 
 def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
     """The Arrow schema of these columns; exact decimals are strings."""
     return pa.schema([(column.name, _ARROW[column.kind]) for column in columns])
-
-
-def conform(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame:
-    """The frame with exactly these columns, in this order and of these types; a missing one is null."""
-    return frame.select((pl.col(c.name) if c.name in frame.columns else pl.lit(None)).cast(_POLARS[c.kind]).alias(c.name) for c in columns)
