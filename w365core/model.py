@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 
 class ProviderType(StrEnum):
@@ -133,6 +134,67 @@ class InvoiceHeader:
     invoice_type: str | None = None
     period_start: date | None = None
     period_end: date | None = None
+
+
+@dataclass(frozen=True)
+class ProviderCustomer:
+    """A customer as the provider knows it. `id` is what its invoice lines call the customer; `status` in the provider's own word."""
+
+    id: str
+    name: str | None = None
+    domain: str | None = None
+    country: str | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True)
+class ProviderSubscription:
+    """A subscription as the provider knows it today; an Azure entitlement is one too, with `parent_id` its plan.
+
+    `id` is what invoice lines call it. `kind` is License or Usage; `status` in the provider's own word. `quantity` None: the provider says no
+    seats. `cancellable_until`, `refundable` and `scheduled` say what may still be given back and what happens at the next term.
+    """
+
+    id: str
+    customer_id: str
+    kind: str
+    name: str | None = None
+    product_id: str | None = None
+    status: str | None = None
+    quantity: Decimal | None = None
+    term: str | None = None
+    billing_cycle: str | None = None
+    currency: str | None = None
+    parent_id: str | None = None
+    migrated_from_id: str | None = None
+    order_id: str | None = None
+    auto_renew: bool | None = None
+    started_at: datetime | None = None
+    term_ends_at: datetime | None = None
+    cancellable_until: datetime | None = None
+    refundable: tuple[dict[str, Any], ...] = ()
+    scheduled: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ProviderChange:
+    """One change the provider says was made: evidence where our records have no change log for it.
+
+    `id` is the provider's own, else the fingerprint of the record. A side of the quantity is None where the record does not say it.
+    `status`: succeeded, failed, progress; a failed one changed nothing. `source`: audit or order.
+    """
+
+    id: str
+    at: datetime
+    operation: str
+    status: str
+    source: str
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    order_id: str | None = None
+    quantity_before: Decimal | None = None
+    quantity_after: Decimal | None = None
+    initiated_by: str | None = None
 
 
 @dataclass(frozen=True)

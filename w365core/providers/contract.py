@@ -6,14 +6,14 @@ built with, before it is interpreted, so that landing has it even when the inter
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
 from w365core.errors import ProviderUnavailable
-from w365core.model import Answer, Capabilities, Feed, InvoiceHeader, Secret
+from w365core.model import Answer, Capabilities, Feed, InvoiceHeader, ProviderChange, ProviderCustomer, ProviderSubscription, Secret
 
 Keep = Callable[[Answer], None]
 
@@ -81,6 +81,15 @@ class Connector(Protocol):
 
     def wait_for_export(self, operation_url: str) -> Manifest | NoData:
         """Polls the operation until its manifest is there. ProviderUnavailable when the deadline passes, ExportGone when it is unknown."""
+
+    def customers(self) -> Iterator[ProviderCustomer]:
+        """Every customer the provider lists. ProviderUnavailable where the list comes shorter than the provider says it is."""
+
+    def subscriptions(self, customer_ids: Iterable[str]) -> Iterator[ProviderSubscription]:
+        """Every subscription of these customers, Azure entitlements among them."""
+
+    def changes(self, *, since: date, until: date) -> Iterator[ProviderChange]:
+        """What was changed from the day `since` to the day `until`, both included; failed changes too, marked so."""
 
     def download(self, manifest: Manifest, blob: Blob, to: Path) -> None:
         """Streams one blob into the file, byte for byte as received; a failure leaves no file.

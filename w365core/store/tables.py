@@ -252,6 +252,115 @@ usage_estimate = Table(
     _moment("estimated_at", nullable=False),
 )
 
+# --- the provider's view: what it says its customers own; our records are never touched by it -----------------------------------------------
+
+provider_customer = Table(
+    "provider_customer",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("provider_customer_id", Text, primary_key=True),  # lower-cased
+    Column("name", Text),
+    Column("domain", Text),
+    Column("country", Text),
+    Column("status", Text),
+    # the account it most likely is, how sure (0 to 1) and why; applied by a person, or by itself only where it is certain
+    Column("proposed_account_id", Text),
+    _amount("confidence"),
+    Column("proposed_because", Text),
+    _moment("first_seen_at", nullable=False),
+    _moment("seen_at", nullable=False),
+    _moment("gone_at"),  # since when the provider lists it no more
+    CheckConstraint("confidence between 0 and 1", name="confidence_a_share"),
+)
+
+provider_subscription = Table(
+    "provider_subscription",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("provider_subscription_id", Text, primary_key=True),  # lower-cased
+    Column("provider_customer_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text),
+    Column("product_id", Text),
+    Column("status", Text),
+    _amount("quantity"),
+    Column("term", Text),
+    Column("billing_cycle", Text),
+    Column("currency", Text),
+    Column("parent_id", Text),  # of an Azure entitlement: its plan; of an add-on: its base
+    Column("migrated_from_id", Text),
+    Column("order_id", Text),
+    Column("auto_renew", Boolean),
+    _moment("started_at"),
+    _moment("term_ends_at"),
+    _moment("cancellable_until"),
+    Column("refundable", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("scheduled", JSONB),
+    _moment("first_seen_at", nullable=False),
+    _moment("seen_at", nullable=False),
+    _moment("gone_at"),
+    CheckConstraint("kind in ('License', 'Usage')", name="kind_known"),
+    *_finite("quantity"),
+)
+Index("provider_subscription_customer_idx", provider_subscription.c.provider, provider_subscription.c.provider_customer_id)
+
+# What the provider says was changed, and by whom: evidence for changes that have no change log of ours. Never deleted: the provider forgets.
+provider_change = Table(
+    "provider_change",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("change_id", Text, primary_key=True),
+    _moment("at", nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("provider_customer_id", Text),
+    Column("provider_subscription_id", Text),
+    Column("order_id", Text),
+    _amount("quantity_before"),
+    _amount("quantity_after"),
+    Column("initiated_by", Text),
+    _moment("first_seen_at", nullable=False),
+    CheckConstraint("source in ('audit', 'order')", name="source_known"),
+    *_finite("quantity_before", "quantity_after"),
+)
+Index("provider_change_subscription_idx", provider_change.c.provider, provider_change.c.provider_subscription_id, provider_change.c.at)
+
+# Up to when each kind of thing was pulled, so that a gap is seen: `lost_from` to `lost_to` is what the provider had forgotten already.
+provider_pull = Table(
+    "provider_pull",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("what", Text, primary_key=True),  # customers | subscriptions | changes
+    _moment("pulled_until"),
+    _moment("pulled_at", nullable=False),
+    Column("lost_from", Date),
+    Column("lost_to", Date),
+    Column("message", Text, nullable=False, server_default=""),
+)
+
+# Tokens that a provider hands out and that must outlive a process, encrypted with the installation's key; never in clear, never logged.
+stored_token = Table(
+    "stored_token",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("encrypted", LargeBinary, nullable=False),
+    _moment("issued_at", nullable=False),
+    _moment("expires_at"),
+)
+
+# How files of a layout that nobody publishes are read: header -> column of the plain file, as a person last said it.
+column_mapping = Table(
+    "column_mapping",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("headers", Text, primary_key=True),  # fingerprint of the folded, sorted headers
+    Column("mapping", JSONB, nullable=False),
+    Column("said_by", Text, nullable=False),
+    _moment("said_at", nullable=False),
+)
+
 # --- what was received, and what ran -----------------------------------------------------------------------------------------------------
 
 sync_run = Table(
@@ -297,6 +406,7 @@ job_run = Table(
     _amount("override_tolerance"),
     Column("actor", Text, nullable=False),
     Column("reason", Text),
+    Column("asked", JSONB),  # what else was asked: of an import of files, which ones and the header
     Column("state", Text, nullable=False, server_default="queued"),
     Column("progress", Text, nullable=False, server_default=""),
     Column("lines_done", BigInteger, nullable=False, server_default="0"),
@@ -309,10 +419,10 @@ job_run = Table(
     _moment("finished_at"),
     Column("outcome", JSONB),
     Column("message", Text, nullable=False, server_default=""),
-    CheckConstraint("kind in ('sync', 'sync_invoice')", name="kind_known"),
+    CheckConstraint("kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files')", name="kind_known"),
     CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state_known"),
     CheckConstraint("(finished_at is not null) = (state in ('done', 'failed', 'cancelled'))", name="ended_has_moment"),
-    CheckConstraint("(kind = 'sync_invoice') = (invoice is not null)", name="invoice_named"),
+    CheckConstraint("(kind in ('sync_invoice', 'import_files')) = (invoice is not null)", name="invoice_named"),
     *_finite("override_tolerance"),
 )
 Index("job_run_unfinished_idx", job_run.c.job_id, postgresql_where=job_run.c.finished_at.is_(None))
