@@ -11,6 +11,8 @@ from enum import Enum, auto
 
 import pyarrow as pa
 
+from w365core.model import Feed
+
 
 class Kind(Enum):
     TEXT = auto()
@@ -327,6 +329,80 @@ PLAIN = (
     _amount("total", "total"),
     _printed("currency", "currency", required=True),
 )
+
+# The legacy license-based file. It lands in the columns of a reconciliation file; its subscription is what Partner Center calls by that id,
+# not the billing system's SubscriptionId, which stays beside it with the other columns that have no place there.
+LEGACY_LICENSE = (
+    _printed("partner_id", "PartnerId"),
+    _printed("provider_customer_id", "CustomerId", required=True),
+    _printed("customer_name", "CustomerName"),
+    _printed("customer_domain_name", "DomainName"),
+    _printed("mpn_id", "MpnId"),
+    _printed("tier2_mpn_id", "ResellerMpnId", "Tier2MpnId"),
+    _printed("invoice_number", "InvoiceNumber"),
+    _printed("order_id", "OrderId"),
+    _printed("provider_subscription_id", "SyndicationPartnerSubscriptionNumber", required=True),
+    _printed("product_id", "DurableOfferId"),
+    _printed("product_name", "OfferName"),
+    _printed("subscription_description", "SubscriptionDescription"),
+    _printed("subscription_start", "SubscriptionStartDate", kind=Kind.DAY),
+    _printed("subscription_end", "SubscriptionEndDate", kind=Kind.DAY),
+    _printed("charge_start", "ChargeStartDate", kind=Kind.DAY),
+    _printed("charge_end", "ChargeEndDate", kind=Kind.DAY),
+    _printed("charge_type", "ChargeType", required=True),
+    _amount("unit_price", "UnitPrice"),
+    _amount("quantity", "Quantity"),
+    _amount("subtotal", "Subtotal", required=True),
+    _amount("tax_total", "Tax"),
+    _amount("total", "TotalForCustomer"),
+    _printed("currency", "Currency", required=True),
+    _printed("billing_frequency", "BillingCycleType"),
+)
+
+# The legacy usage-based file: its charges are in no other file, with tax. It lands in the columns of a reconciliation file, every line usage;
+# what was charged is the overage, beyond what the offer includes.
+LEGACY_USAGE = (
+    _printed("partner_id", "PartnerId"),
+    _printed("partner_name", "PartnerName"),
+    _printed("provider_customer_id", "CustomerId", required=True),
+    _printed("customer_name", "CustomerCompanyName", "CustomerName"),
+    _printed("customer_domain_name", "DomainName"),
+    _printed("mpn_id", "MpnId"),
+    _printed("tier2_mpn_id", "ResellerMpnId", "Tier2MpnId"),
+    _printed("invoice_number", "InvoiceNumber"),
+    _printed("order_id", "OrderID"),
+    _printed("provider_subscription_id", "SubscriptionId", required=True),
+    _printed("subscription_description", "SubscriptionDescription"),
+    _printed("product_name", "ServiceName"),
+    _printed("sku_id", "Sku"),
+    _printed("charge_start", "ChargeStartDate", kind=Kind.DAY),
+    _printed("charge_end", "ChargeEndDate", kind=Kind.DAY),
+    _printed("usage_date", "UsageDate", kind=Kind.DAY),
+    _printed("charge_type", "ChargeType"),
+    _printed("meter_category", "ServiceType"),
+    _printed("meter_id", "ResourceGuid"),
+    _printed("meter_description", "ResourceName"),
+    _printed("meter_region", "Region"),
+    _printed("unit", "Unit"),
+    _amount("unit_price", "ListPrice"),
+    _amount("quantity", "ConsumedQuantity"),
+    _amount("billable_quantity", "OverageQuantity"),
+    _amount("effective_unit_price", "PretaxEffectiveRate"),
+    _amount("subtotal", "PretaxCharges", required=True),
+    _amount("tax_total", "TaxAmount"),
+    _amount("total", "PostTaxTotal"),
+    _printed("currency", "Currency", required=True),
+    _printed("billing_frequency", "BillingCycleType"),
+)
+
+# How the files of each feed are printed.
+COLUMNS_OF: dict[Feed, tuple[Column, ...]] = {
+    Feed.DAILY_RATED: DAILY_RATED,
+    Feed.RECONCILIATION: RECONCILIATION,
+    Feed.PLAIN: PLAIN,
+    Feed.LEGACY_LICENSE: LEGACY_LICENSE,
+    Feed.LEGACY_USAGE: LEGACY_USAGE,
+}
 
 # What resolving and rating add to each line, before the provider's own columns.
 RESOLVED_LICENSE = (Column("line_number", Kind.WHOLE), Column("kind"), Column("subscription_id"), Column("account_id"))

@@ -67,6 +67,8 @@ class Feed(StrEnum):
     RECONCILIATION = "reconciliation"
     DAILY_RATED = "daily_rated"
     PLAIN = "plain"
+    LEGACY_LICENSE = "legacy_license"
+    LEGACY_USAGE = "legacy_usage"
 
 
 class Secret:

@@ -19,10 +19,22 @@ from w365core.errors import CallRefused, InputRefused
 from w365core.jobs import filing, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed, Filed
-from w365core.store.tables import import_source, provider_invoice
+from w365core.store.tables import import_source, license_line, provider_invoice, usage_line
 
 PLAIN = "customer_id,subscription_id,product_id,charge_type,charge_start,charge_end,quantity,unit_price,subtotal,tax,total,currency\n"
 PLAIN_LINE = f"{estates.CONTOSO},{estates.SEATS},CFQ7,cycle,2026-10-01,2026-10-31,4,25.00,100.00,19.00,119.00,EUR\n"
+LEGACY_LICENSE = (
+    "CustomerId,CustomerName,SubscriptionId,SyndicationPartnerSubscriptionNumber,OfferId,DurableOfferId,OfferName,ChargeStartDate,"
+    "ChargeEndDate,ChargeType,UnitPrice,Quantity,Amount,TotalOtherDiscount,Subtotal,Tax,TotalForCustomer,Currency\n"
+    f"{estates.CONTOSO.upper()},Contoso,usCBMgAAAAAAAAIA,{estates.SEATS},FE61,CFQ7,Office,2/1/2019 0:00,2/28/2019 23:59,Cycle fee,"
+    "6.82,2,13.64,2.64,11,2.09,13.09,EUR\n"
+)
+LEGACY_USAGE = (
+    "CustomerId,SubscriptionId,SubscriptionDescription,ServiceName,ResourceGuid,ResourceName,Region,Sku,ChargeStartDate,ChargeEndDate,"
+    "ConsumedQuantity,IncludedQuantity,OverageQuantity,ListPrice,PretaxCharges,TaxAmount,PostTaxTotal,Currency\n"
+    f"{estates.CONTOSO},{estates.AZURE},Microsoft Azure,Storage,M-1,Disk,EU West,7UD-00001,2/1/2019 0:00,2/28/2019 23:59,"
+    "1338,1024,314,$0.02,$6.28,$1.19,$7.47,EUR\n"
+)
 CLAIMED = Claimed("csp", "F1", None, None, date(2026, 11, 8), None, None, False)
 
 Write = Callable[[str, str], Path]
@@ -73,6 +85,26 @@ def test_without_a_daily_file_the_reconciliation_usage_is_taken_at_once(configur
     path = json_lines(written, "monthly.json", [usage("10.00", SubscriptionId=estates.AZURE)])
     assert filed(configured, path).outcome.failure is None
     assert estates.children(configured.engine) == (1, 1, 1)
+
+
+def test_legacy_files_make_one_invoice_of_their_seats_and_their_usage_with_tax(configured: Context, written: Write) -> None:
+    paths = written("usage.csv", LEGACY_USAGE), written("license.csv", LEGACY_LICENSE)
+    result = filed(configured, *paths, total=Decimal("20.56"), currency="EUR")
+    assert (result.outcome.status, result.outcome.message) == ("Active/Active", "")
+    assert [file["kind"] for file in result.files] == ["legacy_usage", "legacy_license"]
+    found = invoice(configured)
+    assert (found.license_total, found.usage_total, found.tax_total) == (Decimal("11"), Decimal("6.28"), Decimal("3.28"))
+    with configured.engine.connect() as connection:
+        seats, overage = connection.execute(
+            select(license_line).where(license_line.c.invoice_number.is_(None)).order_by(license_line.c.kind)
+        ).all()
+        metered = connection.execute(select(usage_line)).one()
+    assert (seats.provider_subscription_id, seats.subscription_id is not None) == (estates.SEATS, True)
+    assert json.loads(seats.extra)["SubscriptionId"] == "usCBMgAAAAAAAAIA" and json.loads(seats.extra)["OfferId"] == "FE61"
+    assert (seats.charge_start, seats.charge_end) == (date(2019, 2, 1), date(2019, 2, 28))
+    assert (overage.kind, overage.quantity, overage.billable_quantity) == ("usage", Decimal(1338), Decimal(314))
+    assert (metered.meter_id, metered.meter_name, metered.meter_region, metered.quantity) == ("M-1", "Disk", "EU West", Decimal(314))
+    assert (metered.billing_pre_tax_total, metered.sku_id) == (Decimal("6.28"), "7UD-00001")
 
 
 def test_a_manual_invoice_stays_populating_until_it_is_activated(configured: Context, written: Write) -> None:

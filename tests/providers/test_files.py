@@ -112,6 +112,13 @@ def test_every_generation_of_the_daily_rated_file_is_recognised(tmp_path, column
     assert inspect(file(tmp_path, csv_text(dict.fromkeys(header, "1"))), date_order=None).feed is Feed.DAILY_RATED
 
 
+@pytest.mark.parametrize("feed", [Feed.LEGACY_LICENSE, Feed.LEGACY_USAGE])
+def test_the_legacy_files_are_told_from_those_of_new_commerce_that_share_most_of_their_headers(tmp_path, feed):
+    header = [*(column.header for column in frames.COLUMNS_OF[feed]), "BillableQuantity", "PublisherId", "TotalOtherDiscount"]
+    form = inspect(file(tmp_path, csv_text(dict.fromkeys(reversed(header), "1"))))
+    assert (form.feed, form.rows) == (feed, 1)
+
+
 def test_a_small_reconciliation_file_and_a_small_plain_file_are_told_apart(tmp_path):
     small = {name: SEATS[name] for name in ("CustomerId", "SubscriptionId", "ChargeType", "Subtotal", "Currency")}
     plain = {name: PLAIN[name] for name in ("customer_id", "subscription_id", "charge_type", "subtotal", "currency")}
@@ -144,11 +151,8 @@ def test_missing_required_columns_are_named_and_not_taken_for_a_plain_file(tmp_p
         (b"BilledCost,ChargeCategory,BillingCurrency\n1,Usage,EUR\n", "a FOCUS cost export"),
         (b"SubscriptionId,costInBillingCurrency,billingCurrency\ns,1,EUR\n", "an Azure cost export"),
         (b"Kosten (PreTaxCost),Currency,Tags (Tags)\n1,EUR,\n", "an Azure cost export"),
-        (
-            b"CustomerId,SubscriptionId,SyndicationPartnerSubscriptionNumber,ChargeType,Subtotal,Currency,ChargeStartDate\nc,s,n,new,1,EUR,\n",
-            "a legacy license-based reconciliation file",
-        ),
-        (b"CustomerId,SubscriptionId,PretaxCharges,Currency,ChargeStartDate\nc,s,1,EUR,\n", "a legacy usage-based"),
+        (b"CustomerId,DurableOfferId,ChargeType,Subtotal,Currency\nc,d,new,1,EUR\n", "also SyndicationPartnerSubscriptionNumber"),
+        (b"OverageQuantity,Currency\n1,EUR\n", "a legacy usage-based reconciliation file also CustomerId, SubscriptionId, PretaxCharges"),
         (b"account_id,name,currency\nA1,x,EUR\n", "accounts.csv of our records"),
         (b"usage_id,row_hash,invoice\n1,x,G1\n", "a markup file"),
         (b"a,b\n1,2\n", "the header of none of them"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from w365core.dates import DateOrder
 from w365core.errors import CallRefused, InputRefused
+from w365core.frames import COLUMNS_OF
 from w365core.intake.parse import parse
 from w365core.jobs import importing
 from w365core.jobs.context import Context
@@ -18,7 +19,6 @@ from w365core.jobs.importing import Material, Outcome
 from w365core.jobs.runs import recorded, sweep
 from w365core.model import Feed, InvoiceHeader, ProviderType
 from w365core.providers import files
-from w365core.providers.file_kinds import COLUMNS
 from w365core.providers.files import FileForm
 from w365core.store import landing as store_landing, providers as store_providers
 from w365core.store.ledger import Source
@@ -114,7 +114,7 @@ def _first_currency(context: Context, sources: Sequence[Source]) -> str:
     source = sources[0]
     form = FileForm.from_dict(dict(source.form))
     batch = next(files.batches(context.landing.path(source.fingerprint), form, most=1), None)
-    cells = parse(batch, COLUMNS[form.feed]).columns if batch is not None else {}
+    cells = parse(batch, COLUMNS_OF[form.feed]).columns if batch is not None else {}
     printed = cells.get("billing_currency" if form.feed is Feed.DAILY_RATED else "currency") or [None]
     if printed[0]:
         return printed[0].strip()

@@ -68,6 +68,9 @@ MISSING = pa.schema(
 REJECTED = pa.schema([("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
 
 
+_KIND_OF = {Feed.LEGACY_LICENSE: LineKind.LICENSE, Feed.LEGACY_USAGE: LineKind.USAGE}
+
+
 @dataclass(frozen=True)
 class Job:
     """What the kernel has to know beside the batch: which file it is of, how its cells are written, what the lines may refer to."""
@@ -106,7 +109,7 @@ class _Group:
 
 def rate_batch(batch: pa.RecordBatch, *, first_line: int, job: Job) -> RatedBatch:
     """Rates a batch whose first line is the invoice's `first_line`-th. Bad lines come back in `rejected`, never as an exception."""
-    columns = {Feed.RECONCILIATION: frames.RECONCILIATION, Feed.DAILY_RATED: frames.DAILY_RATED, Feed.PLAIN: frames.PLAIN}[job.feed]
+    columns = frames.COLUMNS_OF[job.feed]
     needed = ("billing_pre_tax_total", "billing_currency") if job.feed is Feed.DAILY_RATED else ("subtotal", "currency")
     with localcontext(money.EXACT):
         parsed = parse(batch, columns, job.form)
@@ -227,12 +230,13 @@ def _usage_lines(parsed: Parsed, numbers: list[int], groups: _Groups) -> pa.Reco
     return _arrow(frames.USAGE_LINE, {**parsed.columns, **resolved, "extra": parsed.extra}, len(numbers))
 
 
-# --- the reconciliation file, and the plain file in its columns ----------------------------------------------------------------------------
+# --- the reconciliation file, and those that land in its columns ----------------------------------------------------------------------------
 
 
 def _rate_reconciliation(parsed: Parsed, numbers: list[int], job: Job, rejected: pa.RecordBatch) -> RatedBatch:
-    cells = {column.name: parsed.columns.get(column.name) or [None] * parsed.rows for column in frames.RECONCILIATION}
-    parsed.columns = cells
+    cells = parsed.columns
+    for column in frames.RECONCILIATION:
+        cells.setdefault(column.name, [None] * parsed.rows)
     odd = validate.complete_totals(parsed)
     kinds = _kinds(cells, job)
     groups = _license_groups(cells, kinds, job)
@@ -279,7 +283,9 @@ class _Sums:
 
 
 def _kinds(cells: dict[str, list], job: Job) -> list[LineKind]:
-    """License or usage, line by line. A plain file has no meters: there the subscription's own kind says it."""
+    """License or usage, line by line. A legacy file is of one kind. A plain file has no meters: there the subscription's own kind says it."""
+    if job.feed in _KIND_OF:
+        return [_KIND_OF[job.feed]] * len(cells["currency"])
     if job.feed is not Feed.PLAIN:
         marks = zip(cells["meter_description"], cells["subscription_description"], cells["reservation_order_id"], strict=True)
         return [resolve.kind_of(*mark) for mark in marks]
@@ -332,8 +338,8 @@ def _usage_of_reconciliation(parsed: Parsed, numbers: list[int], kinds: list[Lin
     cells["quantity"] = [b if b is not None else q for b, q in zip(cells["billable_quantity"], cells["quantity"], strict=True)]
     cells["billing_pre_tax_total"], cells["billing_currency"] = cells["subtotal"], cells["currency"]
     cells["meter_name"] = cells["meter_description"]
-    missing = [column.name for column in frames.DAILY_RATED if column.name not in cells]
-    cells.update((name, [None] * len(places)) for name in missing)
+    for column in frames.DAILY_RATED:
+        cells.setdefault(column.name, [None] * len(places))
     extra = None if parsed.extra is None else [parsed.extra[index] for index in places]
     groups = _usage_groups(
         job,

@@ -1,7 +1,7 @@
 """Which kind of file is this? Recognised by its header (or the keys of its first JSON object) alone, never by its name.
 
 layout_of(name, beginning)      csv or json_lines; everything else is refused by what it looks like
-feed_of(name, headers)          reconciliation, daily-rated or plain; files of other shapes are refused by what they look like
+feed_of(name, headers)          reconciliation, daily-rated, plain or one of the legacy feeds; files of other shapes are refused by what they look like
 separator_of(line)              the separator under which a header line says most
 """
 
@@ -10,26 +10,27 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 
-from w365core import frames
-from w365core.frames import RECORD_FILES, Column, folded
+from w365core.frames import COLUMNS_OF, RECORD_FILES, Column, folded
 from w365core.model import Feed
 from w365core.providers.file_bytes import refused
 
-COLUMNS: dict[Feed, tuple[Column, ...]] = {
-    Feed.DAILY_RATED: frames.DAILY_RATED,
-    Feed.RECONCILIATION: frames.RECONCILIATION,
-    Feed.PLAIN: frames.PLAIN,
-}
 SEPARATORS = (",", ";", "\t", "|")
 
 ACCEPTED = (
-    "a new-commerce reconciliation or daily-rated usage file (CSV or JSON lines, gzip or not)"
+    "a reconciliation or daily-rated usage file of new commerce, or a legacy reconciliation file (CSV or JSON lines, gzip or not)"
     " or, for a manual provider, a plain file with customer_id, subscription_id, subtotal, currency …"
 )
 _CALLED = {
     Feed.DAILY_RATED: "a daily-rated usage file",
     Feed.RECONCILIATION: "a reconciliation file",
     Feed.PLAIN: "a plain file",
+    Feed.LEGACY_LICENSE: "a legacy license-based reconciliation file",
+    Feed.LEGACY_USAGE: "a legacy usage-based reconciliation file",
+}
+# Headers that one feed alone has, whatever else stands beside them.
+_MARKS = {
+    Feed.LEGACY_LICENSE: {"syndicationpartnersubscriptionnumber", "durableofferid"},
+    Feed.LEGACY_USAGE: {"pretaxcharges", "overagequantity"},
 }
 _BINARIES = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
@@ -43,8 +44,6 @@ _BINARIES = {
 }
 # Headers that only files of other shapes have. Localised exports print "Kosten (PreTaxCost)", so a part of the header is enough.
 _FOREIGN = (
-    (("syndicationpartnersubscriptionnumber", "durableofferid"), "a legacy license-based reconciliation file"),
-    (("pretaxcharges", "overagequantity"), "a legacy usage-based reconciliation file"),
     (("chargecategory", "billedcost"), "a FOCUS cost export"),
     (("costinbillingcurrency", "costinpricingcurrency", "pretaxcost", "resourcerate"), "an Azure cost export"),
     (("rowhash",), "a markup file (it goes back with `markup import`)"),
@@ -68,7 +67,7 @@ def layout_of(name: str, beginning: bytes) -> str:
 
 def separator_of(line: str) -> str:
     """The separator under which the line has most headers that we know; a comma where it has none."""
-    known = {folded(header) for columns in COLUMNS.values() for column in columns for header in column.headers}
+    known = {folded(header) for columns in COLUMNS_OF.values() for column in columns for header in column.headers}
 
     def hits(separator: str) -> int:
         try:
@@ -84,14 +83,15 @@ def feed_of(name: str, headers: Sequence[str], *, row: int = 1) -> Feed:
     """The kind of lines these headers announce. InputRefused names a file of another shape, or the required columns that are missing."""
     folds = {folded(header) for header in headers}
     _refuse_foreign(name, folds, row)
-    best = max(COLUMNS, key=lambda feed: _likeness(feed, folds, headers))
-    required = [column for column in COLUMNS[best] if column.required]
+    marked = next((feed for feed, marks in _MARKS.items() if marks & folds), None)
+    best = marked or max((feed for feed in COLUMNS_OF if feed not in _MARKS), key=lambda feed: _likeness(feed, folds, headers))
+    required = [column for column in COLUMNS_OF[best] if column.required]
     missing = [column.header for column in required if not _is_in(column, folds)]
     if not missing:
         return best
     if (ours := _record_file(folds)) is not None:
         raise refused(name, f"{ACCEPTED}, but it looks like {ours} of our records, which goes in with `load`", row=row)
-    if len(required) - len(missing) >= 2:
+    if marked or len(required) - len(missing) >= 2:
         raise refused(name, f"in the header of {_CALLED[best]} also {', '.join(missing)}", row=row)
     raise refused(name, f"{ACCEPTED}, but its first line is the header of none of them", row=row, value=", ".join(headers))
 
@@ -113,8 +113,8 @@ def _refuse_foreign(name: str, folds: set[str], row: int) -> None:
 def _likeness(feed: Feed, folds: set[str], headers: Sequence[str]) -> tuple[bool, int, bool, bool]:
     """How much the headers look like this feed. What tells a plain file from a small reconciliation file: charge dates, else spelling."""
     plain_dates = bool(folds & {"chargestart", "chargeend"}) and "chargestartdate" not in folds
-    known = sum(_is_in(column, folds) for column in COLUMNS[feed])
-    complete = all(_is_in(column, folds) for column in COLUMNS[feed] if column.required)
+    known = sum(_is_in(column, folds) for column in COLUMNS_OF[feed])
+    complete = all(_is_in(column, folds) for column in COLUMNS_OF[feed] if column.required)
     spelled_plainly = any("_" in header for header in headers)
     is_plain = feed is Feed.PLAIN
     return plain_dates and is_plain, known, complete, spelled_plainly is is_plain

@@ -17,12 +17,12 @@ import pyarrow as pa
 
 from w365core.dates import DateOrder
 from w365core.errors import CallRefused, InputRefused
-from w365core.frames import Column, Kind, folded
+from w365core.frames import COLUMNS_OF, Column, Kind, folded
 from w365core.intake import csv_text
 from w365core.model import Feed, Problem
 from w365core.providers import file_bytes, file_marks
 from w365core.providers.file_bytes import NotThisEncoding, Source, refused
-from w365core.providers.file_kinds import ACCEPTED, COLUMNS, feed_of, layout_of, separator_of
+from w365core.providers.file_kinds import ACCEPTED, feed_of, layout_of, separator_of
 
 ROW, JSON = "__row", "__json"
 CSV, JSON_LINES = "csv", "json_lines"
@@ -107,10 +107,10 @@ def _inspect_csv(source: Source, encoding: str, wanted: DateOrder | None) -> Fil
     if header is None:
         raise refused(source.name, f"{ACCEPTED}, but the file is blank")
     feed = feed_of(source.name, header, row=number)
-    known = csv_text.columns_of(header, COLUMNS[feed], name=source.name, line=number)
+    known = csv_text.columns_of(header, COLUMNS_OF[feed], name=source.name, line=number)
     if known.problems:
         raise InputRefused(f"{known.problems[0]}; nothing was imported.", known.problems)
-    positions = [(column, known.positions[column.name]) for column in COLUMNS[feed] if column.name in known.positions]
+    positions = [(column, known.positions[column.name]) for column in COLUMNS_OF[feed] if column.name in known.positions]
     count, evidence = _survey(source, rows, len(header), positions)
     comma = file_marks.decimal_comma(source.name, evidence)
     order, settled_by = file_marks.date_order(source.name, evidence, wanted)
@@ -209,7 +209,7 @@ def _inspect_json(source: Source, wanted: DateOrder | None) -> FileForm:
         said = first[:60].decode("utf-8", "replace")
         raise refused(source.name, f"{ACCEPTED}; JSON needs one whole object on each line", row=number, value=said) from None
     feed = feed_of(source.name, keys, row=number)
-    known = {folded(header) for column in COLUMNS[feed] for header in column.headers}
+    known = {folded(header) for column in COLUMNS_OF[feed] for header in column.headers}
     unknown = tuple(key for key in keys if folded(key) not in known)
     order, settled_by = (DateOrder.MONTH_FIRST, "default") if wanted is None else (wanted, "the caller")
     rows = 1 + sum(1 for _ in lines)
