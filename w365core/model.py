@@ -123,6 +123,13 @@ class Capabilities:
     files: bool = True
 
 
+CAPABILITIES = {
+    ProviderType.PARTNER_CENTER: Capabilities(invoices=True, usage=True, change_evidence=True),
+    ProviderType.STREAMONE: Capabilities(),
+    ProviderType.MANUAL: Capabilities(),
+}
+
+
 @dataclass(frozen=True)
 class InvoiceHeader:
     """One document as the provider lists it. `total` is in `currency`, tax included; dates are the provider's UTC dates."""
@@ -182,7 +189,8 @@ class ProviderSubscription:
 class ProviderChange:
     """One change the provider says was made: evidence where our records have no change log for it.
 
-    `id` is the provider's own, else the fingerprint of the record. A side of the quantity is None where the record does not say it.
+    `id` is the provider's own, else the fingerprint of the record; where one record tells of several subscriptions, each is a change of its own,
+    `record/0`, `record/1` … A side of the quantity, or of the subscription's state, is None where the record does not say it.
     `status`: succeeded, failed, progress; a failed one changed nothing. `source`: audit or order.
     """
 
@@ -196,6 +204,8 @@ class ProviderChange:
     order_id: str | None = None
     quantity_before: Decimal | None = None
     quantity_after: Decimal | None = None
+    state_before: str | None = None
+    state_after: str | None = None
     initiated_by: str | None = None
 
 

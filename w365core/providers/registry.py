@@ -8,18 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from w365core.errors import CallRefused
-from w365core.model import Capabilities, Feed, InvoiceHeader, Provider, ProviderType, Secret
+from w365core.model import CAPABILITIES, Capabilities, Feed, InvoiceHeader, Provider, ProviderType, Secret
 from w365core.providers import graph_billing, partner_center
 from w365core.providers.addresses import Allowed, Service, allowed, configured_root
 from w365core.providers.contract import Blob, Connector, Keep, Manifest, NoData, Patience
 from w365core.providers.http import Access, Calls, naming_graph, naming_partner_center
 from w365core.providers.tokens import GRAPH_SCOPE, PARTNER_CENTER_SCOPE, Tokens, tenant_of
-
-_CAPABILITIES = {
-    ProviderType.PARTNER_CENTER: Capabilities(invoices=True, usage=True, change_evidence=True),
-    ProviderType.STREAMONE: Capabilities(),
-    ProviderType.MANUAL: Capabilities(),
-}
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class MicrosoftConnector:
     headers_access: Access = field(repr=False)
     lines_access: Access = field(repr=False)
     storage: Allowed
-    capabilities: Capabilities = _CAPABILITIES[ProviderType.PARTNER_CENTER]
+    capabilities: Capabilities = CAPABILITIES[ProviderType.PARTNER_CENTER]
 
     def invoices(self) -> list[InvoiceHeader]:
         return partner_center.invoices(self.calls, self.headers_access, root=self.roots.partner_center)
@@ -62,7 +56,7 @@ class MicrosoftConnector:
 
 def capabilities(provider_type: ProviderType) -> Capabilities:
     """What a provider of this type can do."""
-    return _CAPABILITIES[provider_type]
+    return CAPABILITIES[provider_type]
 
 
 def check_addresses(provider: Provider) -> None:

@@ -267,6 +267,7 @@ provider_customer = Table(
     Column("proposed_account_id", Text),
     _amount("confidence"),
     Column("proposed_because", Text),
+    Column("refused", Text),  # what the provider said where it would not tell the customer's subscriptions
     _moment("first_seen_at", nullable=False),
     _moment("seen_at", nullable=False),
     _moment("gone_at"),  # since when the provider lists it no more
@@ -319,6 +320,8 @@ provider_change = Table(
     Column("order_id", Text),
     _amount("quantity_before"),
     _amount("quantity_after"),
+    Column("state_before", Text),
+    Column("state_after", Text),
     Column("initiated_by", Text),
     _moment("first_seen_at", nullable=False),
     CheckConstraint("source in ('audit', 'order')", name="source_known"),
