@@ -33,7 +33,7 @@ _ABOVE = ("nouns", "settings", "providers", "intake", "rating", "billing", "reco
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
     "settings": Part(("nouns",)),
-    "providers": Part(("nouns",), ("requests", "msal")),
+    "providers": Part(("nouns",), ("requests", "msal", "cryptography")),
     "intake": Part(("nouns",), ("polars",), pure=True, exact=True),
     "rating": Part(("nouns",), ("polars",), pure=True, exact=True),
     "billing": Part(("nouns",), ("polars",), pure=True, exact=True),

@@ -7,19 +7,24 @@ W365_HTTP_TIMEOUT, W365_HTTP_TRIES, W365_POLL     seconds, count, seconds: bound
 W365_SWEEP          seconds of silence after which a worker counts as dead and its jobs are run again
 W365_PG_OSUSER      the account that runs the embedded server when we are root
 W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
+W365_KEY            what stored tokens are encrypted with; unset: a key file under W365_HOME, made when it is first needed
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from w365core.errors import ConfigurationMissing
 from w365core.model import Secret
+
+KEY_FILE = "token.key"
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,51 @@ class Settings:
             )
         return Secret(value)
 
+    def refresh_token(self, provider_name: str) -> Secret:
+        """The provider's first refresh token; blank where the environment has none."""
+        return Secret(self.environment.get(secret_variable(provider_name, "REFRESH"), "").strip())
+
+    def token_key(self) -> Secret:
+        """What stored tokens are encrypted with: W365_KEY, else the key file. ConfigurationMissing where neither can be used."""
+        return Secret(self.environment.get("W365_KEY", "")) or _key_of(self.home / KEY_FILE)
+
 
 def secret_variable(provider_name: str, kind: str = "SECRET") -> str:
     """W365_SECRET_CSP_DEMO for csp-demo."""
     return f"W365_{kind}_{provider_name.upper().replace('-', '_')}"
+
+
+def _key_of(path: Path) -> Secret:
+    """The key in the file, which is made whole or not at all, for its owner's eyes only."""
+    try:
+        if not path.exists():
+            _make_key(path)
+        loose = os.name != "nt" and path.stat().st_mode & 0o077
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigurationMissing(
+            f"The key file {path} cannot be used ({getattr(error, 'strerror', None) or 'it is no text'}). Give access to it, or set W365_KEY."
+        ) from None
+    if loose:
+        raise ConfigurationMissing(f"The key file {path} may be read by others: run `chmod 600 {path}`, or set W365_KEY.")
+    if not key:
+        raise ConfigurationMissing(f"The key file {path} is empty: restore it from a backup, or set W365_KEY.")
+    return Secret(key)
+
+
+def _make_key(path: Path) -> None:
+    """Written aside, then linked into place, which fails where another process was first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def read(environment: Mapping[str, str] | None = None) -> Settings:

@@ -30,6 +30,11 @@ class Service(Enum):
     GRAPH = ("Microsoft Graph", "https://graph.microsoft.com", ("graph.microsoft.com",))
     LOGIN = ("Microsoft sign-in", "https://login.microsoftonline.com", ("login.microsoftonline.com", "login.partner.microsoftonline.cn"))
     STREAMONE = ("StreamOne", "https://ion.tdsynnex.com", ("tdsynnex.com",))
+    STREAMONE_FILES = (
+        "StreamOne's file storage",
+        "",
+        ("tdsynnex.com", "blob.core.windows.net", "amazonaws.com", "storage.googleapis.com"),
+    )
     STORAGE = ("Export storage", "", ("blob.core.windows.net",))
 
     @property

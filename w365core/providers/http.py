@@ -54,6 +54,7 @@ class Access:
     renew: Callable[[], None]
     naming: Callable[[str], dict[str, str]]
     permission: str
+    scheme: str = "Bearer"
 
     @property
     def label(self) -> str:
@@ -62,7 +63,8 @@ class Access:
 
 @dataclass(frozen=True)
 class Request:
-    """One logical call. `headers` is asked anew for each attempt: a token may have run out while we waited."""
+    """One logical call. `headers` is asked anew for each attempt: a token may have run out while we waited. `cut` takes out of the body
+    what must not be kept of it."""
 
     method: str
     url: str
@@ -72,6 +74,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     into: Path | None = None
     kept: bool = True
+    cut: Callable[[bytes], bytes] = bytes
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class Calls:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         expected: frozenset[int] = frozenset(),
+        cut: Callable[[bytes], bytes] = bytes,
     ) -> Reply:
         """A 2xx or `expected` answer to an authorised call; the same request id over all its attempts. ProviderError in words otherwise.
 
@@ -124,10 +128,10 @@ class Calls:
         def dressed() -> dict[str, str]:
             named = {"Accept": "application/json", "Accept-Encoding": "identity", **access.naming(request_id), **(headers or {})}
             typed = {"Content-Type": "application/json"} if body is not None else {}
-            return {**named, **typed, "Authorization": f"Bearer {access.bearer().reveal()}"}
+            return {**named, **typed, "Authorization": f"{access.scheme} {access.bearer().reveal()}"}
 
         content = None if body is None else json.dumps(body).encode()
-        request = Request(method, admitted(url, within=access.within), what, access.label, dressed, content)
+        request = Request(method, admitted(url, within=access.within), what, access.label, dressed, content, cut=cut)
         reply = self.exchange(request)
         if reply.status == 401 and not lacks_second_factor(reply):
             access.renew()
@@ -312,7 +316,7 @@ def _as_kept(request: Request, reply: Reply, sent: Mapping[str, str]) -> Answer:
         method=request.method,
         url=cut_url(request.url),
         status=reply.status,
-        content=cut_content(reply.content, secrets=[sent.get("Authorization", "").removeprefix("Bearer ")]),
+        content=cut_content(request.cut(reply.content), secrets=[sent.get("Authorization", "").partition(" ")[2]]),
         received_at=datetime.now(UTC),
         request_id=next((reply.headers[name] for name in names if name in reply.headers), None),
         content_type=reply.headers.get("Content-Type"),

@@ -32,15 +32,20 @@ class Reply:
 
 def parsed(reply: Reply, *, what: str) -> dict[str, Any]:
     """The answer's JSON object, fractions as Decimal. ProviderChanged names the call where it is something else."""
-    fault = "is not a JSON object"
-    try:
-        document = json.loads(reply.content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as failure:
-        document = None
-        fault = f"cannot be read as JSON ({type(failure).__name__})"
+    document = parsed_whatever(reply, what=what)
     if isinstance(document, dict):
         return document
-    raise ProviderChanged(f"The answer to {what} {fault}. Nothing was taken from it; report it with the landed answer.")
+    raise ProviderChanged(f"The answer to {what} is not a JSON object. Nothing was taken from it; report it with the landed answer.")
+
+
+def parsed_whatever(reply: Reply, *, what: str) -> Any:
+    """The same for an answer that may be a list as well as an object."""
+    try:
+        return json.loads(reply.content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as failure:
+        raise ProviderChanged(
+            f"The answer to {what} cannot be read as JSON ({type(failure).__name__}). Nothing was taken from it; report it with the landed answer."
+        ) from None
 
 
 def is_readable(reply: Reply) -> bool:

@@ -14,14 +14,29 @@ from urllib.parse import urlsplit, urlunsplit
 CUT = "(cut)"
 
 _HARMLESS = frozenset(
-    ("size", "offset", "seekoperation", "provider", "invoicelineitemtype", "currencycode", "period", "fragment", "api-version")
+    (
+        "size",
+        "limit",
+        "pagesize",
+        "offset",
+        "seekoperation",
+        "provider",
+        "invoicelineitemtype",
+        "currencycode",
+        "period",
+        "fragment",
+        "api-version",
+    )
 )
 _KEPT_HEADERS = frozenset(
     ("content-type", "content-length", "date", "etag", "retry-after", "location", "request-id", "client-request-id", "ismfacompliant")
     + ("x-ms-request-id", "ms-requestid", "ms-correlationid", "ms-cv", "ms-serverid")
 )
-_SIGNATURE = re.compile(r"(?i)(?<![A-Za-z_])(sig|client_secret|client_assertion|refresh_token|access_token)(=|%3D)[^&\s\"'\\<>]+")
+_SIGNATURE = re.compile(
+    r"(?i)(?<![A-Za-z_])(sig|signature|x-amz-security-token|client_secret|client_assertion|refresh_token|access_token)(=|%3D)[^&\s\"'\\<>]+"
+)
 _QUOTED = re.compile(r'(?i)("(?:sasToken|access_token|refresh_token|client_secret|id_token)"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_SIGNED_LINK = re.compile(rb"(?i)(https?:(?:\\?/){2}[^\s\"?<>]*?)(?:\?|\\u003f)[^\s\"<>]*")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
 _SIGNATURE_BYTES, _QUOTED_BYTES, _BEARER_BYTES = (re.compile(p.pattern.encode()) for p in (_SIGNATURE, _QUOTED, _BEARER))
 
@@ -47,6 +62,11 @@ def cut_content(content: bytes, *, secrets: Iterable[str] = ()) -> bytes:
             content = content.replace(secret.encode(), cut)
     content = _SIGNATURE_BYTES.sub(rb"\1\2" + cut, content)
     return _BEARER_BYTES.sub(rb"\1" + cut, _QUOTED_BYTES.sub(rb'\1"' + cut + rb'"', content))
+
+
+def cut_signed_links(content: bytes) -> bytes:
+    """A body whose links are signed by their queries: every link without its query."""
+    return _SIGNED_LINK.sub(rb"\1?" + CUT.encode(), content)
 
 
 def cut_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -349,8 +349,10 @@ stored_token = Table(
     Column("provider", Text, primary_key=True),
     Column("purpose", Text, primary_key=True),
     Column("encrypted", LargeBinary, nullable=False),
+    Column("given", Text),  # fingerprint of the token that a person gave and all later ones come from
     _moment("issued_at", nullable=False),
     _moment("expires_at"),
+    _moment("exchanging_since"),  # asked for its successor, which is not stored yet
 )
 
 # How files of a layout that nobody publishes are read: header -> column of the plain file, as a person last said it.

@@ -118,7 +118,9 @@ def upgrade() -> None:
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("encrypted", sa.LargeBinary(), nullable=False),
+        sa.Column("given", sa.Text(), nullable=True),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("exchanging_since", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("provider", "purpose", name=op.f("stored_token_pkey")),
     )

@@ -1,0 +1,77 @@
+"""Which tokens are kept for a provider? Encrypted before they come here; whoever exchanges one is alone with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
+
+from w365core.errors import AlreadyRunning
+from w365core.store import engine as store_engine
+from w365core.store.tables import stored_token
+
+REFRESH = "refresh"
+SECONDS_TO_WAIT = 120
+
+
+@dataclass(frozen=True)
+class StoredToken:
+    """`given`: fingerprint of the token a person gave; `exchanging_since`: its successor was asked for and has not been stored."""
+
+    encrypted: bytes
+    given: str | None
+    issued_at: datetime
+    expires_at: datetime | None
+    exchanging_since: datetime | None
+
+
+@contextmanager
+def alone(engine: Engine, provider: str) -> Iterator[Connection]:
+    """A connection that holds the provider's token lock; it waits while another process exchanges. AlreadyRunning where that takes too long."""
+    names = "provider token", provider.lower()
+    with store_engine.guarded(), engine.connect() as connection:
+        try:
+            with connection.begin():
+                connection.execute(text(f"set local lock_timeout = '{SECONDS_TO_WAIT}s'"))
+                connection.execute(text("select pg_advisory_lock(hashtextextended(:name, 0))"), {"name": "\x1f".join(names)})
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", "") != "55P03":
+                raise
+            raise AlreadyRunning(
+                f"Another process is signing in to {provider} and does not come to an end; try again in a minute."
+            ) from None
+        try:
+            yield connection
+        finally:
+            if not connection.invalidated and not connection.closed:
+                connection.rollback()
+                store_engine.unlock(connection, *names)
+                connection.commit()
+
+
+def find(connection: Connection, provider: str) -> StoredToken | None:
+    """The refresh token that is kept for the provider."""
+    names = (stored_token.c[name] for name in StoredToken.__dataclass_fields__)
+    row = connection.execute(select(*names).where(*_of(provider))).mappings().first()
+    return None if row is None else StoredToken(**row)
+
+
+def keep(connection: Connection, provider: str, token: StoredToken) -> None:
+    """Puts the token in the place of the one before it."""
+    values = {name: getattr(token, name) for name in StoredToken.__dataclass_fields__}
+    statement = insert(stored_token).values(provider=provider, purpose=REFRESH, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["provider", "purpose"], set_=values))
+
+
+def say_exchanging(connection: Connection, provider: str, since: datetime | None) -> None:
+    """Says that its successor is being asked for, before it is."""
+    connection.execute(update(stored_token).where(*_of(provider)).values(exchanging_since=since))
+
+
+def _of(provider: str):
+    return stored_token.c.provider == provider, stored_token.c.purpose == REFRESH
