@@ -12,7 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
-from w365core.errors import ProviderUnavailable
+from w365core.errors import ProviderRefused, ProviderUnavailable
 from w365core.model import Answer, Capabilities, Feed, InvoiceHeader, ProviderChange, ProviderCustomer, ProviderSubscription, Secret
 
 Keep = Callable[[Answer], None]
@@ -24,6 +24,25 @@ class SasExpired(ProviderUnavailable):
 
 class ExportGone(ProviderUnavailable):
     """The provider no longer knows the export operation: request the export again."""
+
+
+class NoEvidence(ProviderRefused):
+    """The provider has no list of changes at this address: nothing is wrong, but changes without a log of ours stay unproven."""
+
+
+@dataclass(frozen=True)
+class CustomerRefused:
+    """The provider lists the customer but does not tell its subscriptions, as where the relationship has ended; `message` in its words."""
+
+    customer_id: str
+    message: str
+
+
+@dataclass(frozen=True)
+class DayForgotten:
+    """The provider no longer keeps the changes of that day."""
+
+    day: date
 
 
 @dataclass(frozen=True)
@@ -85,11 +104,14 @@ class Connector(Protocol):
     def customers(self) -> Iterator[ProviderCustomer]:
         """Every customer the provider lists. ProviderUnavailable where the list comes shorter than the provider says it is."""
 
-    def subscriptions(self, customer_ids: Iterable[str]) -> Iterator[ProviderSubscription]:
-        """Every subscription of these customers, Azure entitlements among them."""
+    def subscriptions(self, customer_ids: Iterable[str]) -> Iterator[ProviderSubscription | CustomerRefused]:
+        """Every subscription of these customers, Azure entitlements among them; one that is refused does not stop the others."""
 
-    def changes(self, *, since: date, until: date) -> Iterator[ProviderChange]:
-        """What was changed from the day `since` to the day `until`, both included; failed changes too, marked so."""
+    def changes(self, *, since: date, until: date) -> Iterator[ProviderChange | DayForgotten]:
+        """What was changed from the day `since` to the day `until`, both included; failed changes too, marked so.
+
+        NoEvidence where the provider has no such list at all.
+        """
 
     def download(self, manifest: Manifest, blob: Blob, to: Path) -> None:
         """Streams one blob into the file, byte for byte as received; a failure leaves no file.

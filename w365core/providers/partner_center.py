@@ -1,41 +1,25 @@
-"""Which documents Partner Center lists: its invoice headers over both of its paging styles, amendments as documents of their own.
-
-The next page is always built from our own parameters; of the provider's link only the offset or the continuation token is taken,
-because documented links lack the version, the value of `offset`, or a proper query.
-"""
+"""Which documents Partner Center lists: its invoice headers, amendments as documents of their own."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 from w365core.dates import utc_moment_of
-from w365core.errors import ProviderChanged, ProviderUnavailable
+from w365core.errors import ProviderChanged
 from w365core.model import InvoiceHeader, shortened
 from w365core.money import is_plausible, readable
+from w365core.providers import partner_center_pages as paging
 from w365core.providers.http import Access, Calls
-from w365core.providers.replies import parsed
+from w365core.providers.partner_center_pages import Listing
 
 PERMISSION = "an app that is registered in Partner Center with the Admin agent role (app-only)"
 PAGE_SIZE = 200
-MOST_PAGES = 5000
-MOST_BARREN_PAGES = 3
-WHAT = "the list of invoices"
-
 _NUMBER = re.compile(r"(?:(?:Recurring|OneTime)-)?([A-Za-z0-9][A-Za-z0-9_-]{0,63})", re.IGNORECASE | re.ASCII)
-
-
-@dataclass(frozen=True)
-class _Page:
-    """Where a page starts: at an offset, or where a continuation token says."""
-
-    offset: int = 0
-    token: str | None = None
 
 
 def invoices(calls: Calls, access: Access, *, root: str) -> list[InvoiceHeader]:
@@ -47,17 +31,17 @@ def invoices(calls: Calls, access: Access, *, root: str) -> list[InvoiceHeader]:
     listed: dict[str, InvoiceHeader] = {}
     amendments: dict[str, list[InvoiceHeader]] = {}
     counted = barren = 0
-    for document in _documents(calls, access, root=root):
-        counted, before = max(counted, _count(document)), len(listed)
-        for item in _items(document):
+    listing = Listing(f"{root}/v1/invoices", what="the list of invoices", noun="invoices", size=PAGE_SIZE, first={"offset": 0})
+    for document in paging.pages(calls, access, listing):
+        counted, before = max(counted, paging.count(document)), len(listed)
+        for item in paging.items(document, listing):
             header, *notes = _with_amendments(item)
             listed.setdefault(header.number, header)
             amendments.setdefault(header.number, notes)
         barren = 0 if len(listed) > before else barren + 1
-        if barren == MOST_BARREN_PAGES:
+        if barren == paging.MOST_BARREN_PAGES:
             break  # a list that repeats itself under ever new links
-    if len(listed) < counted:
-        raise ProviderUnavailable(f"Partner Center counts {counted} invoices but listed only {len(listed)}. Try again later.")
+    paging.refuse_short_read(len(listed), counted, listing)
     return _joined(listed, amendments)
 
 
@@ -73,63 +57,6 @@ def _joined(listed: Mapping[str, InvoiceHeader], amendments: Mapping[str, list[I
             if note.number not in listed:
                 result.setdefault(note.number, note)
     return list(result.values())
-
-
-def _documents(calls: Calls, access: Access, *, root: str) -> Iterator[dict[str, Any]]:
-    """The pages, until there is no next one, an empty one, or one that we have been sent to before."""
-    page: _Page | None = _Page()
-    seen: set[_Page] = set()
-    passed = 0
-    while page is not None and page not in seen:
-        if len(seen) == MOST_PAGES:
-            raise ProviderChanged(f"The list of invoices does not end after {MOST_PAGES} pages. Report it with the landed answers.")
-        seen.add(page)
-        reply = calls.call(access, method="GET", url=_url(root, page), what=WHAT, headers=_continuing(page))
-        document = parsed(reply, what=WHAT)
-        items = _items(document)
-        passed += len(items)
-        yield document
-        page = _next_page(document, passed=passed) if items else None
-
-
-def _url(root: str, page: _Page) -> str:
-    query = {"size": PAGE_SIZE, "offset": page.offset} if page.token is None else {"size": PAGE_SIZE, "seekOperation": "Next"}
-    return f"{root}/v1/invoices?{urlencode(query)}"
-
-
-def _continuing(page: _Page) -> dict[str, str]:
-    return {} if page.token is None else {"MS-ContinuationToken": page.token}
-
-
-def _next_page(document: Mapping[str, Any], *, passed: int) -> _Page | None:
-    """What the link to the next page says; without a usable offset the number of items passed so far."""
-    links = document.get("links")
-    link = links.get("next") if isinstance(links, dict) else None
-    if not isinstance(link, dict):
-        return None
-    for header in link.get("headers") or []:
-        if isinstance(header, dict) and str(header.get("key", "")).lower() == "ms-continuationtoken":
-            return _Page(token=_sendable(str(header.get("value", ""))))
-    offset = parse_qs(urlsplit(str(link.get("uri", ""))).query).get("offset", [""])[0]
-    return _Page(offset=int(offset) if re.fullmatch(r"[0-9]{1,9}", offset) else passed)
-
-
-def _sendable(token: str) -> str:
-    if re.fullmatch(r"[!-~]{1,8192}", token):
-        return token
-    raise ProviderChanged("The list of invoices goes on with a continuation token that no header can carry. Report it.")
-
-
-def _items(document: Mapping[str, Any]) -> list[Any]:
-    items = document.get("items")
-    if not isinstance(items, list):
-        raise ProviderChanged("The list of invoices has no `items`. Nothing was taken from it; report it with the landed answer.")
-    return items
-
-
-def _count(document: Mapping[str, Any]) -> int:
-    count = document.get("totalCount")
-    return count if isinstance(count, int) and not isinstance(count, bool) else 0
 
 
 def _with_amendments(item: Any, amends_of: str | None = None) -> list[InvoiceHeader]:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from w365core.errors import CallRefused
-from w365core.model import CAPABILITIES, Capabilities, Feed, InvoiceHeader, Provider, ProviderType, Secret
-from w365core.providers import graph_billing, partner_center
+from w365core.model import (
+    CAPABILITIES,
+    Capabilities,
+    Feed,
+    InvoiceHeader,
+    Provider,
+    ProviderChange,
+    ProviderCustomer,
+    ProviderSubscription,
+    ProviderType,
+    Secret,
+)
+from w365core.providers import graph_billing, partner_center, partner_center_accounts, partner_center_audit
 from w365core.providers.addresses import Allowed, Service, allowed, configured_root
-from w365core.providers.contract import Blob, Connector, Keep, Manifest, NoData, Patience
+from w365core.providers.contract import Blob, Connector, CustomerRefused, DayForgotten, Keep, Manifest, NoData, Patience
 from w365core.providers.http import Access, Calls, naming_graph, naming_partner_center
 from w365core.providers.tokens import GRAPH_SCOPE, PARTNER_CENTER_SCOPE, Tokens, tenant_of
 
@@ -49,6 +61,17 @@ class MicrosoftConnector:
 
     def wait_for_export(self, operation_url: str) -> Manifest | NoData:
         return graph_billing.wait_for_export(self.calls, self.lines_access, operation_url=operation_url, storage=self.storage)
+
+    def customers(self) -> Iterator[ProviderCustomer]:
+        return partner_center_accounts.customers(self.calls, self.headers_access, root=self.roots.partner_center)
+
+    def subscriptions(self, customer_ids: Iterable[str]) -> Iterator[ProviderSubscription | CustomerRefused]:
+        return partner_center_accounts.subscriptions(
+            self.calls, self.headers_access, root=self.roots.partner_center, customer_ids=customer_ids
+        )
+
+    def changes(self, *, since: date, until: date) -> Iterator[ProviderChange | DayForgotten]:
+        return partner_center_audit.changes(self.calls, self.headers_access, root=self.roots.partner_center, since=since, until=until)
 
     def download(self, manifest: Manifest, blob: Blob, to: Path) -> None:
         graph_billing.download(self.calls, manifest=manifest, blob=blob, to=to, storage=self.storage)
