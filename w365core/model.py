@@ -125,14 +125,17 @@ class Capabilities:
 
 CAPABILITIES = {
     ProviderType.PARTNER_CENTER: Capabilities(invoices=True, usage=True, change_evidence=True),
-    ProviderType.STREAMONE: Capabilities(),
+    ProviderType.STREAMONE: Capabilities(invoices=True, change_evidence=True),
     ProviderType.MANUAL: Capabilities(),
 }
 
 
 @dataclass(frozen=True)
 class InvoiceHeader:
-    """One document as the provider lists it. `total` is in `currency`, tax included; dates are the provider's UTC dates."""
+    """One document as the provider lists it. `total` is in `currency`, tax included; dates are the provider's UTC dates.
+
+    `provider_id` is what the provider's interface calls it, where that is not the number.
+    """
 
     number: str
     invoice_date: date
@@ -143,6 +146,7 @@ class InvoiceHeader:
     invoice_type: str | None = None
     period_start: date | None = None
     period_end: date | None = None
+    provider_id: str | None = None
 
 
 @dataclass(frozen=True)

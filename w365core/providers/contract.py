@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from w365core.errors import ProviderRefused, ProviderUnavailable
 from w365core.model import Answer, Capabilities, Feed, InvoiceHeader, ProviderChange, ProviderCustomer, ProviderSubscription, Secret
@@ -79,6 +79,14 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class LineFile:
+    """A file of an invoice's lines, at an address that is signed and good for a short while."""
+
+    name: str
+    address: Secret
+
+
+@dataclass(frozen=True)
 class NoData:
     """The provider says there is nothing to export: no usage, or not published yet."""
 
@@ -118,3 +126,14 @@ class Connector(Protocol):
 
         SasExpired when the manifest's signature has run out, ProviderUnavailable when the download breaks off.
         """
+
+
+@runtime_checkable
+class ListsFiles(Protocol):
+    """A connector whose lines come as files that the invoice lists, in place of exports to be asked for."""
+
+    def files_of(self, header: InvoiceHeader) -> list[LineFile]:
+        """The files of an invoice's lines, with fresh addresses. ProviderUnavailable where there are none yet."""
+
+    def download_file(self, file: LineFile, to: Path) -> None:
+        """Streams a file, byte for byte; no token goes along. SasExpired when the address has run out, and no file is left."""

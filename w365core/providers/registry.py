@@ -21,10 +21,11 @@ from w365core.model import (
     ProviderType,
     Secret,
 )
-from w365core.providers import graph_billing, partner_center, partner_center_accounts, partner_center_audit
+from w365core.providers import graph_billing, partner_center, partner_center_accounts, partner_center_audit, streamone_connector
 from w365core.providers.addresses import Allowed, Service, allowed, configured_root
 from w365core.providers.contract import Blob, Connector, CustomerRefused, DayForgotten, Keep, Manifest, NoData, Patience
 from w365core.providers.http import Access, Calls, naming_graph, naming_partner_center
+from w365core.providers.streamone_tokens import Rotation
 from w365core.providers.tokens import GRAPH_SCOPE, PARTNER_CENTER_SCOPE, Tokens, tenant_of
 
 
@@ -102,18 +103,32 @@ def roots(provider: Provider) -> Roots:
     )
 
 
-def connector(provider: Provider, *, secret: Secret, patience: Patience, keep: Keep, **clockwork: Callable[..., Any]) -> Connector:
+def connector(
+    provider: Provider,
+    *,
+    secret: Secret,
+    patience: Patience,
+    keep: Keep,
+    rotation: Rotation | None = None,
+    today: date | None = None,
+    **clockwork: Callable[..., Any],
+) -> Connector:
     """The connector that speaks to this provider. CallRefused where its type has none, or its settings cannot be used.
 
-    `clockwork` (resolve, sleep, chance, clock) is for tests.
+    `rotation` and `today` are for StreamOne: who keeps its refresh token, and from which day on it looks back. `clockwork` (resolve, sleep, chance,
+    clock) is for tests.
     """
-    if provider.type is not ProviderType.PARTNER_CENTER:
+    if provider.type is ProviderType.MANUAL:
         raise CallRefused(
             f"Provider {provider.name} is of type {provider.type}, which has no connection: import its invoices from files with `import`."
         )
+    calls = Calls(patience=patience, keep=keep, **clockwork)
+    if provider.type is ProviderType.STREAMONE:
+        assert rotation is not None and today is not None, "a StreamOne connector needs its rotation and its day"
+        variable = f"W365_SECRET_{provider.name.upper().replace('-', '_')}"
+        return streamone_connector.connected(provider, secret=secret, variable=variable, calls=calls, rotation=rotation, today=today)
     places = roots(provider)
     tenant_of(provider)
-    calls = Calls(patience=patience, keep=keep, **clockwork)
 
     def access(service: Service, root: str, *, scope: str, naming: Callable[[str], dict[str, str]], permission: str) -> Access:
         tokens = Tokens(provider=provider, secret=secret, scope=scope, root=places.login, calls=calls)
