@@ -1,4 +1,4 @@
-"""What has the provider got for this invoice? Its two line exports, asked for once, downloaded whole, and known by their version.
+"""What has the provider got for this invoice? Its files, or its two line exports, asked for once, downloaded whole, and known by their version.
 
 A blob is written aside, checked to be a complete gzip, and then becomes part of the landing under its fingerprint. After the download the export is
 asked again: if its version has changed meanwhile, everything is fetched anew. An operation that is still young is waited on, not asked for again.
@@ -13,10 +13,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.errors import ProviderUnavailable
+from w365core.jobs import fetching_files, layouts
 from w365core.jobs.context import Context
-from w365core.model import Feed, Provider
+from w365core.model import Feed, InvoiceHeader, Provider
 from w365core.providers import blobs
-from w365core.providers.contract import Blob, Connector, ExportGone, Manifest, NoData, SasExpired
+from w365core.providers.contract import Blob, Connector, ExportGone, ListsFiles, Manifest, NoData, SasExpired
 from w365core.store import landing as store_landing
 from w365core.store.ledger import Source
 from w365core.store.tables import landed_answer, line_export
@@ -28,13 +29,26 @@ MOST_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Fetched:
+    """`currency` is that of the first line, where the provider's own word for it is not known."""
+
     sources: tuple[Source, ...]
     fingerprint: str
-    daily_usage_published: bool
+    daily_usage_published: bool = True
+    currency: str | None = None
 
 
-def fetch(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Fetched:
-    """Both exports of an invoice, landed. ProviderUnavailable when the provider breaks off or keeps changing them."""
+def fetch(context: Context, provider: Provider, connector: Connector | ListsFiles, header: InvoiceHeader, *, sync_run_id: int) -> Fetched:
+    """The lines of an invoice, landed. ProviderUnavailable when the provider breaks off or keeps changing them, LayoutUnknown where its files have
+    columns that a person has to name."""
+    if isinstance(connector, ListsFiles):
+        listed = fetching_files.fetch(context, provider, connector, header, sync_run_id=sync_run_id)
+        version = " ".join(f"{source.feed}:{source.fingerprint[:16]}" for source in listed)
+        return Fetched(tuple(listed), version, currency=layouts.first_currency(context, listed[0]))
+    return _exported(context, provider, connector, header.number, sync_run_id=sync_run_id)
+
+
+def _exported(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Fetched:
+    """Both exports."""
     sources: list[Source] = []
     versions: list[str] = []
     published = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,10 +19,11 @@ from w365core.intake.checksum import Claim
 from w365core.intake.suggest import with_suggestions
 from w365core.jobs import fetching, ordering
 from w365core.jobs.context import Context
+from w365core.jobs.layouts import LayoutUnknown
 from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources, references_of
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
-from w365core.providers.contract import Connector
+from w365core.providers.contract import NO_CURRENCY, Connector
 from w365core.store import engine as store_engine, ledger, references as store_references, stage
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import import_source, provider_invoice
@@ -50,11 +51,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Material:
-    """What an attempt is made of: landed content, its version, and whether the provider has daily usage for it."""
+    """What an attempt is made of: landed content, its version, whether the provider has daily usage for it, and the currency of its first line where
+    the header may say none."""
 
     sources: tuple[Source, ...]
     fingerprint: str
     daily_usage_published: bool = True
+    currency: str | None = None
 
 
 def import_synced(
@@ -70,8 +73,8 @@ def import_synced(
     """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened."""
 
     def fetch(attempt: Attempt) -> Material:
-        fetched = fetching.fetch(context, provider, connector, header.number, sync_run_id=sync_run_id)
-        return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published)
+        fetched = fetching.fetch(context, provider, connector, header, sync_run_id=sync_run_id)
+        return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published, fetched.currency)
 
     with _attempt(context, provider, header, source="synced", override=override, sync_run_id=sync_run_id) as (connection, attempt):
         return _import(context, connection, attempt, provider, header, fetch, override=override, by_hand=by_hand)
@@ -141,11 +144,14 @@ def _import(
     try:
         material = fetch(attempt)
         _say_sources(connection, attempt, material)
+        header = _with_currency(connection, attempt, header, material)
         references = _references(connection, provider, header)
         whole = rate_sources(context, connection, attempt, material.sources, references)
         check_staged(connection, attempt, whole)
     except ProviderError as error:
-        return _fail_at_provider(context, connection, attempt, error)
+        return _fail(context, connection, attempt, Failure.PROVIDER_ERROR, error)
+    except LayoutUnknown as error:
+        return _fail(context, connection, attempt, Failure.INVALID_DATA, error)
     if whole.problems and attempt.source == "file":
         raise InputRefused(_unreadable(whole.problems), whole.problems)
     claim = _claim(context, connection, attempt, provider, header, material, override, by_hand)
@@ -195,6 +201,15 @@ def _attempt(
 def _say_sources(connection: Connection, attempt: Attempt, material: Material) -> None:
     with connection.begin():
         ledger.record_sources(connection, attempt, material.sources, fingerprint=material.fingerprint)
+
+
+def _with_currency(connection: Connection, attempt: Attempt, header: InvoiceHeader, material: Material) -> InvoiceHeader:
+    """A header without a currency has that of its first line."""
+    if header.currency != NO_CURRENCY or not material.currency:
+        return header
+    with connection.begin():
+        ledger.say_currency(connection, attempt, material.currency)
+    return replace(header, currency=material.currency)
 
 
 def _references(connection: Connection, provider: Provider, header: InvoiceHeader):
@@ -258,14 +273,14 @@ def _settle(context: Context, connection: Connection, attempt: Attempt, grounds:
     return Outcome(attempt.provider, attempt.invoice_number, status, None, message, whole.lines)
 
 
-def _fail_at_provider(context: Context, connection: Connection, attempt: Attempt, error: ProviderError) -> Outcome:
+def _fail(context: Context, connection: Connection, attempt: Attempt, failure: Failure, error: W365Error) -> Outcome:
     connection.rollback()
-    order = ordering.undecided(context, connection, attempt, message=str(error))
+    order = ordering.undecided(context, connection, attempt, failure=failure, message=str(error))
     fingerprint = ordering.land(context, order)
     with connection.begin():
         ordering.carry_out(connection, attempt, order, fingerprint=fingerprint, grounds=None, whole=None)
     context.report(f"{attempt.invoice_number}: Error, {error}")
-    return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(Failure.PROVIDER_ERROR), str(error))
+    return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(failure), str(error))
 
 
 def _suggested(connection: Connection, provider: Provider, whole: Whole) -> tuple[MissingReference, ...]:

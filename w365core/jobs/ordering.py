@@ -48,9 +48,9 @@ def decided(context: Context, connection: Connection, attempt: Attempt, grounds:
     return replace(order, populating=populating, job=msgspec.to_builtins(grounds, order="deterministic"))
 
 
-def undecided(context: Context, connection: Connection, attempt: Attempt, *, message: str) -> Order:
-    """The order for an attempt that the provider failed."""
-    return _order(context, connection, attempt, Ending.FAILED, message=message, failure=Failure.PROVIDER_ERROR)
+def undecided(context: Context, connection: Connection, attempt: Attempt, *, failure: Failure, message: str) -> Order:
+    """The order for an attempt whose lines could not be had or read at all."""
+    return _order(context, connection, attempt, Ending.FAILED, message=message, failure=failure)
 
 
 def grounds_of(order: Order) -> Grounds | None:

@@ -15,11 +15,11 @@ from sqlalchemy import delete, select
 
 from w365core.dates import month_of
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderError, W365Error
-from w365core.jobs import estimating, importing
+from w365core.jobs import estimating, importing, tokens
 from w365core.jobs.context import Context
 from w365core.jobs.importing import RETRY_DAYS, Outcome
 from w365core.jobs.runs import recorded, sweep
-from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
+from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, ProviderType, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Patience
 from w365core.store import landing as store_landing, ledger, providers as store_providers
@@ -77,7 +77,8 @@ def sync_invoice(context: Context, *, provider_name: str | None, invoice_number:
         if local and local.source == "file":
             return SyncResult([importing.validate_again(context, provider, local.invoice_number, override=override, sync_run_id=run_id)])
         connector = connect(context, provider, sync_run_id=run_id)
-        header = next((h for h in connector.invoices() if h.number.lower() == invoice_number.lower()), None)
+        wanted = invoice_number.lower()
+        header = next((h for h in connector.invoices() if wanted in (h.number.lower(), (h.provider_id or "").lower())), None)
         if header is None:
             raise CallRefused(
                 f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists."
@@ -101,7 +102,14 @@ def connect(context: Context, provider: Provider, *, sync_run_id: int | None) ->
 
     settings = context.settings
     patience = Patience(timeout=settings.http_timeout, tries=settings.http_tries, poll=settings.poll)
-    return registry.connector(provider, secret=settings.provider_secret(provider.name), patience=patience, keep=keep)
+    return registry.connector(
+        provider,
+        secret=settings.provider_secret(provider.name),
+        patience=patience,
+        keep=keep,
+        rotation=tokens.rotation(context, provider),
+        today=context.now.date(),
+    )
 
 
 # --- which ones --------------------------------------------------------------------------------------------------------------------------
@@ -111,7 +119,10 @@ def _sync_provider(context: Context, provider: Provider, run_id: int, result: Sy
     connector = connect(context, provider, sync_run_id=run_id)
     headers = connector.invoices()
     _sync_listed(context, provider, connector, headers, run_id, result)
-    if with_estimate:
+    if provider.type is ProviderType.STREAMONE and (said := tokens.warning(context, provider)):
+        context.report(said)
+        result.warnings.append(said)
+    if with_estimate and connector.capabilities.usage:
         result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
 
 
@@ -199,7 +210,13 @@ def _latest_currencies(headers: Sequence[InvoiceHeader]) -> list[str]:
 
 def _purpose(answer: Answer) -> str:
     path = answer.url.partition("?")[0]
-    for part, purpose in (("/export", "export"), ("/operations/", "operation"), ("/manifests/", "manifest"), ("/invoices", "invoices")):
+    for part, purpose in (
+        ("/detailed", "files of an invoice"),
+        ("/export", "export"),
+        ("/operations/", "operation"),
+        ("/manifests/", "manifest"),
+        ("/invoices", "invoices"),
+    ):
         if part in path:
             return purpose
     return "answer"

@@ -17,6 +17,8 @@ from w365core.model import Answer, Capabilities, Feed, InvoiceHeader, ProviderCh
 
 Keep = Callable[[Answer], None]
 
+NO_CURRENCY = "XXX"  # as ISO 4217 calls it: the header says none, its lines do
+
 
 class SasExpired(ProviderUnavailable):
     """The storage refused the manifest's signature: wait for the same operation again, which gives a fresh one, and go on."""

@@ -20,7 +20,7 @@ from w365core.dates import utc_moment_of
 from w365core.errors import ProviderChanged, ProviderRefused, ProviderUnavailable
 from w365core.model import InvoiceHeader, Secret, shortened
 from w365core.money import is_plausible, readable
-from w365core.providers.contract import LineFile
+from w365core.providers.contract import NO_CURRENCY, LineFile
 from w365core.providers.http import Access, Calls
 from w365core.providers.replies import Reply, parsed_whatever, words
 from w365core.providers.secrecy import cut_signed_links
@@ -28,7 +28,6 @@ from w365core.providers.secrecy import cut_signed_links
 PERMISSION = "an API key that may read invoices"
 PAGE_SIZE = 100
 MOST_PAGES = 1000
-NO_CURRENCY = "XXX"  # as ISO 4217 calls it
 WHAT = "the list of invoices"
 
 _CALLED: Mapping[str, tuple[str, ...]] = {

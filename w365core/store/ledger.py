@@ -138,6 +138,12 @@ def record_sources(connection: Connection, attempt: Attempt, sources: Sequence[S
     connection.execute(update(import_run).where(import_run.c.import_run_id == attempt.import_run_id).values(fingerprint=fingerprint))
 
 
+def say_currency(connection: Connection, attempt: Attempt, currency: str) -> None:
+    """Says the currency of an invoice whose header says none."""
+    mine = provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id
+    connection.execute(update(provider_invoice).where(mine).values(currency=currency))
+
+
 def publish(
     connection: Connection,
     attempt: Attempt,

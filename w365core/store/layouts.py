@@ -1,0 +1,64 @@
+"""How has a person said that a provider's files are read? Remembered by the fingerprint of their headers, each change in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from w365core.store import audit
+from w365core.store.ledger import Who
+from w365core.store.tables import column_mapping, landed_answer
+
+AS_RECEIVED = "detailed file"  # the purpose of a file of lines as the provider gave it, before its columns are named
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file of an invoice's lines, as received."""
+
+    name: str
+    fingerprint: str
+
+
+def remembered(connection: Connection, *, provider: str, fingerprint: str) -> dict[str, str] | None:
+    """Header -> column of the plain file ("" for none), as last said; None where nobody has said anything."""
+    found = select(column_mapping.c.mapping).where(column_mapping.c.provider == provider, column_mapping.c.headers == fingerprint)
+    return connection.execute(found).scalar()
+
+
+def remember(connection: Connection, *, provider: str, fingerprint: str, mapping: Mapping[str, str], who: Who) -> None:
+    """Keeps what was said, and who said it."""
+    before = remembered(connection, provider=provider, fingerprint=fingerprint)
+    values = {"mapping": dict(mapping), "said_by": who.actor, "said_at": who.now}
+    statement = insert(column_mapping).values(provider=provider, headers=fingerprint, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["provider", "headers"], set_=values))
+    audit.append(
+        connection,
+        at=who.now,
+        actor=who.actor,
+        action="map columns",
+        target_kind="provider",
+        target=provider,
+        before=before and {"columns": before},
+        after={"columns": dict(mapping), "headers": fingerprint[:16]},
+    )
+
+
+def files_received(connection: Connection, *, provider: str, invoice_number: str) -> list[LandedFile]:
+    """The files of the invoice as received, the newest first, each content once."""
+    query = (
+        select(landed_answer.c.url, landed_answer.c.fingerprint)
+        .where(
+            landed_answer.c.provider == provider,
+            func.lower(landed_answer.c.invoice_number) == invoice_number.lower(),
+            landed_answer.c.purpose == AS_RECEIVED,
+        )
+        .order_by(landed_answer.c.landed_answer_id.desc())
+    )
+    newest: dict[str, LandedFile] = {}
+    for name, fingerprint in connection.execute(query):
+        newest.setdefault(fingerprint, LandedFile(name, fingerprint))
+    return list(newest.values())
