@@ -1,4 +1,4 @@
-"""The only place that rounds: minor units of a currency, half-up, exact sums.
+"""The only place that rounds: minor units of a currency, half-up, exact sums; and the numbers that texts and cells print.
 
 Amounts are `Decimal` everywhere. Sums run under a context wide enough that nothing is lost (`EXACT`): the default context of
 28 digits silently rounds the sum of a large invoice.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
@@ -20,6 +21,15 @@ MOST_PLACES = 30
 
 # Python's Decimal would also take 1_000, full-width digits, "Infinity" and "NaN".
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+
+# As spreadsheets print it. Thousands may be grouped by spaces (plain, no-break, narrow, thin) and apostrophes; a minus may be U+2212.
+_SPACING = " \u00a0\u202f\u2009'\u2019"
+_CURRENCY, _MINUS = "[$\u00a2-\u00a5\u20a0-\u20cf]?", "[-\u2212]?"
+_PRINTED = re.compile(
+    rf"(\()?\s*([-+\u2212]?)\s*({_CURRENCY})\s*([-+\u2212]?)\s*([0-9.,]|[0-9.,][0-9.,{_SPACING}]*[0-9.,])([eE][+-]?[0-9]{{1,3}})?"
+    rf"\s*({_CURRENCY})\s*({_MINUS})\s*(\))?"
+)
+_GROUPS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 
 # ISO 4217: currencies whose minor unit is not the hundredth.
 _MINOR_UNITS = {
@@ -76,6 +86,50 @@ def readable(text: str) -> Decimal | None:
         return None
     number = Decimal(text)
     return number if is_plausible(number) else None
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number taken apart as it stands in a cell: `body` are its digits and marks; what surrounds them only says the sign."""
+
+    negative: bool
+    body: str
+    exponent: str
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether spaces or apostrophes group its thousands, so that no point or comma does."""
+        return any(character in _SPACING for character in self.body)
+
+
+def printed(text: str) -> Printed | None:
+    """The number in a cell: a currency sign before or after it, a minus before, behind or as parentheses. None where it is no number."""
+    match = _PRINTED.fullmatch(text.strip())
+    if match is None:
+        return None
+    opened, front, sign, second, body, exponent, sign_behind, behind, closed = match.groups(default="")
+    minuses = [mark for mark in (front, second, behind, opened) if mark]
+    if bool(opened) != bool(closed) or len(minuses) > 1 or (sign and sign_behind):
+        return None
+    return Printed(bool(minuses) and minuses[0] != "+", body, exponent)
+
+
+def spreadsheet_number(text: str, *, decimal_comma: bool) -> Decimal | None:
+    """The decimal that a cell prints, in a file whose decimal mark is known; None where it is none, or its thousands are no groups of three."""
+    found = printed(text)
+    if found is None:
+        return None
+    point, grouping = (",", ".") if decimal_comma else (".", ",")
+    whole, _, fraction = found.body.partition(point)
+    if fraction and not fraction.isdigit():
+        return None
+    if whole and not whole.isdigit():
+        groups = re.split(f"[{re.escape(grouping)}{_SPACING}]", whole)
+        marks = {character for character in whole if not character.isdigit()}
+        if len(marks) > 1 or found.exponent or not _GROUPS.fullmatch(",".join(groups)):
+            return None
+        whole = "".join(groups)
+    return readable(f"{'-' if found.negative else ''}{whole}.{fraction}{found.exponent}")
 
 
 def is_plausible(number: Decimal) -> bool:

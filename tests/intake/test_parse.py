@@ -287,7 +287,24 @@ def test_lines_mean_the_same_in_one_batch_and_in_two(rows, cut):
         ("1,234.50", "1234.50"),
         ("-1,234,567.5", "-1234567.5"),
         ("1E-7", "1E-7"),
+        ("1.5e+3", "1.5E+3"),
         ("0002", "2"),
+        ("1,234", "1234"),
+        ("(3.20)", "-3.20"),
+        ("($1,234.50)", "-1234.50"),
+        ("3-", "-3"),
+        ("\u22123", "-3"),
+        ("+3", "3"),
+        ("- 3", "-3"),
+        ("3 €", "3"),
+        ("12.50€", "12.50"),
+        ("1 234.5", "1234.5"),
+        ("1\u00a0234\u00a0567.5", "1234567.5"),
+        ("1\u202f234", "1234"),
+        ("1'234.50", "1234.50"),
+        ("1\u2019234", "1234"),
+        ("-0", "-0"),
+        ("0." + "0" * 28 + "1", "1E-29"),
     ],
 )
 def test_a_number_is_read_as_a_spreadsheet_prints_it(cell, number):
@@ -300,20 +317,29 @@ def test_a_number_is_read_as_a_spreadsheet_prints_it(cell, number):
     "cell",
     [
         "1,5",
-        "1,234",
         "1.234.567",
-        "(3.20)",
-        "3-",
-        "−3",
-        "3 €",
+        "(-3.20)",
+        "(3.20",
+        "-3-",
+        "-(3)",
+        "$3 €",
+        "3 EUR",
         "5%",
+        "-",
+        "0,123",
+        "1,234,56",
+        "1, 234",
+        "1 234,567.0",
+        "1,234E5",
+        "1  234",
+        "٣",
+        "1\u200b2",
         "1_000",
         "１２",
         "NaN",
         "Infinity",
         "1e400",
         "one",
-        "1 234.5",
         "12,34.5",
         "#REF!",
         "+-$5",
@@ -324,12 +350,23 @@ def test_a_number_that_could_be_misread_is_rejected(cell):
     assert rejected(cells({"Subtotal": cell})) == [(0, "Subtotal", cell, "a number")]
 
 
-@pytest.mark.parametrize(("cell", "number"), [("1,5", "1.5"), ("1.234,50", "1234.50"), ("-€ 0,05", "-0.05"), ("7", "7")])
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("1,5", "1.5"),
+        ("1.234,50", "1234.50"),
+        ("-€ 0,05", "-0.05"),
+        ("7", "7"),
+        ("1.234", "1234"),
+        ("1'234,5-", "-1234.5"),
+        ("1,5E-05", "0.000015"),
+    ],
+)
 def test_a_decimal_comma_is_read_where_the_file_has_one(cell, number):
     assert str(cells({"Subtotal": cell}, form=TextForm(decimal_comma=True)).columns["subtotal"][0]) == number
 
 
-@pytest.mark.parametrize("cell", ["1.234", "1.5", "1,234.50"])
+@pytest.mark.parametrize("cell", ["1.5", "1,234.50", "0.123"])
 def test_a_decimal_point_in_a_file_of_commas_is_rejected(cell):
     assert rejected(cells({"Subtotal": cell}, form=TextForm(decimal_comma=True))) == [(0, "Subtotal", cell, "a number")]
 
@@ -374,4 +411,31 @@ def test_any_cells_become_our_own_values_or_rejections(rows, comma, order):
     rows = [{"Subtotal": None, **row} for row in rows]
     parsed = cells(*rows, form=TextForm(decimal_comma=comma, date_order=order))
     assert all(value is None or value.is_finite() for value in parsed.columns["subtotal"])
-    assert {r.expected for r in parsed.rejections} <= {"a number", "a date such as 2026-11-30", "a date such as 2026-11-30 or 30/11/2026"}
+    expected = {r.expected.partition(", but it holds")[0] for r in parsed.rejections}
+    assert expected <= {"a number", "a date such as 2026-11-30", "a date such as 2026-11-30 or 30/11/2026", "no invisible characters"}
+
+
+def test_a_percentage_may_say_so_and_nothing_else_may():
+    row = {"PartnerEarnedCreditPercentage": "15%", "CreditPercentage": "0 %", "Quantity": "15%"}
+    parsed = parse(pa.RecordBatch.from_pylist([row]), frames.DAILY_RATED)
+    assert (parsed.columns["partner_earned_credit_percentage"], parsed.columns["credit_percentage"]) == ([Decimal(15)], [Decimal(0)])
+    assert rejected(parsed) == [(0, "Quantity", "15%", "a number")]
+
+
+def test_an_id_with_what_nobody_sees_is_rejected_and_a_name_may_hold_it():
+    parsed = cells({"CustomerId": "c\u200b-1", "ProductName": "می\u200cخواهم", "SkuId": " NA "}, {"CustomerId": "c-1", "SkuId": "1E5"})
+    assert rejected(parsed) == [(0, "CustomerId", "c\u200b-1", "no invisible characters, but it holds U+200B")]
+    assert (parsed.columns["product_name"][0], parsed.columns["sku_id"]) == ("می\u200cخواهم", [" NA ", "1E5"])
+
+
+plain = st.from_regex(r"-?[0-9]{0,12}[.,]?[0-9]{0,12}", fullmatch=True)
+
+
+@given(st.lists(plain | st.sampled_from(["", "1E5", "(2)", "1 000", "NA"]), min_size=1, max_size=6), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_column_read_at_once_is_the_same_as_cell_by_cell(printed, comma):
+    form = TextForm(decimal_comma=comma)
+    whole = cells(*({"Subtotal": cell} for cell in printed), form=form)
+    alone = [cells({"Subtotal": cell}, {"Subtotal": "(1)"}, form=form) for cell in printed]  # the second keeps it from being read at once
+    assert [str(value) for value in whole.columns["subtotal"]] == [str(one.columns["subtotal"][0]) for one in alone]
+    assert {r.index for r in whole.rejections} == {index for index, one in enumerate(alone) if one.rejections}

@@ -61,6 +61,9 @@ PLAIN = {
 }
 
 
+AMBIGUOUS = SEATS | {"UnitPrice": "1.234", "Subtotal": "1.234", "Total": "1.234"}
+
+
 def csv_text(*rows: dict[str, str], separator: str = ",") -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), delimiter=separator)
@@ -142,7 +145,8 @@ def test_missing_required_columns_are_named_and_not_taken_for_a_plain_file(tmp_p
         (b"\n\n", "blank"),
         (b",,\n,", "blank"),
         (b"\xef\xbb\xbf", "blank"),
-        (b"PK\x03\x04\x14\x00\x06\x00", "zip archive or an Excel workbook"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "breaks off or is damaged"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
         (b"%PDF-1.7\n", "a PDF"),
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "HTML"),
         (b'[{"CustomerId": "c"}]', "one JSON array"),
@@ -177,14 +181,20 @@ def test_a_file_that_is_not_there_is_a_refused_call(tmp_path):
 
 @pytest.mark.parametrize(
     ("encoding", "said"),
-    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("utf-16-be", "utf-16"), ("cp1252", "cp1252")],
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8-sig"),
+        ("utf-16", "utf-16"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("cp1252", "cp1252"),
+    ],
 )
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_encodings_separators_and_gzip_give_the_same_cells(tmp_path, encoding, said, separator, packed):
     row = SEATS | {"CustomerName": "Søn, Müller; & |Co\t"}
     content = csv_text(row, row, separator=separator).encode(encoding)
-    content = b"\xfe\xff" + content if encoding == "utf-16-be" else content
     path = file(tmp_path, gzip.compress(content) if packed else content, name="whatever.bin")
     form = inspect(path, date_order=None)
     assert (form.encoding, form.separator, form.compression) == (said, separator, "gzip" if packed else "none")
@@ -253,7 +263,7 @@ def test_short_and_long_rows_are_all_named(tmp_path):
         (lambda text: text.replace(b"cycleCharge", b"M\x81ller"), "CSV UTF-8"),
         (lambda text: b"\xef\xbb\xbf" + text.replace(b"cycleCharge", b"M\xfcller"), "CSV UTF-8"),
         (lambda text: text.decode().encode("utf-16")[:-1], "CSV UTF-8"),
-        (lambda text: text.decode().encode("utf-16-le"), "NUL"),
+        (lambda text: text.decode().encode("utf-16-le").replace(b"E\0U\0R\0", b"E\0\0\0R\0"), "NUL"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, damage, expected):
@@ -331,6 +341,13 @@ COMMA, POINT = Mark.DECIMAL_COMMA, Mark.DECIMAL_POINT
         ("", None),
         ("NA", None),
         ("1,2,3", None),
+        ("1'234.567", POINT),
+        ("1 234,567", COMMA),
+        ("1\u202f234", None),
+        ("(0,05)", COMMA),
+        ("5.5 €", POINT),
+        ("\u22120.5", POINT),
+        ("7.5-", POINT),
         ("1.5 kg", None),
     ],
 )
@@ -339,10 +356,31 @@ def test_a_number_proves_a_decimal_mark_only_where_it_can_be_read_in_one_way(tex
 
 
 def test_a_decimal_comma_is_found_wherever_in_the_file_it_is_proven(tmp_path):
-    ambiguous = SEATS | {"UnitPrice": "1.234", "Subtotal": "1.234", "Total": "1.234"}
-    assert not inspect(file(tmp_path, csv_text(ambiguous, separator=";")), date_order=None).decimal_comma
-    late = [ambiguous] * 12_000 + [SEATS | {"UnitPrice": "10,5", "Subtotal": "31,5", "Total": "31,5"}]
-    assert inspect(file(tmp_path, csv_text(*late, separator=";")), date_order=None).decimal_comma
+    late = [AMBIGUOUS] * 12_000 + [SEATS | {"UnitPrice": "10,5", "Subtotal": "31,5", "Total": "31,5"}]
+    form = inspect(file(tmp_path, csv_text(*late, separator=";")))
+    assert (form.decimal_comma, form.decimal_settled_by) == (True, "the file")
+
+
+def test_a_number_that_can_be_read_in_two_ways_is_asked_about_and_the_caller_settles_it(tmp_path):
+    path = file(tmp_path, csv_text(AMBIGUOUS, separator=";"))
+    (problem,) = refusal(path).problems
+    assert (problem.row, problem.column, problem.value) == (2, "UnitPrice", "1.234")
+    assert "say --decimal point or --decimal comma" in problem.expected
+    for comma in (True, False):
+        form = inspect(path, decimal_comma=comma)
+        assert (form.decimal_comma, form.decimal_settled_by) == (comma, "the caller")
+
+
+@pytest.mark.parametrize(("total", "comma"), [("6.234", False), ("1239", True)])
+def test_the_sums_of_all_rows_settle_what_no_number_settles(tmp_path, total, comma):
+    row = AMBIGUOUS | {"TaxTotal": "5", "Total": total}
+    form = inspect(file(tmp_path, csv_text(row, row)))
+    assert (form.decimal_comma, form.decimal_settled_by) == (comma, "its sums")
+
+
+def test_a_caller_whom_the_file_contradicts_about_its_decimal_mark_is_told_the_row(tmp_path):
+    with pytest.raises(InputRefused, match=r"row 2, column UnitPrice: found '10.5', expected a decimal comma, as the call says"):
+        inspect(file(tmp_path, csv_text(SEATS)), decimal_comma=True)
 
 
 def test_both_decimal_marks_in_one_file_are_refused_naming_two_rows(tmp_path):
@@ -370,6 +408,8 @@ def dated(*days: str) -> str:
         (["11/1/2026", "9/30/2026"], None, DateOrder.MONTH_FIRST, "the file"),
         (["1/11/2026", "30/11/2026 23:59"], None, DateOrder.DAY_FIRST, "the file"),
         (["1.11.2026", "30.11.2026"], None, DateOrder.DAY_FIRST, "the file"),
+        (["1.2.2026", "2.2.2026 0:00"], None, DateOrder.DAY_FIRST, "the file"),
+        (["1.2.2026"], DateOrder.MONTH_FIRST, DateOrder.MONTH_FIRST, "the caller"),
         (["1/11/2026"], DateOrder.DAY_FIRST, DateOrder.DAY_FIRST, "the caller"),
         (["1/11/2026", "30/11/2026"], DateOrder.DAY_FIRST, DateOrder.DAY_FIRST, "the caller"),
         (["1/11/2026"], DateOrder.MONTH_FIRST, DateOrder.MONTH_FIRST, "the caller"),
@@ -415,6 +455,13 @@ def test_json_lines_that_are_not_utf8_are_refused_by_row(tmp_path):
 def test_a_form_survives_being_stored_as_json(tmp_path, row):
     form = inspect(file(tmp_path, csv_text(row | {"more": "x"}, separator=";")), date_order=DateOrder.DAY_FIRST)
     assert FileForm.from_dict(json.loads(json.dumps(form.as_dict()))) == form
+
+
+def test_the_order_of_dates_is_settled_by_the_whole_file_of_json_lines_too(tmp_path):
+    text = "\n".join(json.dumps(SEATS | {"ChargeStartDate": day, "ChargeEndDate": None}) for day in ("1/11/2026", "30/11/2026"))
+    form = inspect(file(tmp_path, text))
+    assert (form.date_order, form.date_order_settled_by) == (DateOrder.DAY_FIRST, "the file")
+    assert refusal(file(tmp_path, text), DateOrder.MONTH_FIRST).problems[0].row == 2
 
 
 # --- anything else ---------------------------------------------------------------------------------------------------------------------

@@ -24,9 +24,11 @@ from w365core.frames import Column, Kind, folded
 
 JSON_COLUMN, ROW_COLUMN = "__json", "__row"
 
-_NOTHING = frozenset({"", "null", "(null)", "none", "na", "n/a"})
+NOTHING = frozenset({"", "null", "(null)", "none", "na", "n/a"})
 _WITH_SIGN = re.compile(r"([+-]?)[$€£¥]\s*(.*)")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+")
+_PLAIN_DIGITS = "-0123456789"
+_EXACT_TEXT = frozenset({"currency", "billing_currency", "pricing_currency", "charge_type"})
 _AS_DICT = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 # What reading a line may raise: no JSON, a number that even Decimal cannot hold, a nesting deeper than the stack.
@@ -115,7 +117,7 @@ def _parse_json_fast(lines: Sequence[bytes], columns: tuple[Column, ...], order:
 def _decoder(keys: tuple[str, ...], columns: tuple[Column, ...]):
     """The decoder of a line with these keys, where each column stands in its struct, and the unknown keys' places. ValueError where two
     keys are spellings of one column: which of them counts is settled line by line."""
-    wanted = _by_header(columns)
+    wanted = by_header(columns)
     fields: list[tuple] = []
     rename: dict[str, str] = {}
     places: dict[str, str] = {}
@@ -138,7 +140,7 @@ def _decoder(keys: tuple[str, ...], columns: tuple[Column, ...]):
 
 def parse_json_tolerantly(lines: Sequence[bytes], columns: tuple[Column, ...], order: DateOrder = DateOrder.MONTH_FIRST) -> Parsed:
     """The same, line by line: numbers as text, ids as numbers, lists, blanks and new keys are all read."""
-    wanted = _by_header(columns)
+    wanted = by_header(columns)
     count = len(lines)
     found: dict[str, list] = {column.name: [None] * count for column in columns}
     extra: list[str | None] = [None] * count
@@ -198,7 +200,7 @@ def _raw_object(members: Iterable[tuple[str, bytes]]) -> str | None:
 
 def parse_cells(batch: pa.RecordBatch, columns: tuple[Column, ...], form: TextForm) -> Parsed:
     """One string column per header of a file; blank is null."""
-    wanted = _by_header(columns)
+    wanted = by_header(columns)
     count = batch.num_rows
     found: dict[str, list] = {}
     unknown: list[tuple[str, list]] = []
@@ -211,10 +213,12 @@ def parse_cells(batch: pa.RecordBatch, columns: tuple[Column, ...], form: TextFo
         if column is None or column.name in found:
             unknown.append((name, cells))
         elif column.kind is Kind.NUMBER:
-            found[column.name] = [_number(cell, index, column, rejections, form) for index, cell in enumerate(cells)]
+            found[column.name] = _cell_numbers(cells, column, rejections, form)
         elif column.kind in (Kind.DAY, Kind.MOMENT):
             found[column.name] = _dates(cells, column, form.date_order, rejections)
         else:
+            if column.name in _EXACT_TEXT or column.name.endswith("_id"):
+                rejections.extend(_invisible(cells, column))
             found[column.name] = [cell or None for cell in cells]
     for column in columns:
         found.setdefault(column.name, [None] * count)
@@ -225,10 +229,50 @@ def parse_cells(batch: pa.RecordBatch, columns: tuple[Column, ...], form: TextFo
     return Parsed(rows=count, columns=found, extra=extra, rejections=rejections)
 
 
+def _cell_numbers(cells: list[str | None], column: Column, rejections: list[Rejection], form: TextForm) -> list[Decimal | None]:
+    """A column of numbers. Where all of them are plain digits they are read at once, else one by one."""
+    mark = "," if form.decimal_comma else "."
+    try:
+        if not "".join(cells).strip(_PLAIN_DIGITS + mark) and len(max(cells, key=len)) <= money.MOST_INTEGER_DIGITS:
+            plain = cells if mark == "." else [cell.replace(",", ".") for cell in cells]
+            return [Decimal(cell) if cell else None for cell in plain]
+    except (TypeError, ValueError, InvalidOperation):
+        pass  # no cell at all, no number, or no line
+    return [_cell_number(cell, index, column, rejections, form) for index, cell in enumerate(cells)]
+
+
+def _cell_number(text: str | None, index: int, column: Column, rejections: list[Rejection], form: TextForm) -> Decimal | None:
+    stripped = (text or "").strip()
+    if stripped.lower() in NOTHING:
+        return None
+    if column.name.endswith("_percentage"):
+        stripped = stripped.removesuffix("%")
+    number = money.spreadsheet_number(stripped, decimal_comma=form.decimal_comma)
+    if number is None:
+        rejections.append(Rejection(index, column.header, text, "a number"))
+    return number
+
+
+def _invisible(cells: list[str | None], column: Column) -> list[Rejection]:
+    """The ids and codes that hold what nobody sees: such a cell compares unequal to its like, and no look at it tells why."""
+    if "".join(filter(None, cells)).isprintable():
+        return []
+    hidden = {cell: _hidden(cell) for cell in set(cells) if cell and not cell.strip().isprintable()}
+    return [
+        Rejection(index, column.header, cell, f"no invisible characters, but it holds {hidden[cell]}")
+        for index, cell in enumerate(cells)
+        if cell in hidden
+    ]
+
+
+def _hidden(cell: str) -> str:
+    return ", ".join(dict.fromkeys(f"U+{ord(character):04X}" for character in cell.strip() if not character.isprintable()))
+
+
 # --- single values -----------------------------------------------------------------------------------------------------------------------
 
 
-def _by_header(columns: tuple[Column, ...]) -> dict[str, Column]:
+def by_header(columns: tuple[Column, ...]) -> dict[str, Column]:
     """Every spelling of every column, folded; a column's own header wins over another's alias."""
     wanted = {folded(alias): column for column in columns for alias in column.aliases}
     return wanted | {folded(column.header): column for column in columns}
@@ -238,7 +282,7 @@ def _number(text: str | None, index: int, column: Column, rejections: list[Rejec
     if text is None:
         return None
     stripped = text.strip()
-    if stripped.lower() in _NOTHING:
+    if stripped.lower() in NOTHING:
         return None
     number = money.readable(stripped) if not form.decimal_comma and stripped.isascii() else None
     if number is None:
@@ -275,7 +319,7 @@ def _dates(texts: list[str | None], column: Column, order: DateOrder, rejections
     known: dict[str | None, Any] = {None: None}
     bad: set[str] = set()
     for text in set(texts):
-        if text is None or text.strip().lower() in _NOTHING:
+        if text is None or text.strip().lower() in NOTHING:
             known[text] = None
             continue
         try:

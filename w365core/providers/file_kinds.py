@@ -33,11 +33,11 @@ _MARKS = {
     Feed.LEGACY_USAGE: {"pretaxcharges", "overagequantity"},
 }
 _BINARIES = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"PK\x03\x04": "a zip archive (or an Excel workbook) inside an archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"%PDF": "a PDF",
     b"PAR1": "a Parquet file",
-    b"\x1f\x8b": "a gzip inside a gzip",
+    b"\x1f\x8b": "a gzip inside an archive",
     b"BZh": "a bzip2 archive",
     b"\x28\xb5\x2f\xfd": "a zstd archive",
     b"7z\xbc\xaf": "a 7z archive",

@@ -1,7 +1,7 @@
 """Does this file write a decimal comma, and day or month first? Only evidence counts: a value that can be read in one way alone.
 
-Evidence        what was found so far, fed with one column of cells at a time
-settled(...)    the decision, and who made it; contradictions are refused with the rows that contradict each other
+Evidence                        what was found so far, fed with one column of cells at a time
+decimal_comma, date_order       the decision, and who made it; contradictions are refused with the rows that contradict each other
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from w365core import money
 from w365core.dates import DateOrder, contradicts
 from w365core.errors import InputRefused
 from w365core.model import Problem
@@ -39,37 +40,59 @@ class Sighting:
 
 @dataclass
 class Evidence:
-    """The first sighting of each mark."""
+    """The first sighting of each mark; of a number that can be read in two ways; and of a date with points, which nobody writes month first."""
 
     sightings: dict[Mark, Sighting] = field(default_factory=dict)
+    ambiguous: Sighting | None = None
+    dotted: bool = False
+    _dates: set[str] = field(default_factory=set)
+
+    @property
+    def telling(self) -> str | None:
+        """A pattern that every number matches which could still prove something; None where none could."""
+        point, comma = (mark in self.sightings for mark in (Mark.DECIMAL_POINT, Mark.DECIMAL_COMMA))
+        if point and comma:
+            return None
+        return r",|\..*\." if point else r"\.|,.*," if comma else "[.,]"
 
     def take_numbers(self, column: str, cells: Sequence[str], rows: Sequence[int]) -> None:
-        distinct = {cell for cell in cells if "," in cell or "." in cell}
-        if Mark.DECIMAL_POINT in self.sightings:  # a lone point can prove nothing new
-            distinct = {cell for cell in distinct if "," in cell or cell.count(".") > 1}
-        for mark in {decimal_mark(cell) for cell in distinct} - {None, *self.sightings}:
+        """Cells that match `telling`, and the rows they stand in."""
+        if self.ambiguous is None and not self.sightings:
+            found = next(((row, cell) for row, cell in zip(rows, cells, strict=True) if is_ambiguous(cell)), None)
+            self.ambiguous = found and Sighting(found[0], column, found[1])
+        for mark in {decimal_mark(cell) for cell in set(cells)} - {None, *self.sightings}:
             self._sight(mark, column, cells, rows, lambda cell, mark=mark: decimal_mark(cell) is mark)
 
+    def has_news(self, dates: Sequence[str]) -> bool:
+        """Whether any of these was not looked at before."""
+        return not self._dates.issuperset(dates)
+
     def take_dates(self, column: str, cells: Sequence[str], rows: Sequence[int]) -> None:
+        new = set(cells) - self._dates
+        self._dates = (self._dates if len(self._dates) < _MOST_DATES else set()) | new
+        self.dotted = self.dotted or any(_DOTTED.match(cell) for cell in new)
         # A date that contradicts one order proves the other; one that contradicts both proves both, and is refused below.
         for order, proven in ((DateOrder.MONTH_FIRST, Mark.DAY_FIRST), (DateOrder.DAY_FIRST, Mark.MONTH_FIRST)):
-            if proven not in self.sightings and any(contradicts(cell, order) for cell in set(cells)):
+            if proven not in self.sightings and any(contradicts(cell, order) for cell in new):
                 self._sight(proven, column, cells, rows, lambda cell, order=order: contradicts(cell, order))
 
     def _sight(self, mark: Mark, column: str, cells: Sequence[str], rows: Sequence[int], proves: Callable[[str], bool]) -> None:
         self.sightings[mark] = next(Sighting(row, column, cell) for row, cell in zip(rows, cells, strict=True) if proves(cell))
 
 
+_MOST_DATES = 10_000
+_DOTTED = re.compile(r"\s*[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}\b")
+
+
 _PLAIN = re.compile(r"([0-9]*)([.,][0-9.,]*)")
-_EXPONENT = re.compile(r"[eE][+-]?[0-9]{1,3}$")
+_AMBIGUOUS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
 
 
 def decimal_mark(text: str) -> Mark | None:
     """What the number proves: 0,045 and 1.234,5 a comma; 0.045 and 1,234.5 a point; 1,234 and 1.234 nothing."""
-    bare = text.strip().lstrip("+-$€£¥ ")
-    mantissa = _EXPONENT.sub("", bare)
-    match = _PLAIN.fullmatch(mantissa)
-    if match is None:
+    found = money.printed(text)
+    match = found and _PLAIN.fullmatch("".join(character for character in found.body if character in "0123456789.,"))
+    if not match:
         return None
     whole, rest = match.groups()
     marks = [character for character in rest if character in ".,"]
@@ -79,8 +102,14 @@ def decimal_mark(text: str) -> Mark | None:
     if len(marks) > 1:
         return _proof("." if last == "," else ",") if _grouped(whole, rest) else None
     # One mark: it groups thousands only where three digits follow and one to three, without a leading zero, stand before it.
-    could_group = _grouped(whole, rest) and mantissa == bare
+    could_group = _grouped(whole, rest) and not found.exponent and not found.is_spaced
     return None if could_group else _proof(last)
+
+
+def is_ambiguous(text: str) -> bool:
+    """Whether the number is another one with a decimal comma than with a decimal point: 1.234 or 1,234."""
+    found = money.printed(text)
+    return bool(found and not found.exponent and _AMBIGUOUS.fullmatch(found.body))
 
 
 def _grouped(whole: str, rest: str) -> bool:
@@ -91,23 +120,51 @@ def _proof(mark: str) -> Mark:
     return Mark.DECIMAL_COMMA if mark == "," else Mark.DECIMAL_POINT
 
 
-def decimal_comma(name: str, evidence: Evidence) -> bool:
-    """True only where the file proves it. InputRefused where it proves both."""
+def decimal_comma(name: str, evidence: Evidence, wanted: bool | None, sums: Callable[[], Mark | None]) -> tuple[bool, str]:
+    """Whether the file writes a decimal comma, and who settled it: the file, its sums, the caller, or nobody as no number depends on it.
+
+    `wanted` is what the call says, `sums` finds out which mark the totals of all rows add up with. InputRefused where the file proves both or
+    the opposite of what the call says, or where it has numbers that are ambiguous and nobody settles them.
+    """
     _refuse_both(name, evidence, Mark.DECIMAL_POINT, "save the file with one and the same decimal mark throughout")
-    return Mark.DECIMAL_COMMA in evidence.sightings
+    proven = next((mark for mark in (Mark.DECIMAL_POINT, Mark.DECIMAL_COMMA) if mark in evidence.sightings), None)
+    if wanted is not None:
+        said = Mark.DECIMAL_COMMA if wanted else Mark.DECIMAL_POINT
+        if proven not in (None, said):
+            raise _contradicted(name, evidence.sightings[proven], f"{said}, as the call says; leave --decimal out")
+        return wanted, "the caller"
+    if proven is not None:
+        return proven is Mark.DECIMAL_COMMA, "the file"
+    if evidence.ambiguous is None:
+        return False, "default"
+    if (added := sums()) is not None:
+        return added is Mark.DECIMAL_COMMA, "its sums"
+    found = evidence.ambiguous
+    expected = (
+        "to be told whether that is a decimal mark or groups thousands: nothing in the file says so; say --decimal point or --decimal comma"
+    )
+    raise InputRefused(
+        f"{Problem(name, found.row, found.column, found.value, expected)}. Nothing was imported.",
+        [Problem(name, found.row, found.column, found.value, expected)],
+    )
 
 
 def date_order(name: str, evidence: Evidence, wanted: DateOrder | None) -> tuple[DateOrder, str]:
     """The order of day and month and who settled it: the file, the caller or the default. InputRefused where the file contradicts."""
     _refuse_both(name, evidence, Mark.MONTH_FIRST, "save the file with dates as YYYY-MM-DD")
     proven = next((mark for mark in evidence.sightings if mark in _ORDER_OF), None)
+    if wanted is None and proven is None:
+        return (DateOrder.DAY_FIRST, "the file") if evidence.dotted else (DateOrder.MONTH_FIRST, "default")
     if wanted is None:
-        return (DateOrder.MONTH_FIRST, "default") if proven is None else (_ORDER_OF[proven], "the file")
+        return _ORDER_OF[proven], "the file"
     if proven is not None and _ORDER_OF[proven] is not wanted:
-        found = evidence.sightings[proven]
-        problem = Problem(name, found.row, found.column, found.value, f"{_MARK_OF[wanted]}, as the call says; leave --date-order out")
-        raise InputRefused(f"{problem}; nothing was imported.", [problem])
+        raise _contradicted(name, evidence.sightings[proven], f"{_MARK_OF[wanted]}, as the call says; leave --date-order out")
     return wanted, "the caller"
+
+
+def _contradicted(name: str, found: Sighting, expected: str) -> InputRefused:
+    problem = Problem(name, found.row, found.column, found.value, expected)
+    return InputRefused(f"{problem}; nothing was imported.", [problem])
 
 
 def _refuse_both(name: str, evidence: Evidence, mark: Mark, remedy: str) -> None:

@@ -1,6 +1,7 @@
 """What is in a file that a person handed in, and its lines as Arrow batches: recognised by content, read strictly, in flat memory.
 
-    inspect(path)           reads the whole file once and settles how it is to be read: a FileForm, or InputRefused
+    forms_of(path)          reads the whole file once and settles how it is to be read: a FileForm, of a zip archive one for each file in it
+    inspect(path)           the same for a file that is one
     batches(path, form)     its lines, as text; their values are read later, by the kernel
 
 Nothing is guessed silently: what the form says was proven by the file, said by the caller, or is the stated default.
@@ -8,25 +9,31 @@ Nothing is guessed silently: what the form says was proven by the file, said by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from decimal import Decimal
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from w365core import money
 from w365core.dates import DateOrder
 from w365core.errors import CallRefused, InputRefused
 from w365core.frames import COLUMNS_OF, Column, Kind, folded
 from w365core.intake import csv_text
 from w365core.model import Feed, Problem
-from w365core.providers import file_bytes, file_marks
+from w365core.providers import csv_batches, file_bytes, file_marks
+from w365core.providers.csv_batches import ROW
 from w365core.providers.file_bytes import NotThisEncoding, Source, refused
-from w365core.providers.file_kinds import ACCEPTED, feed_of, layout_of, separator_of
+from w365core.providers.file_kinds import ACCEPTED, feed_of, layout_of
+from w365core.providers.file_marks import Mark
 
-ROW, JSON = "__row", "__json"
+JSON = "__json"
 CSV, JSON_LINES = "csv", "json_lines"
-MOST_PROBLEMS = 100
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _AT_ONCE = 2_000
 
@@ -34,12 +41,12 @@ _AT_ONCE = 2_000
 @dataclass(frozen=True)
 class FileForm:
     """How a file is to be read. `columns` are its headers as printed (made distinct), `unknown` those of them that no declared
-    column has; `rows` counts its lines."""
+    column has; `rows` counts its lines. `member` is its place in a zip archive."""
 
     feed: Feed
     layout: str  # csv | json_lines
-    compression: str  # none | gzip
-    encoding: str  # utf-8 | utf-8-sig | utf-16 | cp1252
+    compression: str  # none | gzip | zip
+    encoding: str  # utf-8 | utf-8-sig | utf-16 | utf-16-le | utf-16-be | cp1252
     separator: str
     decimal_comma: bool
     date_order: DateOrder
@@ -47,6 +54,8 @@ class FileForm:
     columns: tuple[str, ...]
     unknown: tuple[str, ...]
     rows: int
+    decimal_settled_by: str = "default"  # the file | its sums | the caller | default: no number depends on it
+    member: int | None = None
 
     def as_dict(self) -> dict:
         """As JSON can carry it."""
@@ -58,26 +67,29 @@ class FileForm:
         return cls(**said | lists | {"feed": Feed(said["feed"]), "date_order": DateOrder(said["date_order"])})
 
 
-def inspect(path: Path, *, date_order: DateOrder | None = None, name: str | None = None) -> FileForm:
-    """Reads the file from end to end. `name` is what messages call it, where the path does not say. InputRefused where it is no file
-    of lines, is damaged, or contradicts itself or `date_order`; CallRefused where it is not there."""
-    source = file_bytes.source_of(path, name)
-    start = file_bytes.beginning(source)
-    if layout_of(source.name, start) == JSON_LINES:
-        return _inspect_json(source, date_order)
-    encodings = _encodings(start)
-    for encoding in encodings:
-        try:
-            return _inspect_csv(source, encoding, date_order)
-        except NotThisEncoding as error:
-            where = error.args[0]
-    raise refused(source.name, f"{' or '.join(encodings)} text, which it stops being near line {where}; save the file as CSV UTF-8")
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller says of how the file is written, where the file may leave it open."""
+
+    date_order: DateOrder | None = None
+    decimal_comma: bool | None = None
+
+
+def forms_of(path: Path, wanted: Wanted = Wanted(), *, name: str | None = None) -> tuple[tuple[str, FileForm], ...]:
+    """Reads the file from end to end: (what messages call it, its form), more than one of a zip archive. `name` is what messages call the
+    file itself. InputRefused where it is no file of lines, is damaged, or contradicts itself or the caller; CallRefused where it is not there."""
+    return tuple((source.name, _inspected(source, wanted)) for source in file_bytes.sources_of(path, name))
+
+
+def inspect(path: Path, *, date_order: DateOrder | None = None, decimal_comma: bool | None = None, name: str | None = None) -> FileForm:
+    """The form of a file that is one; an archive of several is refused."""
+    return _inspected(file_bytes.source_of(path, name), Wanted(date_order, decimal_comma))
 
 
 def batches(path: Path, form: FileForm, *, most: int = 10_000, name: str | None = None) -> Iterator[pa.RecordBatch]:
     """The file's lines, at most `most` a batch. CSV: a string column per header of `form.columns`, and `__row`, the row in the file
     (header = 1). JSON lines: a binary column `__json`, and `__row`. InputRefused where the file is not the one that was inspected."""
-    source = file_bytes.source_of(path, name)
+    source = file_bytes.source_of(path, name, form.member)
     count = 0
     try:
         for batch in _json_batches(source, most) if form.layout == JSON_LINES else _csv_batches(source, form, most):
@@ -86,121 +98,126 @@ def batches(path: Path, form: FileForm, *, most: int = 10_000, name: str | None 
     except NotThisEncoding:
         count = -1
     if count != form.rows:
-        raise CallRefused(f"{source.name} changed while it was read; nothing was imported. Import it again.")
+        raise _changed(source)
+
+
+def _changed(source: Source) -> CallRefused:
+    return CallRefused(f"{source.name} changed while it was read; nothing was imported. Import it again.")
+
+
+def _inspected(source: Source, wanted: Wanted) -> FileForm:
+    start = file_bytes.beginning(source)
+    if layout_of(source.name, start) == JSON_LINES:
+        return _inspect_json(source, wanted)
+    encodings = _encodings(start)
+    for encoding in encodings:
+        try:
+            return _inspect_csv(source, encoding, wanted)
+        except NotThisEncoding as error:
+            where = error.args[0]
+    raise refused(source.name, f"{' or '.join(encodings)} text, which it stops being near line {where}; save the file as CSV UTF-8")
 
 
 def _encodings(start: bytes) -> tuple[str, ...]:
-    """What a mark says, else UTF-8, else what a Western Windows writes."""
+    """What a mark says; UTF-16 without one where every other byte of the header is zero; else UTF-8, else what a Western Windows writes."""
     if start.startswith(_UTF16):
         return ("utf-16",)
-    return ("utf-8-sig",) if start.startswith(b"\xef\xbb\xbf") else ("utf-8", "cp1252")
+    if start.startswith(b"\xef\xbb\xbf"):
+        return ("utf-8-sig",)
+    head = start[:64]
+    for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(head) > 3 and not any(head[place::2]) and all(head[1 - place :: 2]):
+            return (encoding,)
+    return ("utf-8", "cp1252")
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------------------------
 
 
-def _inspect_csv(source: Source, encoding: str, wanted: DateOrder | None) -> FileForm:
-    first = next((line for line in file_bytes.text_lines(source, encoding) if folded(line)), "")
-    separator = separator_of(first)
-    rows = _rows(source, encoding, separator)
-    number, header = next(rows, (1, None))
-    if header is None:
-        raise refused(source.name, f"{ACCEPTED}, but the file is blank")
-    feed = feed_of(source.name, header, row=number)
-    known = csv_text.columns_of(header, COLUMNS_OF[feed], name=source.name, line=number)
+def _inspect_csv(source: Source, encoding: str, wanted: Wanted) -> FileForm:
+    layout = csv_batches.opened(source, encoding)
+    feed = feed_of(source.name, layout.header, row=layout.row)
+    known = csv_text.columns_of(layout.header, COLUMNS_OF[feed], name=source.name, line=layout.row)
     if known.problems:
         raise InputRefused(f"{known.problems[0]}; nothing was imported.", known.problems)
-    positions = [(column, known.positions[column.name]) for column in COLUMNS_OF[feed] if column.name in known.positions]
-    count, evidence = _survey(source, rows, len(header), positions)
-    comma = file_marks.decimal_comma(source.name, evidence)
-    order, settled_by = file_marks.date_order(source.name, evidence, wanted)
-    columns = _distinct(header)
-    unknown = tuple(column for position, column in enumerate(columns) if position not in known.positions.values())
-    return FileForm(feed, CSV, source.compression, encoding, separator, comma, order, settled_by, columns, unknown, count)
+    columns = {column.name: (column, known.positions[column.name]) for column in COLUMNS_OF[feed] if column.name in known.positions}
+    count, evidence = _survey(source, layout, list(columns.values()))
+    amounts = [columns[name][1] for name in ("subtotal", "tax_total", "total") if name in columns]
+    comma, comma_by = file_marks.decimal_comma(source.name, evidence, wanted.decimal_comma, lambda: _mark_of_sums(source, layout, amounts))
+    order, order_by = file_marks.date_order(source.name, evidence, wanted.date_order)
+    unknown = tuple(column for position, column in enumerate(layout.columns) if position not in known.positions.values())
+    return FileForm(
+        feed=feed,
+        layout=CSV,
+        compression=source.compression,
+        encoding=encoding,
+        separator=layout.separator,
+        decimal_comma=comma,
+        date_order=order,
+        date_order_settled_by=order_by,
+        columns=layout.columns,
+        unknown=unknown,
+        rows=count,
+        decimal_settled_by=comma_by,
+        member=source.member,
+    )
 
 
-def _rows(source: Source, encoding: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """(row in the file as a spreadsheet counts, cells); blank rows count and are passed over."""
-    lines = file_bytes.text_lines(source, encoding)
-    for number, row in enumerate(csv_text.rows(lines, name=source.name, separator=separator), start=1):
-        if isinstance(row, Problem):
-            raise refused(source.name, row.expected, row=number)
-        if not csv_text.is_blank(row[1]):
-            yield number, row[1]
-
-
-def _survey(
-    source: Source, rows: Iterator[tuple[int, list[str]]], width: int, positions: list[tuple[Column, int]]
-) -> tuple[int, file_marks.Evidence]:
+def _survey(source: Source, layout: csv_batches.Layout, columns: list[tuple[Column, int]]) -> tuple[int, file_marks.Evidence]:
     """How many rows there are, and what their numbers and dates prove. InputRefused names the rows that are too short or too long."""
     evidence = file_marks.Evidence()
-    problems: list[Problem] = []
+    bad: list[Problem] = []
     count = 0
-    for numbers, cells in _gathered(rows, _AT_ONCE):
-        count += len(cells)
-        problems += _ragged(source.name, numbers, cells, width)[: MOST_PROBLEMS - len(problems)]
-        if problems:
-            continue
-        for column, position in positions:
-            if column.kind is Kind.NUMBER:
-                evidence.take_numbers(column.header, [row[position] for row in cells], numbers)
-            elif column.kind in (Kind.DAY, Kind.MOMENT):
-                evidence.take_dates(column.header, [row[position] for row in cells], numbers)
-    if problems:
-        raise InputRefused(f"{problems[0]}; nothing was imported.", problems)
+    for batch in csv_batches.batches(source, layout, most=_AT_ONCE, bad=bad):
+        count += batch.num_rows
+        for column, position in columns:
+            if column.kind is Kind.NUMBER and (pattern := evidence.telling) is not None:
+                telling = pc.match_substring_regex(batch.column(position), pattern)
+                if pc.any(telling).as_py():
+                    evidence.take_numbers(column.header, *_cells(batch.filter(telling), position))
+            elif column.kind in (Kind.DAY, Kind.MOMENT) and evidence.has_news(pc.unique(batch.column(position)).to_pylist()):
+                evidence.take_dates(column.header, *_cells(batch, position))
+    if bad:
+        raise InputRefused(f"{bad[0]}; nothing was imported.", bad)
     if not count:
         raise refused(source.name, "lines under its header, but there are none")
     return count, evidence
 
 
-def _ragged(name: str, numbers: Sequence[int], rows: list[list[str]], width: int) -> list[Problem]:
-    return [
-        Problem(name, number, None, None, f"{width} cells as in the header, not {len(cells)}")
-        for number, cells in zip(numbers, rows, strict=True)
-        if len(cells) != width
-    ]
+def _cells(batch: pa.RecordBatch, position: int) -> tuple[list[str], list[int]]:
+    """The cells of a column, and the rows they stand in."""
+    return batch.column(position).to_pylist(), batch.column(ROW).to_pylist()
 
 
-def _gathered(rows: Iterator[tuple[int, list[str]]], most: int) -> Iterator[tuple[list[int], list[list[str]]]]:
-    numbers: list[int] = []
-    gathered: list[list[str]] = []
-    for number, cells in rows:
-        numbers.append(number)
-        gathered.append(cells)
-        if len(gathered) == most:
-            yield numbers, gathered
-            numbers, gathered = [], []
-    if gathered:
-        yield numbers, gathered
+def _mark_of_sums(source: Source, layout: csv_batches.Layout, amounts: list[int]) -> Mark | None:
+    """The one decimal mark with which subtotal plus tax is the total on every row; None where both do, or the file has not all three."""
+    holds = {Mark.DECIMAL_POINT: len(amounts) == 3, Mark.DECIMAL_COMMA: len(amounts) == 3}
+    for batch in csv_batches.batches(source, layout, most=_AT_ONCE):
+        if not any(holds.values()):
+            break
+        for cells in zip(*(batch.column(position).to_pylist() for position in amounts), strict=True):
+            for mark in holds:
+                holds[mark] = holds[mark] and _adds_up(cells, comma=mark is Mark.DECIMAL_COMMA)
+    proven = [mark for mark, held in holds.items() if held]
+    return proven[0] if len(proven) == 1 else None
 
 
-def _distinct(header: Sequence[str]) -> tuple[str, ...]:
-    """The headers as printed; a repeated or blank one (none of them is known) gets its position, since columns are found by name."""
-    taken = {ROW, JSON}
-    names = []
-    for position, printed in enumerate(header, start=1):
-        name = printed.strip() or f"column {position}"
-        name = f"{name} ({position})" if name in taken else name
-        taken.add(name)
-        names.append(name)
-    return tuple(names)
+def _adds_up(cells: tuple[str, str, str], *, comma: bool) -> bool:
+    subtotal, tax, total = (money.spreadsheet_number(cell, decimal_comma=comma) if cell.strip() else Decimal(0) for cell in cells)
+    return None not in (subtotal, tax, total) and money.EXACT.add(subtotal, tax) == total
 
 
 def _csv_batches(source: Source, form: FileForm, most: int) -> Iterator[pa.RecordBatch]:
-    rows = _rows(source, form.encoding, form.separator)
-    next(rows, None)
-    schema = pa.schema([*((name, pa.string()) for name in form.columns), (ROW, pa.int64())])
-    for numbers, cells in _gathered(rows, most):
-        if any(len(row) != len(form.columns) for row in cells):
-            raise CallRefused(f"{source.name} changed while it was read; nothing was imported. Import it again.")
-        columns = [pa.array(column, pa.string()) for column in zip(*cells, strict=True)]
-        yield pa.record_batch([*columns, pa.array(numbers, pa.int64())], schema=schema)
+    layout = csv_batches.opened(source, form.encoding)
+    if (layout.columns, layout.separator) != (form.columns, form.separator):
+        raise _changed(source)
+    yield from csv_batches.batches(source, layout, most=most)
 
 
 # --- JSON lines ------------------------------------------------------------------------------------------------------------------------
 
 
-def _inspect_json(source: Source, wanted: DateOrder | None) -> FileForm:
+def _inspect_json(source: Source, wanted: Wanted) -> FileForm:
     lines = _json_lines(source)
     number, first = next(lines)
     try:
@@ -209,11 +226,44 @@ def _inspect_json(source: Source, wanted: DateOrder | None) -> FileForm:
         said = first[:60].decode("utf-8", "replace")
         raise refused(source.name, f"{ACCEPTED}; JSON needs one whole object on each line", row=number, value=said) from None
     feed = feed_of(source.name, keys, row=number)
-    known = {folded(header) for column in COLUMNS_OF[feed] for header in column.headers}
-    unknown = tuple(key for key in keys if folded(key) not in known)
-    order, settled_by = (DateOrder.MONTH_FIRST, "default") if wanted is None else (wanted, "the caller")
-    rows = 1 + sum(1 for _ in lines)
-    return FileForm(feed, JSON_LINES, source.compression, "utf-8", "", False, order, settled_by, keys, unknown, rows)
+    declared = {folded(header): column for column in COLUMNS_OF[feed] for header in column.headers}
+    unknown = tuple(key for key in keys if folded(key) not in declared)
+    rows, evidence = _survey_json(source, {key: column for key in keys if (column := declared.get(folded(key)))})
+    order, settled_by = file_marks.date_order(source.name, evidence, wanted.date_order)
+    return FileForm(
+        feed=feed,
+        layout=JSON_LINES,
+        compression=source.compression,
+        encoding="utf-8",
+        separator="",
+        decimal_comma=False,
+        date_order=order,
+        date_order_settled_by=settled_by,
+        columns=keys,
+        unknown=unknown,
+        rows=rows,
+        member=source.member,
+    )
+
+
+def _survey_json(source: Source, columns: dict[str, Column]) -> tuple[int, file_marks.Evidence]:
+    """How many lines there are, and what their dates prove; keys that only later lines have prove nothing."""
+    evidence = file_marks.Evidence()
+    dates = {f"f{place}": key for place, (key, column) in enumerate(columns.items()) if column.kind in (Kind.DAY, Kind.MOMENT)}
+    row = msgspec.defstruct("Dates", [(name, Any, None) for name in dates], rename=dates, gc=False)
+    read = msgspec.json.Decoder(row).decode
+    count = 0
+    for number, line in _json_lines(source):
+        count += 1
+        try:
+            said = read(line)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            continue  # the kernel will say so, with its row
+        for name, key in dates.items():
+            text = getattr(said, name)
+            if isinstance(text, str) and evidence.has_news([text]):
+                evidence.take_dates(columns[key].header, [text], [number])
+    return count, evidence
 
 
 def _json_lines(source: Source) -> Iterator[tuple[int, bytes]]:
@@ -235,5 +285,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _json_batches(source: Source, most: int) -> Iterator[pa.RecordBatch]:
-    for numbers, lines in _gathered(_json_lines(source), most):
-        yield pa.record_batch([pa.array(lines, pa.binary()), pa.array(numbers, pa.int64())], names=[JSON, ROW])
+    lines = _json_lines(source)
+    while gathered := list(islice(lines, most)):
+        numbers, content = zip(*gathered, strict=True)
+        yield pa.record_batch([pa.array(content, pa.binary()), pa.array(numbers, pa.int64())], names=[JSON, ROW])
