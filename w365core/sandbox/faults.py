@@ -12,7 +12,7 @@ from threading import Lock
 
 from w365core.errors import CallRefused
 
-PLACES = ("token", "invoices", "customers", "export", "operation", "manifest", "blob")
+PLACES = ("token", "invoices", "customers", "auditrecords", "export", "operation", "manifest", "blob", "streamone", "detailed", "file")
 
 # kind -> the places it can strike, and what the client meets
 KINDS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -23,13 +23,18 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "drip": (PLACES, "a byte every DETAIL seconds (0.2)"),
     "empty-401": (PLACES, "401 without a body"),
     "refused-secret": (("token",), "the client secret is wrong or has run out"),
-    "duplicate-page": (("invoices", "customers"), "the second page is the first again, and so is each later one"),
+    "lost-customer": (("customers",), "403 for the subscriptions of customer DETAIL (whoever is asked for)"),
+    "duplicate-page": (
+        ("invoices", "customers", "auditrecords", "streamone"),
+        "the second page is the first again, and so is each later one",
+    ),
     "changed-total": (("invoices",), "2000 more than before on document DETAIL (the first one listed)"),
     "new-etag": (("manifest",), "another version of the data at each asking"),
     "wrong-count": (("manifest",), "blobCount says one blob more than the list has"),
     "expired-sas": (("manifest",), "a SAS that ran out an hour ago"),
-    "missing-blob": (("blob",), "404 for a blob that the manifest lists"),
-    "truncated": (("blob",), "half of the gzip, as a complete answer"),
+    "expired-url": (("detailed",), "addresses of files that ran out an hour ago"),
+    "missing-blob": (("blob", "file"), "404 for a blob or file that is listed"),
+    "truncated": (("blob", "file"), "half of the blob or file, as a complete answer"),
 }
 
 _SPELLING = re.compile(r"(?P<kind>[a-z0-9-]+?)(?::(?P<detail>[^@]+?))?(?:@(?P<place>[a-z]+?))?(?:x(?P<times>0|[1-9][0-9]{0,5}))?")

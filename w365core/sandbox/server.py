@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from w365core.errors import CallRefused
-from w365core.sandbox import graph_billing, identity, partner_center
+from w365core.sandbox import graph_billing, identity, partner_center, streamone
 from w365core.sandbox.answers import json_answer
 from w365core.sandbox.clock import Clock, moment
 from w365core.sandbox.estate import opened
@@ -39,7 +39,7 @@ _SECONDS_TO_START = 10.0
 def app(estate: Path, *, faults: Faults, now: datetime | None = None) -> Starlette:
     """Everything the estate's providers answer, as of `now` or the estate's own clock. CallRefused where the folder is no estate."""
     known = opened(estate, now=now)
-    operations = Operations()
+    operations, streamone_tokens = Operations(), streamone.Tokens()
     told = {"estate": known, "faults": faults}
     graph_told = {**told, "operations": operations}
     customer = "/v1/customers/{customer_id}"
@@ -56,6 +56,7 @@ def app(estate: Path, *, faults: Faults, now: datetime | None = None) -> Starlet
         Route(
             f"{customer}/subscriptions/{{subscription_id}}/azureEntitlements", partner(partial(partner_center.entitlements, estate=known))
         ),
+        Route("/v1/auditrecords", partner(partial(partner_center.audit_records, **told))),
         *(
             Route(f"{_GRAPH}/{feed}/{state}/export", graph(_asking(feed, state, operations)), methods=["POST"])
             for feed in ("reconciliation", "usage")
@@ -64,6 +65,11 @@ def app(estate: Path, *, faults: Faults, now: datetime | None = None) -> Starlet
         Route(f"{_GRAPH}/operations/{{operation_id}}", graph(partial(graph_billing.operation, **graph_told))),
         Route(f"{_GRAPH}/manifests/{{manifest_id}}", graph(partial(graph_billing.manifest, **graph_told))),
         Route("/blobs/{document}/{feed}/{folder:path}/{name}", partial(graph_billing.blob, **told)),
+        Route("/oauth/token", partial(streamone.token, tokens=streamone_tokens, **told), methods=["POST"]),
+        Route("/api/v1/invoices/myinvoices", partial(streamone.invoices, **told)),
+        Route("/api/v1/invoices/{invoice_id}/detailed", partial(streamone.detailed, **told)),
+        Route("/api/v3/accounts/{account}/{kind}", partial(streamone.listed, tokens=streamone_tokens, **told)),
+        Route("/ion-files/{invoice_id}/{name}", partial(streamone.file, **told)),
         Route("/_sandbox/faults", partial(_switch, faults=faults), methods=["GET", "POST"]),
         Route("/_sandbox/clock", partial(_set, clock=known.clock), methods=["GET", "POST"]),
     ]

@@ -14,9 +14,13 @@ from w365core.sandbox.answers import any_error
 from w365core.sandbox.faults import Faults
 
 _PLACES = (
-    ("token", re.compile(r"/[^/]+/oauth2/v2\.0/token")),
+    ("token", re.compile(r"/[^/]+/oauth2/v2\.0/token|/oauth/token")),
+    ("detailed", re.compile(r"/api/v1/invoices/[^/]+/detailed")),
+    ("streamone", re.compile(r"/api/v[13]/.+")),
+    ("file", re.compile(r"/ion-files/.+")),
     ("invoices", re.compile(r"/v1/invoices(/.*)?")),
     ("customers", re.compile(r"/v1/customers(/.*)?")),
+    ("auditrecords", re.compile(r"/v1/auditrecords")),
     ("export", re.compile(r"/v1\.0/reports/partners/billing/[^/]+/[^/]+/export")),
     ("operation", re.compile(r"/v1\.0/reports/partners/billing/operations/.+")),
     ("manifest", re.compile(r"/v1\.0/reports/partners/billing/manifests/.+")),
