@@ -216,8 +216,10 @@ def provider_add(
     context = _context()
     added, new = add_provider(context, name, {key: value for key, value in given.items() if value is not None})
     said = f"Provider {added.name} is {'added' if new else 'changed'}."
-    if added.type is ProviderType.PARTNER_CENTER and not context.settings.environment.get(w365settings.secret_variable(added.name)):
-        said += f" Put its client secret into {w365settings.secret_variable(added.name)} before you sync."
+    variable = w365settings.secret_variable(added.name)
+    if added.type is not ProviderType.MANUAL and not context.settings.environment.get(variable):
+        secret = "client secret" if added.type is ProviderType.PARTNER_CENTER else "API key and secret, as key:secret,"
+        said += f" Put its {secret} into {variable} before you sync."
     printing.answer(printing.provider(added) | {"new": new}, said, json)
 
 
@@ -226,10 +228,61 @@ def provider_list(json: Json = False) -> None:
     """Providers with what they can do and how they are."""
     from w365core.jobs.configuring import list_providers
 
-    rows = list_providers(_context())
-    printing.table(
-        rows, ("name", "type", "capabilities", "health"), json, empty="No provider yet: `provider add NAME --type partner_center …`."
-    )
+    printing.providers(list_providers(_context()), json)
+
+
+@cli.command("sync-accounts")
+def sync_accounts(
+    provider: Annotated[str, typer.Option("--provider", help="The provider's name.")],
+    apply_certain: Annotated[
+        bool, typer.Option("--apply-certain", help="Map customers that our records do not have, where it is certain whose they are.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Brings customers and subscriptions as the provider knows them, and proposes whose each unmapped customer is."""
+    from w365core.jobs import accounts
+
+    result = accounts.sync_accounts(_context(), provider_name=provider, apply_certain=apply_certain)
+    printing.accounting(result, json)
+    raise typer.Exit(result.exit_code)
+
+
+@provider_cli.command("map-columns")
+def provider_map_columns(
+    name: str,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A file of that layout; or name an invoice whose file was received.")
+    ] = None,
+    invoice: InvoiceNumber = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help='"Their Header=subtotal"; may be repeated; blank after = for none.')
+    ] = None,
+    only: Annotated[str | None, typer.Option("--file", help="Which file, where the invoice has several.")] = None,
+    date_order: Annotated[str | None, typer.Option("--date-order", help="MDY or DMY, where the file leaves it open.")] = None,
+    json: Json = False,
+) -> None:
+    """Shows how a file of an unpublished layout is read; with --set says which header is which column, and remembers it."""
+    from w365core.jobs import layouts
+    from w365core.store import providers
+    from w365core.store.engine import guarded
+
+    if (file is None) == (invoice is None):
+        raise CallRefused("Name a FILE, or with --invoice an invoice whose file was received; one of the two.")
+    said = dict(_header_and_column(text) for text in set_ or ())
+    context = _context()
+    with guarded():
+        with context.engine.connect() as connection:
+            known = providers.named(connection, name)
+        found = layouts.printed_in(file, file.name) if file else layouts.received_for(context, known, invoice)
+        chosen = next((printed for printed in found if only in (None, printed.name)), None)
+        if chosen is None:
+            raise CallRefused(f"There is no file {only}; there are {', '.join(printed.name for printed in found)}.")
+        order = _order(date_order)
+        shown = (
+            layouts.say(context, known, chosen, said, date_order=order) if said else layouts.shown(context, known, chosen, date_order=order)
+        )
+    printing.layout(known.name, shown, saved=bool(said), as_json=json)
+    raise typer.Exit(0 if shown.importable else 1)
 
 
 # --- invoices ------------------------------------------------------------------------------------------------------------------------------
@@ -339,14 +392,15 @@ def lines(
 @cli.command("missing-references")
 def missing_references(invoice: InvoiceNumber = None, provider: ProviderName = None, json: Json = False) -> None:
     """What the lines refer to and our records lack, with the money it holds up and the suggested fix."""
-    from w365core.store import ledger, queries
+    from w365core.jobs import suggesting
+    from w365core.store import ledger
     from w365core.store.engine import guarded
 
     context = _context()
     with guarded():
         found = ledger.named(context.engine, provider_name=provider, invoice_number=invoice) if invoice else None
         with context.engine.connect() as connection:
-            rows = queries.missing_references(connection, provider_invoice_id=found.provider_invoice_id if found else None)
+            rows = suggesting.missing_references(connection, provider_invoice_id=found.provider_invoice_id if found else None)
     printing.table(
         [printing.missing(row) for row in rows],
         ("invoice", "kind", "key", "name", "blocking", "lines", "amount", "currency", "suggestion"),
@@ -419,6 +473,14 @@ def _amount(text: str | None, option: str, *, least: Decimal | None = None) -> D
             f"{option} is {text!r}; write a number{f' of at least {least}' if least is not None else ''} with a point, such as 1330 or 0.05."
         )
     return number
+
+
+def _header_and_column(text: str) -> tuple[str, str]:
+    """ "Their Header=subtotal": a header may hold = itself, a column never does."""
+    header, equals, column = text.rpartition("=")
+    if not equals or not header.strip():
+        raise CallRefused(f'--set is {text!r}; write it as "Their Header=subtotal".')
+    return header.strip(), column.strip().lower()
 
 
 def _day(text: str | None, option: str) -> date | None:

@@ -191,12 +191,15 @@ def sync_result(result: Any, as_json: bool) -> None:
     if as_json:
         failures = [{"provider": name, "message": str(error)} for name, error in result.failures]
         told = {"changed_at_provider": result.changed, "skipped": result.skipped, "failures": failures, "warnings": result.warnings}
+        told["gaps"] = result.gaps
         print(encoded({"invoices": outcomes(result.outcomes)} | told))
         return
     for outcome in result.outcomes:
         print(f"{outcome.invoice}: {outcome.status}{', ' + outcome.message if outcome.message else ''}")
     for number in result.changed:
         print(f"{number}: changed at the provider")
+    for sentence in result.gaps:
+        print(sentence)
     if not (result.outcomes or result.changed or result.failures):
         print("Nothing to do: every invoice of the latest month is in.")
 
@@ -212,6 +215,40 @@ def filed(result: Any, as_json: bool) -> None:
         order = f", dates read as {file['date_order']} ({file['date_order_settled_by']})"
         print(f"{file['file']}: {file['kind']}, {file['rows']} lines{order}")
     print(f"{told['invoice']}: {told['status']}{', ' + told['message'] if told['message'] else ''}")
+
+
+def layout(provider_name: str, shown: Any, *, saved: bool, as_json: bool) -> None:
+    """How a file is read: header by header, its first lines, and what holds of all of them."""
+    found = shown.layout
+    if as_json:
+        told = {
+            "provider": provider_name,
+            "file": shown.file,
+            "headers": found.headers,
+            "mapping": found.columns,
+            "currency": found.currency,
+        }
+        told |= {
+            "needed": found.needed,
+            "doubtful": found.doubtful,
+            "complete": found.complete,
+            "remembered": shown.remembered,
+            "saved": saved,
+        }
+        checks = [{"check": check.what, "passed": check.passed, "said": check.said} for check in shown.checks]
+        print(encoded(told | {"preview": shown.preview, "checks": checks}))
+        return
+    print(f"{shown.file}: {'remembered' if shown.remembered else 'read by the names of its headers'}{', just now' if saved else ''}")
+    for header in found.headers:
+        print(f"  {header}  ->  {found.columns.get(header, '-')}")
+    if found.currency:
+        print(f"  (all amounts are {found.currency}, as the headers say)")
+    for number, row in enumerate(shown.preview, 1):
+        print(f"line {number}: " + ", ".join(f"{name} {_cell(value)}" for name, value in row.items() if value not in (None, "")))
+    for check in shown.checks:
+        print(f"{'ok' if check.passed else 'look'}: {check.what}: {check.said}")
+    if not found.complete:
+        print(f'Not readable yet: {found.lacking}. Say it with --set "Their Header=column".')
 
 
 def rebuilt(result: Any, as_json: bool) -> None:
@@ -231,3 +268,75 @@ def rebuilt(result: Any, as_json: bool) -> None:
 def provider(row: Provider) -> dict[str, Any]:
     """A provider as configured; its secret is nowhere in it."""
     return asdict(row)
+
+
+def providers(rows: Sequence[Row], as_json: bool) -> None:
+    """The providers, what they can do and how they are; what a cell has no room for stands under the table."""
+    shown = ("name", "type", "capabilities", "health")
+    table(rows, shown, as_json, empty="No provider yet: `provider add NAME --type partner_center …`.")
+    if as_json:
+        return
+    for row in rows:
+        if row["evidence_gap"]:
+            print(f"{row['name']}: {row['evidence_gap']['message']}")
+
+
+# --- an account sync -----------------------------------------------------------------------------------------------------------------------
+
+
+def accounting(result: Any, as_json: bool) -> None:
+    """What an account sync brought, and whose the unmapped customers may be."""
+    counts = {
+        "customers": result.customers.listed,
+        "subscriptions": result.subscriptions.listed,
+        "new": result.customers.new + result.subscriptions.new,
+        "changed": result.customers.changed + result.subscriptions.changed,
+        "gone": result.customers.gone + result.subscriptions.gone,
+        "proposals": len(result.proposals),
+        "applied": result.applied,
+        "undecided": len(result.undecided),
+        "unmatched": len(result.unlike),
+        "sync_disabled": len(result.off),
+        "refused": len(result.refused),
+        "changes": result.evidence.changes.listed,
+        "changes_new": result.evidence.changes.new,
+        "gaps": 0 if result.evidence.lost is None else 1,
+    }
+    proposals = [_proposal(one) for one in result.proposals]
+    for sentence in (*result.findings, *filter(None, [result.evidence.missing])):
+        progress(sentence)
+    if as_json:
+        lost = result.evidence.lost
+        told = {
+            "provider": result.provider,
+            "counts": counts,
+            "proposals": proposals,
+            "undecided": [_proposal(one) | {"candidates": one.match.candidates} for one in result.undecided],
+            "unmatched": [{"provider_account_id": one.id, "name": one.name} for one in result.unlike],
+            "sync_disabled": result.off,
+            "refused": [{"provider_account_id": one.customer_id, "message": one.message} for one in result.refused],
+            "changes_from": result.evidence.since,
+            "changes_to": result.evidence.until,
+            "gap": None if lost is None else {"from": lost[0], "to": lost[1]},
+            "findings": result.findings,
+        }
+        print(encoded(told))
+        return
+    print(", ".join(f"{name.replace('_', ' ')} {number}" for name, number in counts.items()))
+    if proposals:
+        table(proposals, ("provider_account_id", "name", "account_id", "confidence", "because", "applied"), False, empty="")
+        if result.applied < len(proposals):
+            print(f"Nothing is mapped by itself: map-account --provider {result.provider} --provider-account-id ID --account ACCOUNT_ID.")
+    for one in result.undecided:
+        print(f"{one.customer.name or one.customer.id}: {one.match.because}")
+
+
+def _proposal(one: Any) -> dict[str, Any]:
+    return {
+        "provider_account_id": one.customer.id,
+        "name": one.customer.name,
+        "account_id": one.match.account_id,
+        "confidence": one.match.confidence,
+        "because": one.match.because,
+        "applied": one.applied,
+    }
