@@ -309,7 +309,9 @@ def sync(provider: ProviderName = None, invoice: InvoiceNumber = None, override_
 
 @cli.command("import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files downloaded by hand: CSV or JSON lines, gzip or not.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Files downloaded by hand: CSV or JSON lines, gzip, zip or neither.")
+    ],
     provider: Annotated[str, typer.Option("--provider", help="The provider's name.")],
     invoice: Annotated[str, typer.Option("--invoice", help="The invoice's number.")],
     total: Annotated[str | None, typer.Option("--total", help="The header's total, tax included; without it the sum of the lines.")] = None,
@@ -317,6 +319,7 @@ def import_(
     invoice_date: Annotated[str | None, typer.Option("--invoice-date", help="YYYY-MM-DD; without it today.")] = None,
     override_tolerance: Override = None,
     date_order: Annotated[str | None, typer.Option("--date-order", help="MDY or DMY, where the files leave it open.")] = None,
+    decimal: Annotated[str | None, typer.Option("--decimal", help="point or comma, where the files leave it open.")] = None,
     activate: Annotated[bool, typer.Option("--activate", help="For a manual provider: activate it where it validates.")] = False,
     json: Json = False,
 ) -> None:
@@ -333,6 +336,7 @@ def import_(
         override=_amount(override_tolerance, "--override-tolerance", least=Decimal(0)),
         date_order=_order(date_order),
         activate=activate,
+        decimal_comma=_decimal_comma(decimal),
     )
     if not claimed.invoice_number:
         raise CallRefused("--invoice is blank; say the invoice's number.")
@@ -501,6 +505,14 @@ def _currency(text: str | None) -> str | None:
     if text is not None and not (len(text.strip()) == 3 and text.strip().isalpha()):
         raise CallRefused(f"--currency is {text!r}; write a code of three letters, such as EUR.")
     return text.strip().upper() if text else None
+
+
+def _decimal_comma(text: str | None) -> bool | None:
+    if text is None:
+        return None
+    if text.lower() not in ("point", "comma"):
+        raise CallRefused(f"--decimal is {text!r}; write point (1.234 is little more than one) or comma (it is one thousand two hundred).")
+    return text.lower() == "comma"
 
 
 def _order(text: str | None) -> DateOrder | None:

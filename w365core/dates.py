@@ -77,6 +77,12 @@ def contradicts(text: str, order: DateOrder) -> bool:
     return bool(match) and int(match.group(1 if order is DateOrder.MONTH_FIRST else 3)) > 12
 
 
+def is_either_way(text: str) -> bool:
+    """Whether a slashed date is another day in the other order."""
+    match = _SLASHED.fullmatch(text.strip())
+    return bool(match) and int(match[1]) <= 12 and int(match[3]) <= 12 and int(match[1]) != int(match[3])
+
+
 def month_of(day: date) -> str:
     """2026-11 for any day of November 2026."""
     return f"{day.year:04d}-{day.month:02d}"

@@ -212,8 +212,11 @@ def filed(result: Any, as_json: bool) -> None:
         print(encoded(told | {"state": state, "status_reason": reason, "files": result.files}))
         return
     for file in result.files:
-        order = f", dates read as {file['date_order']} ({file['date_order_settled_by']})"
-        print(f"{file['file']}: {file['kind']}, {file['rows']} lines{order}")
+        order = f"dates read as {file['date_order']} ({file['date_order_settled_by']})"
+        mark = f"decimal {'comma' if file['decimal_comma'] else 'point'} ({file['decimal_settled_by']})"
+        print(f"{file['file']}: {file['kind']}, {file['rows']} lines, {file['encoding']}, {mark}, {order}")
+        for note in file["notes"]:
+            print(f"  {note}")
     print(f"{told['invoice']}: {told['status']}{', ' + told['message'] if told['message'] else ''}")
 
 

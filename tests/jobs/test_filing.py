@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -105,6 +106,42 @@ def test_legacy_files_make_one_invoice_of_their_seats_and_their_usage_with_tax(c
     assert (overage.kind, overage.quantity, overage.billable_quantity) == ("usage", Decimal(1338), Decimal(314))
     assert (metered.meter_id, metered.meter_name, metered.meter_region, metered.quantity) == ("M-1", "Disk", "EU West", Decimal(314))
     assert (metered.billing_pre_tax_total, metered.sku_id) == (Decimal("6.28"), "7UD-00001")
+
+
+def test_an_archive_of_both_files_is_both_files_and_is_validated_again_from_the_archive_alone(
+    configured: Context, written: Write, tmp_path: Path
+) -> None:
+    monthly = json_lines(written, "monthly.json", [seat("100.00", tax="19.00"), usage("10.00")])
+    path = tmp_path / "both.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("in/daily.json", json.dumps(daily("10.00")))
+        archive.write(monthly, "../../monthly.json")
+    result = filed(configured, path, total=Decimal("130.00"))
+    assert [(file["file"], file["kind"]) for file in result.files] == [
+        ("both.zip: in/daily.json", "daily_rated"),
+        ("both.zip: ../../monthly.json", "reconciliation"),
+    ]
+    assert result.outcome.failure == "checksum_failed"
+    path.unlink()
+    again = syncing.sync_invoice(configured, provider_name=None, invoice_number="F1", override=Decimal(1))
+    assert [outcome.status for outcome in again.outcomes] == ["Active/Active"]
+    assert estates.children(configured.engine) == (2, 1, 1)
+
+
+def test_the_same_file_under_two_names_is_refused(configured: Context, written: Write) -> None:
+    paths = [json_lines(written, name, [seat()]) for name in ("a.json", "b.json")]
+    with pytest.raises(CallRefused, match="b.json and a.json are the same file, byte for byte"):
+        filed(configured, *paths)
+    assert invoice(configured) is None
+
+
+def test_every_file_that_cannot_be_read_is_named_and_what_was_assumed_is_said(configured: Context, written: Write) -> None:
+    good, bad = written("good.csv", PLAIN + PLAIN_LINE.replace("2026-10-01", "1/10/2026")), written("bad.csv", "a,b\n1,2\n")
+    with pytest.raises(InputRefused, match="2 files cannot be read; bad.csv") as refused:
+        filed(configured, good, bad, written("worse.csv", ""), provider="distributor")
+    assert [problem.file for problem in refused.value.problems] == ["bad.csv", "worse.csv"]
+    result = filed(configured, good, provider="distributor")
+    assert result.files[0]["notes"][0].startswith("Dates such as 1/10/2026 (row 2, column charge_start) are read month first")
 
 
 def test_a_manual_invoice_stays_populating_until_it_is_activated(configured: Context, written: Write) -> None:

@@ -17,9 +17,9 @@ from w365core.jobs import importing
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Material, Outcome
 from w365core.jobs.runs import recorded, sweep
-from w365core.model import Feed, InvoiceHeader, ProviderType
+from w365core.model import Feed, InvoiceHeader, Provider, ProviderType
 from w365core.providers import files
-from w365core.providers.files import FileForm
+from w365core.providers.files import FileForm, Wanted
 from w365core.store import landing as store_landing, providers as store_providers
 from w365core.store.ledger import Source
 
@@ -36,6 +36,16 @@ class Claimed:
     override: Decimal | None
     date_order: DateOrder | None
     activate: bool
+    decimal_comma: bool | None = None
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A file, or one in an archive: what messages call it and how it is read."""
+
+    path: Path
+    name: str
+    form: FileForm
 
 
 @dataclass(frozen=True)
@@ -44,21 +54,16 @@ class Filed:
     files: tuple[dict, ...]
 
 
-def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed) -> Filed:
-    """Lands, recognises and imports the files. InputRefused or CallRefused where they cannot be read in whole: nothing has changed."""
+def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> Filed:
+    """Lands, recognises and imports the files; `names` are what messages call them, where their paths do not say. InputRefused or CallRefused
+    where they cannot be read in whole: nothing has changed."""
     sweep(context)
     with context.engine.connect() as connection:
         provider = store_providers.named(connection, claimed.provider)
     with recorded(context, provider.name, "import") as run_id:
-        read = [_inspected(path, claimed.date_order) for path in paths]
-        for path, form in zip(paths, read, strict=True):
-            if form.feed is Feed.PLAIN and provider.type is ProviderType.PARTNER_CENTER:
-                raise CallRefused(
-                    f"{path.name} is a plain file, which is for providers of type manual; {provider.name} is of type {provider.type}."
-                )
-        sources = tuple(
-            _landed(context, path, form, provider.name, claimed.invoice_number, run_id) for path, form in zip(paths, read, strict=True)
-        )
+        read = recognised(paths, claimed, names)
+        _check_kinds(read, provider)
+        sources = _landed(context, read, provider.name, claimed.invoice_number, run_id)
         ordered = tuple(sorted(sources, key=lambda source: source.feed == Feed.DAILY_RATED))
         header = InvoiceHeader(
             number=claimed.invoice_number,
@@ -76,37 +81,71 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed) ->
             sync_run_id=run_id,
             activate=claimed.activate,
         )
-    return Filed(outcome, tuple(_said(path, form) for path, form in zip(paths, read, strict=True)))
+    return Filed(outcome, tuple(said(one) for one in read))
 
 
-def _inspected(path: Path, order: DateOrder | None) -> FileForm:
-    if path.is_dir():
-        raise CallRefused(f"{path} is a folder; name the files in it.")
-    form = files.inspect(path, date_order=order)
-    if not form.rows:
-        raise CallRefused(f"{path.name} has a header and no lines; nothing was imported.")
-    return form
+def recognised(paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> list[Recognised]:
+    """Each file, and each file in an archive, with how it is read. Every one is looked at, so that all that is wrong is said at once."""
+    wanted = Wanted(claimed.date_order, claimed.decimal_comma)
+    found, refusals = [], []
+    for path, name in zip(paths, names or [path.name for path in paths], strict=True):
+        if path.is_dir():
+            raise CallRefused(f"{path} is a folder; name the files in it.")
+        try:
+            found += [Recognised(path, shown, form) for shown, form in files.forms_of(path, wanted, name=name)]
+        except InputRefused as refusal:
+            refusals.append(refusal)
+    if len(refusals) == 1:
+        raise refusals[0]
+    if refusals:
+        problems = [problem for refusal in refusals for problem in refusal.problems]
+        raise InputRefused(f"{len(refusals)} files cannot be read; {problems[0]}; nothing was imported.", problems)
+    return found
 
 
-def _landed(context: Context, path: Path, form: FileForm, provider: str, invoice_number: str, run_id: int) -> Source:
+def _check_kinds(read: Sequence[Recognised], provider: Provider) -> None:
+    for one in read:
+        if one.form.feed is Feed.PLAIN and provider.type is ProviderType.PARTNER_CENTER:
+            raise CallRefused(
+                f"{one.name} is a plain file, which is for providers of type manual; {provider.name} is of type {provider.type}."
+            )
+
+
+def _landed(context: Context, read: Sequence[Recognised], provider: str, invoice_number: str, run_id: int) -> tuple[Source, ...]:
+    """The files as sources of the import, once their bytes are safe. The same file handed in twice is refused: its lines would count twice."""
+    landed: dict[Path, tuple[str, int]] = {}
+    sources: dict[tuple, Source] = {}
+    for one in read:
+        if one.path not in landed:
+            landed[one.path] = _adopted(context, one.path)
+        fingerprint, size = landed[one.path]
+        key = fingerprint, one.form.member
+        if key in sources:
+            raise CallRefused(
+                f"{one.name} and {sources[key].name} are the same file, byte for byte; hand it in once. Nothing was imported."
+            )
+        sources[key] = Source(one.form.feed, one.name, fingerprint, one.form.as_dict())
+        store_landing.record_file(
+            context.engine,
+            fingerprint=fingerprint,
+            size=size,
+            name=one.name,
+            provider=provider,
+            sync_run_id=run_id,
+            invoice_number=invoice_number,
+            purpose=one.form.feed,
+            at=context.now,
+            method="FILE",
+        )
+    return tuple(sources.values())
+
+
+def _adopted(context: Context, path: Path) -> tuple[str, int]:
     landing = context.landing
     with landing.aside() as copy:
         with store_landing.writing_to(landing.folder):
             shutil.copyfile(path, copy)
-        fingerprint, size = landing.adopt(copy)
-    store_landing.record_file(
-        context.engine,
-        fingerprint=fingerprint,
-        size=size,
-        name=path.name,
-        provider=provider,
-        sync_run_id=run_id,
-        invoice_number=invoice_number,
-        purpose=form.feed,
-        at=context.now,
-        method="FILE",
-    )
-    return Source(form.feed, path.name, fingerprint, form.as_dict())
+        return landing.adopt(copy)
 
 
 def _first_currency(context: Context, sources: Sequence[Source]) -> str:
@@ -121,16 +160,20 @@ def _first_currency(context: Context, sources: Sequence[Source]) -> str:
     raise InputRefused(f"The first line of {source.name} prints no currency; say it with --currency.")
 
 
-def _said(path: Path, form: FileForm) -> dict:
+def said(one: Recognised) -> dict:
     """What the result says of a file: how it was recognised and read."""
+    form = one.form
     return {
-        "file": path.name,
+        "file": one.name,
         "kind": str(form.feed),
         "rows": form.rows,
         "encoding": form.encoding,
+        "compression": form.compression,
         "separator": form.separator,
         "decimal_comma": form.decimal_comma,
+        "decimal_settled_by": form.decimal_settled_by,
         "date_order": str(form.date_order),
         "date_order_settled_by": form.date_order_settled_by,
         "unknown_columns": list(form.unknown),
+        "notes": list(form.notes),
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from w365core import money
-from w365core.dates import DateOrder, contradicts
+from w365core.dates import DateOrder, contradicts, is_either_way
 from w365core.errors import InputRefused
 from w365core.model import Problem
 
@@ -40,11 +40,13 @@ class Sighting:
 
 @dataclass
 class Evidence:
-    """The first sighting of each mark; of a number that can be read in two ways; and of a date with points, which nobody writes month first."""
+    """The first sighting of each mark, of a number and of a date that can be read in two ways; and whether there is a date with points, which
+    nobody writes month first."""
 
     sightings: dict[Mark, Sighting] = field(default_factory=dict)
     ambiguous: Sighting | None = None
     dotted: bool = False
+    either_way: Sighting | None = None
     _dates: set[str] = field(default_factory=set)
 
     @property
@@ -71,6 +73,9 @@ class Evidence:
         new = set(cells) - self._dates
         self._dates = (self._dates if len(self._dates) < _MOST_DATES else set()) | new
         self.dotted = self.dotted or any(_DOTTED.match(cell) for cell in new)
+        if self.either_way is None:
+            found = next(((row, cell) for row, cell in zip(rows, cells, strict=True) if is_either_way(cell)), None)
+            self.either_way = found and Sighting(found[0], column, found[1])
         # A date that contradicts one order proves the other; one that contradicts both proves both, and is refused below.
         for order, proven in ((DateOrder.MONTH_FIRST, Mark.DAY_FIRST), (DateOrder.DAY_FIRST, Mark.MONTH_FIRST)):
             if proven not in self.sightings and any(contradicts(cell, order) for cell in new):
@@ -78,6 +83,21 @@ class Evidence:
 
     def _sight(self, mark: Mark, column: str, cells: Sequence[str], rows: Sequence[int], proves: Callable[[str], bool]) -> None:
         self.sightings[mark] = next(Sighting(row, column, cell) for row, cell in zip(rows, cells, strict=True) if proves(cell))
+
+
+def notes(evidence: Evidence, *, order_by: str, decimal_by: str) -> tuple[str, ...]:
+    """What was assumed, or settled by more than one look, in a sentence each."""
+    said = []
+    if order_by == "default" and (found := evidence.either_way):
+        said.append(
+            f"Dates such as {found.value} (row {found.row}, column {found.column}) are read month first, as the provider writes them; nothing in the "
+            "file says so. Say --date-order DMY where the day comes first."
+        )
+    if decimal_by == "its sums" and (found := evidence.ambiguous):
+        said.append(
+            f"How to read {found.value} (row {found.row}, column {found.column}) is settled by subtotal plus tax being the total on every row."
+        )
+    return tuple(said)
 
 
 _MOST_DATES = 10_000

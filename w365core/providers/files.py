@@ -26,16 +26,21 @@ from w365core.errors import CallRefused, InputRefused
 from w365core.frames import COLUMNS_OF, Column, Kind, folded
 from w365core.intake import csv_text
 from w365core.model import Feed, Problem
-from w365core.providers import csv_batches, file_bytes, file_marks
+from w365core.providers import csv_batches, file_bytes, file_marks, json_batches
 from w365core.providers.csv_batches import ROW
 from w365core.providers.file_bytes import NotThisEncoding, Source, refused
 from w365core.providers.file_kinds import ACCEPTED, feed_of, layout_of
 from w365core.providers.file_marks import Mark
 
-JSON = "__json"
 CSV, JSON_LINES = "csv", "json_lines"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _AT_ONCE = 2_000
+_LISTS = ("columns", "unknown", "notes")
+_ASSUMED = {
+    "cp1252": "Its text is not UTF-8 and is read as Western European (Windows-1252). Where names look wrong, save it as CSV UTF-8.",
+    "utf-16-le": "Its text is read as UTF-16 (little-endian), though it has no mark that says so.",
+    "utf-16-be": "Its text is read as UTF-16 (big-endian), though it has no mark that says so.",
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,15 @@ class FileForm:
     rows: int
     decimal_settled_by: str = "default"  # the file | its sums | the caller | default: no number depends on it
     member: int | None = None
+    notes: tuple[str, ...] = ()  # what was assumed, in a sentence each
 
     def as_dict(self) -> dict:
         """As JSON can carry it."""
-        return asdict(self) | {"columns": list(self.columns), "unknown": list(self.unknown)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
 
     @classmethod
     def from_dict(cls, said: dict) -> FileForm:
-        lists = {name: tuple(said[name]) for name in ("columns", "unknown")}
+        lists = {name: tuple(said.get(name, ())) for name in _LISTS}
         return cls(**said | lists | {"feed": Feed(said["feed"]), "date_order": DateOrder(said["date_order"])})
 
 
@@ -92,7 +98,7 @@ def batches(path: Path, form: FileForm, *, most: int = 10_000, name: str | None 
     source = file_bytes.source_of(path, name, form.member)
     count = 0
     try:
-        for batch in _json_batches(source, most) if form.layout == JSON_LINES else _csv_batches(source, form, most):
+        for batch in json_batches.batches(source, most) if form.layout == JSON_LINES else _csv_batches(source, form, most):
             count += batch.num_rows
             yield batch
     except NotThisEncoding:
@@ -160,6 +166,7 @@ def _inspect_csv(source: Source, encoding: str, wanted: Wanted) -> FileForm:
         rows=count,
         decimal_settled_by=comma_by,
         member=source.member,
+        notes=(*filter(None, [_ASSUMED.get(encoding)]), *file_marks.notes(evidence, order_by=order_by, decimal_by=comma_by)),
     )
 
 
@@ -243,6 +250,7 @@ def _inspect_json(source: Source, wanted: Wanted) -> FileForm:
         unknown=unknown,
         rows=rows,
         member=source.member,
+        notes=file_marks.notes(evidence, order_by=settled_by, decimal_by="default"),
     )
 
 
@@ -282,10 +290,3 @@ def _is_utf8(line: bytes) -> bool:
         return line.isascii() or bool(line.decode())
     except UnicodeDecodeError:
         return False
-
-
-def _json_batches(source: Source, most: int) -> Iterator[pa.RecordBatch]:
-    lines = _json_lines(source)
-    while gathered := list(islice(lines, most)):
-        numbers, content = zip(*gathered, strict=True)
-        yield pa.record_batch([pa.array(content, pa.binary()), pa.array(numbers, pa.int64())], names=[JSON, ROW])
