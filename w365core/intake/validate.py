@@ -16,10 +16,11 @@ Check = Callable[[Parsed, tuple[Column, ...]], list[Rejection]]
 
 
 def rejections(parsed: Parsed, columns: tuple[Column, ...], needed: tuple[str, ...]) -> list[Rejection]:
-    """Everything that is wrong with these lines; a line may be named more than once. `needed` are the columns that may not be blank."""
+    """Everything that is wrong with these lines; a line may be named more than once, a cell once. `needed` are the columns that may not be blank."""
     found = list(parsed.rejections)
     for check in (numbers_are_money, needed_cells_are_there(needed), text_fits):
-        found.extend(check(parsed, columns))
+        named = {(rejection.index, rejection.column) for rejection in found}
+        found.extend(rejection for rejection in check(parsed, columns) if (rejection.index, rejection.column) not in named)
     return found
 
 

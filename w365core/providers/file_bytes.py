@@ -35,6 +35,7 @@ _BROKEN = "a whole file, but its compressed data breaks off or is damaged; downl
 MOST_EXPANSION = 200  # times its packed size; billing lines reach about 40
 ALWAYS_ALLOWED = 64 * 2**20  # a few repeated lines may pack better than that
 LONGEST_LINE = 1_000_000
+_LINES_BLOCK = 2**22
 MOST_MEMBERS = 50
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED = 0x1
@@ -135,6 +136,15 @@ def byte_lines(source: Source) -> Iterator[bytes]:
             yield line
 
 
+def byte_blocks(source: Source) -> Iterator[bytes]:
+    """The same in blocks of whole lines."""
+    with _opened(source) as stream:
+        if stream.peek(3)[:3] == b"\xef\xbb\xbf":
+            stream.read(3)
+        while block := stream.read(_LINES_BLOCK):
+            yield block if block.endswith(b"\n") else block + stream.readline(LONGEST_LINE + 1)
+
+
 def text_blocks(source: Source, encoding: str) -> Iterator[str]:
     """The text in pieces of about a million characters that end where a line ends. NotThisEncoding where the bytes say otherwise."""
     before = 0  # characters of earlier pieces
@@ -159,8 +169,9 @@ def _whole_lines(source: Source, encoding: str) -> Iterator[str]:
             at_end = not content
             try:
                 left += decoder.decode(content, at_end)
-            except UnicodeDecodeError:
-                raise NotThisEncoding(_line_at(source, encoding, before + len(left))) from None
+            except UnicodeDecodeError as error:
+                readable = len(error.object[: error.start].decode(encoding, "replace"))
+                raise NotThisEncoding(_line_at(source, encoding, before + len(left) + readable)) from None
             # A CR that ends the piece may be half of a line end.
             cut = len(left) if at_end else max(left.rfind("\n"), left.rfind("\r", 0, len(left) - 1)) + 1
             piece, left = left[:cut], left[cut:]
