@@ -66,6 +66,8 @@ EXCEPTIONS = {
     ("w365core/providers/csv_batches.py", "pyarrow"): _FILES,
     ("w365core/providers/files.py", "pyarrow"): _FILES,
     ("w365core/providers/files.py", "msgspec"): _FILES,
+    ("w365core/providers/json_batches.py", "pyarrow"): _FILES,
+    ("w365core/providers/json_batches.py", "numpy"): "finds the line ends of a block at once",
     ("w365core/providers/file_bytes.py", "isal"): "unzips a quarter faster than zlib, and checks what it unzips",
     ("w365core/providers/connections.py", "urllib3"): "total deadlines and checked addresses need the layer under requests",
     ("w365core/providers/http.py", "urllib3"): "its errors come through requests unwrapped",

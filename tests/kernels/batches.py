@@ -18,7 +18,8 @@ import pyarrow as pa
 from w365core.intake.parse import JSON_COLUMN, ROW_COLUMN, TextForm
 from w365core.intake.resolve import References, Subscription, subscriptions_by_provider_id
 from w365core.jobs.rating import Sums, Whole
-from w365core.kernels.lines import Job, RatedBatch, rate_batch
+from w365core.kernels.lines import rate_batch
+from w365core.kernels.partials import Job, RatedBatch
 from w365core.model import Feed
 
 Line = dict[str, str | Decimal | None]

@@ -443,7 +443,7 @@ def test_json_lines_are_handed_on_as_they_are(tmp_path, row, feed, packed, bom):
     path = file(tmp_path, gzip.compress(content) if packed else content)
     form = inspect(path, date_order=None)
     assert (form.feed, form.layout, form.rows, form.unknown) == (feed, "json_lines", 2, ("new",))
-    assert lines(path, form, most=1) == [{"__json": one, "__row": 1}, {"__json": one, "__row": 3}]
+    assert lines(path, form, most=1) == [{"__json": one + b"\r\n", "__row": 1}, {"__json": one, "__row": 3}]
 
 
 def test_json_lines_that_are_not_utf8_are_refused_by_row(tmp_path):

@@ -11,7 +11,8 @@ from w365core.errors import ProviderError, W365Error
 from w365core.intake.parse import TextForm
 from w365core.jobs.context import Context
 from w365core.jobs.rating import Sums, Whole, references_of
-from w365core.kernels.lines import Job, rate_batch
+from w365core.kernels.lines import rate_batch
+from w365core.kernels.partials import Job
 from w365core.model import Feed, Provider
 from w365core.providers import blobs, files
 from w365core.providers.contract import Connector, NoData

@@ -18,7 +18,8 @@ from w365core.intake.checksum import LineTotals
 from w365core.intake.parse import TextForm
 from w365core.intake.resolve import References, Subscription, subscriptions_by_provider_id
 from w365core.jobs.context import Context
-from w365core.kernels.lines import Job, RatedBatch, least_names, rate_batch
+from w365core.kernels.lines import rate_batch
+from w365core.kernels.partials import Job, RatedBatch, least_names
 from w365core.model import Feed, LineKind, MissingReference, Problem, ReferenceKind
 from w365core.providers import files
 from w365core.rating.summaries import UsageSummary, rated_summaries
@@ -64,6 +65,7 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
     sums, used = Sums(), Used()
     whole = Whole()
     numbered: dict[bool, int] = {}
+    known: dict = {}
     for source in sources:
         feed = Feed(source.feed)
         form = files.FileForm.from_dict(dict(source.form))
@@ -72,6 +74,7 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
             references=references,
             form=TextForm(decimal_comma=form.decimal_comma, date_order=form.date_order),
             usage_from_here=feed is not Feed.DAILY_RATED and not has_daily,
+            known=known,
         )
         in_daily = feed is Feed.DAILY_RATED
         for batch in files.batches(context.landing.path(source.fingerprint), form, most=BATCH_LINES):
@@ -138,13 +141,13 @@ class Sums:
     def add(self, rated: RatedBatch) -> None:
         for row in rated.totals.to_pylist():
             key = row["feed"], row["kind"], row["currency"]
-            _add(self.totals, key, row, ("lines", "subtotal", "tax", "total", "odd_totals", "unassigned"))
+            _add(self.totals, key, row, ("subtotal", "tax", "total"), ("lines", "odd_totals", "unassigned"))
         for row in rated.missing.to_pylist():
             key = row["feed"], row["kind"], row["key"].lower(), row["currency"]
-            _add(self.missing, key, row, ("lines", "amount"), ("key", "name", "domain"))
+            _add(self.missing, key, row, ("amount",), ("lines",), ("key", "name", "domain"))
         for row in rated.summaries.to_pylist():
             names = ("account_id", "provider_subscription_id", "product")
-            _add(self.summaries, row["usage_id"], row, ("lines", "quantity", "cost"), names)
+            _add(self.summaries, row["usage_id"], row, ("quantity", "cost"), ("lines",), names)
 
     def into(self, whole: Whole) -> Whole:
         for row in self.totals.values():
@@ -155,14 +158,17 @@ class Sums:
         return whole
 
 
-def _add(into: dict, key: Hashable, row: dict, summed: tuple[str, ...], named: tuple[str, ...] = ()) -> None:
-    known = into.get(key)
-    if known is None:
-        into[key] = row
-        return
-    for name in summed:
-        known[name] = money.EXACT.add(known[name], row[name]) if isinstance(row[name], Decimal) else known[name] + row[name]
-    known.update(zip(named, least_names((known[name] for name in named), (row[name] for name in named)), strict=True))
+def _add(into: dict, key: Hashable, row: dict, amounts: tuple[str, ...], counts: tuple[str, ...], named: tuple[str, ...] = ()) -> None:
+    """Adds a partial row: amounts come as text and stay exact, of names the one that sorts first is kept."""
+    known = into.setdefault(key, row)
+    for name in amounts:
+        amount = Decimal(row[name])
+        known[name] = amount if known is row else money.EXACT.add(known[name], amount)
+    if known is not row:
+        for name in counts:
+            known[name] += row[name]
+        if any(known[name] != row[name] for name in named):
+            known.update(zip(named, least_names((known[name] for name in named), (row[name] for name in named)), strict=True))
 
 
 def _rated(row: dict) -> dict:

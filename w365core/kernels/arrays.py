@@ -1,0 +1,81 @@
+"""Arrow arrays out of Python values, from their buffers: `pa.array` would import pandas first, which costs more than a small batch.
+
+`None` is null in all of them. An exact decimal travels as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from w365core import frames
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def text_array(values: Iterable[Any]) -> pa.StringArray:
+    """Texts, or what prints itself exactly, such as a Decimal."""
+    printed = [None if value is None else str(value).encode() for value in values]
+    offsets = np.fromiter(accumulate((len(text or b"") for text in printed), initial=0), np.int32, len(printed) + 1)
+    data = pa.py_buffer(b"".join(text or b"" for text in printed))
+    return pa.Array.from_buffers(pa.string(), len(printed), [_validity(printed), pa.py_buffer(offsets), data])
+
+
+def whole_array(values: Sequence[int | None] | np.ndarray) -> pa.Int64Array:
+    """Whole numbers."""
+    known = values if isinstance(values, np.ndarray) else np.fromiter((value or 0 for value in values), np.int64, len(values))
+    validity = None if isinstance(values, np.ndarray) else _validity(values)
+    return pa.Array.from_buffers(pa.int64(), len(values), [validity, pa.py_buffer(np.ascontiguousarray(known, np.int64))])
+
+
+def day_array(values: Sequence[date | None]) -> pa.Date32Array:
+    """Days."""
+    known = np.fromiter((0 if value is None else value.toordinal() - _EPOCH for value in values), np.int32, len(values))
+    return pa.Array.from_buffers(pa.date32(), len(values), [_validity(values), pa.py_buffer(known)])
+
+
+def moment_array(values: Sequence[datetime | None]) -> pa.TimestampArray:
+    """Moments without a zone, to the microsecond."""
+    epoch = datetime(1970, 1, 1)
+    known = np.fromiter((0 if value is None else (value - epoch) // _MICROSECOND for value in values), np.int64, len(values))
+    return pa.Array.from_buffers(pa.timestamp("us"), len(values), [_validity(values), pa.py_buffer(known)])
+
+
+_MAKERS = {pa.string(): text_array, pa.int64(): whole_array, pa.date32(): day_array, pa.timestamp("us"): moment_array}
+
+
+def batch_of(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows in the order of the schema's fields: texts, whole numbers and days."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    return pa.RecordBatch.from_arrays([_MAKERS[field.type](column) for field, column in zip(schema, columns, strict=True)], schema=schema)
+
+
+def lines_of(columns: tuple[frames.Column, ...], cells: Mapping[str, Sequence | None], rows: int) -> pa.RecordBatch:
+    """Cells by name in the declared columns; one that is not there is null."""
+    schema = frames.arrow_schema(columns)
+    found = ((field.type, cells.get(field.name)) for field in schema)
+    return pa.RecordBatch.from_arrays(
+        [pa.nulls(rows, kind) if cell is None else _MAKERS[kind](cell) for kind, cell in found], schema=schema
+    )
+
+
+def empty(schema: pa.Schema) -> pa.RecordBatch:
+    """A batch without rows."""
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
+def indices(places: np.ndarray) -> pa.Int32Array:
+    """Places to `take` from another array."""
+    return pa.Array.from_buffers(pa.int32(), len(places), [None, pa.py_buffer(np.ascontiguousarray(places, np.int32))])
+
+
+def _validity(values: Sequence[Any]) -> pa.Buffer | None:
+    if None not in values:
+        return None
+    return pa.py_buffer(np.packbits([value is not None for value in values], bitorder="little"))

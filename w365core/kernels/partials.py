@@ -1,0 +1,166 @@
+"""What does a batch hand on? Its lines as they are stored, and partial sums that are put together afterwards.
+
+Sums are exact decimals, as text, so any split of the lines gives the same whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from w365core import money
+from w365core.intake import resolve
+from w365core.intake.parse import TextForm
+from w365core.intake.resolve import References, Referred, Resolution
+from w365core.kernels.arrays import batch_of
+from w365core.model import Feed, LineKind
+from w365core.rating.summaries import UsageKey
+
+Names = tuple[str | None, ...]
+
+TOTALS = pa.schema(
+    [
+        ("feed", pa.string()),
+        ("kind", pa.string()),
+        ("currency", pa.string()),
+        ("lines", pa.int64()),
+        ("subtotal", pa.string()),
+        ("tax", pa.string()),
+        ("total", pa.string()),
+        ("odd_totals", pa.int64()),  # lines whose printed total is not subtotal plus tax
+        ("unassigned", pa.int64()),  # lines without a subscription id
+    ]
+)
+SUMMARIES = pa.schema(
+    [
+        ("usage_id", pa.string()),
+        ("subscription_id", pa.string()),
+        ("account_id", pa.string()),
+        ("provider_subscription_id", pa.string()),
+        ("product_id", pa.string()),
+        ("sku_id", pa.string()),
+        ("product", pa.string()),
+        ("charge_start", pa.date32()),
+        ("charge_end", pa.date32()),
+        ("quantity", pa.string()),
+        ("cost", pa.string()),
+        ("markup_pct", pa.string()),
+        ("currency", pa.string()),
+        ("lines", pa.int64()),
+    ]
+)
+MISSING = pa.schema(
+    [
+        ("feed", pa.string()),
+        ("kind", pa.string()),
+        ("key", pa.string()),
+        ("name", pa.string()),
+        ("domain", pa.string()),
+        ("currency", pa.string()),
+        ("lines", pa.int64()),
+        ("amount", pa.string()),
+    ]
+)
+REJECTED = pa.schema([("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the kernel has to know beside the batch: which file it is of, how its cells are written, what the lines may refer to.
+
+    `known` remembers what other batches of the job resolved: it makes a batch quicker and changes no result.
+    """
+
+    feed: Feed
+    references: References
+    form: TextForm = TextForm()
+    usage_from_here: bool = False  # this reconciliation file's usage lines are the usage, as there is no daily-rated file
+    known: dict[tuple, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class RatedBatch:
+    license_lines: pa.RecordBatch
+    usage_lines: pa.RecordBatch
+    totals: pa.RecordBatch
+    summaries: pa.RecordBatch
+    missing: pa.RecordBatch
+    rejected: pa.RecordBatch
+
+
+@dataclass
+class Group:
+    """Lines of one batch that refer to the same things: resolved once, summed together. `names` are the customer's, its domain, the
+    subscription's and the product's; `key` and `usage_id` are of usage only."""
+
+    referred: Referred
+    resolution: Resolution
+    names: Names
+    key: UsageKey | None = None
+    usage_id: str | None = None
+    lines: int = 0
+    quantity: Decimal = money.ZERO
+    amount: Decimal = money.ZERO
+
+
+def least_names(some: Iterable[str | None], others: Iterable[str | None]) -> Names:
+    """Of each two names the one that sorts first, blanks last: what was renamed in mid-invoice is shown alike in any order of its lines."""
+    return tuple(min(filter(None, pair), default=None) for pair in zip(some, others, strict=True))
+
+
+def settle_names(group: Group, references: References) -> None:
+    """What is missing, under the names that all the lines of the group agreed on."""
+    customer, _, subscription, product = group.names = tuple(name or None for name in group.names)
+    if group.resolution.missing:
+        group.referred = replace(group.referred, customer_name=customer, subscription_name=subscription, product_name=product)
+        group.resolution = resolve.resolve(group.referred, references)
+
+
+@dataclass
+class Sums:
+    """The sums of the lines of one kind and currency."""
+
+    lines: int = 0
+    subtotal: Decimal = money.ZERO
+    tax: Decimal = money.ZERO
+    total: Decimal = money.ZERO
+    odd_totals: int = 0
+    unassigned: int = 0
+
+    def add(self, subtotal: Decimal, tax: Decimal, total: Decimal, *, unassigned: bool, lines: int = 1) -> None:
+        self.lines += lines
+        self.subtotal += subtotal
+        self.tax += tax
+        self.total += total
+        self.unassigned += lines if unassigned else 0
+
+
+def totals(feed: Feed, sums: dict[tuple[LineKind, str], Sums]) -> pa.RecordBatch:
+    """One row per kind and currency."""
+    return batch_of(
+        [(feed, kind, currency, s.lines, s.subtotal, s.tax, s.total, s.odd_totals, s.unassigned) for (kind, currency), s in sums.items()],
+        TOTALS,
+    )
+
+
+def missing(feed: Feed, groups: Sequence[Group]) -> pa.RecordBatch:
+    """One row per missing thing and currency, with the lines and the money that wait on it."""
+    found: dict[tuple, tuple] = {}
+    for group in groups:
+        for kind, key, name in group.resolution.missing:
+            place = (kind, key.lower(), group.referred.currency)
+            names = (key, name, group.names[1])
+            known_names, lines, amount = found.get(place, (names, 0, money.ZERO))
+            found[place] = least_names(known_names, names), lines + group.lines, amount + group.amount
+    return batch_of(
+        [(feed, kind, *names, currency, lines, amount) for (kind, _, currency), (names, lines, amount) in found.items()], MISSING
+    )
+
+
+def unassigned(group: Group) -> bool:
+    """Whether the lines name no subscription."""
+    return resolve.blank(group.referred.subscription_id)
