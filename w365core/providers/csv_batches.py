@@ -71,16 +71,17 @@ def batches(source: Source, layout: Layout, *, most: int, bad: list[Problem] | N
     shaped = _Shaped(source.name, layout, [] if bad is None else bad)
     waiting: list[pa.RecordBatch] = []
     for piece in shaped.pieces(rows):
-        waiting.append(piece)
+        if piece.num_rows:
+            waiting.append(piece)
         if sum(known.num_rows for known in waiting) >= most:
             whole = _joined(waiting)
             full = whole.num_rows - whole.num_rows % most
             yield from (whole.slice(start, most) for start in range(0, full, most))
-            waiting = [whole.slice(full)]
+            waiting = [whole.slice(full)] if full < whole.num_rows else []
         if bad is None and shaped.bad:
             raise InputRefused(f"{shaped.bad[0]}; nothing was imported.", shaped.bad)
-    if waiting and (whole := _joined(waiting)).num_rows:
-        yield whole
+    if waiting:
+        yield _joined(waiting)
 
 
 def _joined(pieces: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
