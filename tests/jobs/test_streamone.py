@@ -254,11 +254,19 @@ def estates_dump(context: Context) -> str:
 def test_a_token_near_its_end_is_said_by_sync(configured: Context, served: Served) -> None:
     served.account.invoice(NUMBER, {"detail.csv": PLAIN})
     list(syncing.connect(configured, streamones.provider(served.url), sync_run_id=None).customers())
-    assert synced(configured.at(configured.now + timedelta(days=24, hours=23))).warnings == []
-    (late,) = synced(configured.at(configured.now + timedelta(days=25))).warnings
+
+    def said(**later: int) -> list[str]:
+        return syncing.sync_daily(
+            configured.at(configured.now + timedelta(**later)), provider_name=streamones.NAME, with_estimate=False
+        ).warnings
+
+    assert said(days=24, hours=23) == []
+    (late,) = said(days=25)
     assert "runs out on 2026-12-14 (day 25 of 32)" in late
-    (over,) = synced(configured.at(configured.now + timedelta(days=33))).warnings
+    (over,) = said(days=33)
     assert "ran out on 2026-12-14" in over and "W365_REFRESH_ION_EU" in over
+    (renewed,) = synced(configured.at(configured.now + timedelta(days=26))).warnings  # asking for orders renews it
+    assert "renewed just now" in renewed and said(days=33) == []
 
 
 def test_nothing_is_left_over(configured: Context, served: Served) -> None:

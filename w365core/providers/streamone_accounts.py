@@ -17,8 +17,9 @@ from w365core.dates import utc_moment_of
 from w365core.errors import ProviderChanged, ProviderRefused, ProviderUnavailable
 from w365core.model import ProviderChange, ProviderCustomer, ProviderSubscription, shortened
 from w365core.money import is_plausible, readable
+from w365core.providers.contract import NoEvidence
 from w365core.providers.http import Access, Calls
-from w365core.providers.replies import parsed_whatever, words
+from w365core.providers.replies import parsed_whatever, refuse, words
 
 PERMISSION = "an API user of this account (--account-id) who may read customers, subscriptions and orders"
 PAGE_SIZE = 100
@@ -127,7 +128,11 @@ def _items(calls: Calls, access: Access, *, root: str, kind: str) -> Iterator[Ma
     seen: set[str] = set()
     for _ in range(MOST_PAGES):
         query = {"pageSize": PAGE_SIZE} | ({"pageToken": token} if token else {})
-        reply = calls.call(access, method="GET", url=f"{root}/{kind}?{urlencode(query)}", what=what, expected=frozenset({401}))
+        reply = calls.call(access, method="GET", url=f"{root}/{kind}?{urlencode(query)}", what=what, expected=frozenset({401, 404}))
+        if reply.status == 404 and kind == "orders":
+            raise NoEvidence("StreamOne has no list of orders for this account, so changes without a log of ours stay unproven.")
+        if reply.status == 404:
+            refuse(reply, what=what, label=access.label, permission=PERMISSION)
         if reply.status == 401:
             said = words(reply)
             raise ProviderRefused(

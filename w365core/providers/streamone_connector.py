@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from w365core.errors import CallRefused
+from w365core.errors import CallRefused, ConfigurationMissing
 from w365core.model import (
     CAPABILITIES,
     Capabilities,
@@ -25,7 +25,7 @@ from w365core.model import (
 )
 from w365core.providers import streamone, streamone_accounts
 from w365core.providers.addresses import Allowed, Service, allowed, configured_root
-from w365core.providers.contract import LineFile
+from w365core.providers.contract import LineFile, NoEvidence
 from w365core.providers.http import Access, Calls
 from w365core.providers.streamone import Naming
 from w365core.providers.streamone_tokens import Rotation, Tokens, basic
@@ -67,9 +67,12 @@ class StreamOneConnector:
         return (subscription for subscription, _ in listed if subscription.customer_id.lower() in wanted)
 
     def changes(self, *, since: date, until: date) -> Iterator[ProviderChange]:
-        root = self._accounts()
-        known = streamone_accounts.subscriptions(self.calls, self.by_token, root=root)
-        known_as = {own.lower(): subscription.id for subscription, own in known if own}
+        try:
+            root = self._accounts()
+            known = streamone_accounts.subscriptions(self.calls, self.by_token, root=root)
+            known_as = {own.lower(): subscription.id for subscription, own in known if own}
+        except (ConfigurationMissing, CallRefused) as error:  # invoices need no token, and must not wait for one
+            raise NoEvidence(f"The orders of {self.naming.provider} were not asked for: {error}") from None
         return streamone_accounts.changes(self.calls, self.by_token, root=root, since=since, until=until, known_as=known_as)
 
     def _accounts(self) -> str:
