@@ -21,20 +21,24 @@ def suggestion(kind: ReferenceKind = ReferenceKind.CUSTOMER, *, key: str = "c-9"
 
 def test_a_customer_of_the_same_domain_is_proposed_with_the_command_that_maps_it():
     assert suggestion(domain="CONTOSO.com", name="Fabrikam") == (
-        "Map it to account A-1 (Contoso), which has the same domain: map-account --provider csp-demo --provider-account-id c-9 --account A-1"
+        "Map it to account A-1 (Contoso; same domain contoso.com, confidence 1): map-account --provider csp-demo --provider-account-id c-9 "
+        "--account A-1"
     )
 
 
 def test_a_customer_of_the_same_name_is_proposed_where_no_domain_matches():
     assert suggestion(domain="else.com", name="fabrikam").startswith(
-        "Map it to account A-2 (Fabrikam), which has the same name: map-account "
+        "Map it to account A-2 (Fabrikam; same name, confidence 0.95): map-account "
     )
 
 
-@pytest.mark.parametrize(("name", "domain"), [("Nobody", "twin.com"), ("Nobody", ""), (None, ""), ("", "")])
-def test_where_several_or_none_match_nothing_is_guessed(name, domain):
+@pytest.mark.parametrize(
+    ("name", "domain", "said"),
+    [("Nobody", "twin.com", " (2 accounts have the domain twin.com: A-3, A-4)"), ("Nobody", "", ""), (None, "", ""), ("", "", "")],
+)
+def test_where_several_or_none_match_nothing_is_guessed(name, domain, said):
     assert suggestion(name=name, domain=domain) == (
-        "Map it to the account it belongs to: map-account --provider csp-demo --provider-account-id c-9 --account ACCOUNT_ID"
+        f"Map it to the account it belongs to{said}: map-account --provider csp-demo --provider-account-id c-9 --account ACCOUNT_ID"
     )
 
 

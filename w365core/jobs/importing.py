@@ -16,8 +16,7 @@ from sqlalchemy import Connection, select
 
 from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
 from w365core.intake.checksum import Claim
-from w365core.intake.suggest import with_suggestions
-from w365core.jobs import fetching, ordering
+from w365core.jobs import fetching, ordering, suggesting
 from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
 from w365core.jobs.ordering import Grounds
@@ -155,7 +154,7 @@ def _import(
     if whole.problems and attempt.source == "file":
         raise InputRefused(_unreadable(whole.problems), whole.problems)
     claim = _claim(context, connection, attempt, provider, header, material, override, by_hand)
-    grounds = Grounds(claim, whole.used, ordering.judged(claim, whole), _suggested(connection, provider, whole))
+    grounds = Grounds(claim, whole.used, ordering.judged(claim, whole), _suggested(connection, attempt, whole))
     return _settle(context, connection, attempt, grounds, whole, populating=provider.type is ProviderType.MANUAL and not activate)
 
 
@@ -283,12 +282,11 @@ def _fail(context: Context, connection: Connection, attempt: Attempt, failure: F
     return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(failure), str(error))
 
 
-def _suggested(connection: Connection, provider: Provider, whole: Whole) -> tuple[MissingReference, ...]:
+def _suggested(connection: Connection, attempt: Attempt, whole: Whole) -> tuple[MissingReference, ...]:
     if not whole.missing:
         return ()
     with connection.begin():
-        accounts = store_references.accounts(connection)
-    return tuple(with_suggestions(whole.missing, provider=provider.name, accounts=accounts))
+        return suggesting.suggested(connection, attempt.provider, whole.missing, run_id=attempt.import_run_id)
 
 
 def _unreadable(problems: Sequence[Problem]) -> str:

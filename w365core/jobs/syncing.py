@@ -15,11 +15,11 @@ from sqlalchemy import delete, select
 
 from w365core.dates import month_of
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderError, W365Error
-from w365core.jobs import estimating, importing, tokens
+from w365core.jobs import estimating, evidence, importing, tokens
 from w365core.jobs.context import Context
 from w365core.jobs.importing import RETRY_DAYS, Outcome
 from w365core.jobs.runs import recorded, sweep
-from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, ProviderType, StatusReason
+from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Patience
 from w365core.store import landing as store_landing, ledger, providers as store_providers
@@ -35,17 +35,18 @@ class SyncResult:
     skipped: list[str] = field(default_factory=list)
     failures: list[tuple[str, W365Error]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)  # what the provider had forgotten before anybody asked
 
     @property
     def exit_code(self) -> int:
         """The gravest: 3, then 4 and 1."""
         codes = {outcome.exit_code for outcome in self.outcomes} | {error.exit_code for _, error in self.failures}
-        codes |= {1} if self.changed else set()
+        codes |= {1} if self.changed or self.gaps else set()
         return 3 if 3 in codes else max(codes, default=0)
 
 
 def sync_daily(context: Context, *, provider_name: str | None, with_estimate: bool = True) -> SyncResult:
-    """The daily job, for one provider or for all that have a connection; without the estimate where a past day is made up for."""
+    """The daily job, for one provider or for all that have a connection; without estimate and evidence where a past day is made up for."""
     sweep(context)
     result = SyncResult()
     providers = _connected(context, provider_name)
@@ -119,11 +120,28 @@ def _sync_provider(context: Context, provider: Provider, run_id: int, result: Sy
     connector = connect(context, provider, sync_run_id=run_id)
     headers = connector.invoices()
     _sync_listed(context, provider, connector, headers, run_id, result)
-    if provider.type is ProviderType.STREAMONE and (said := tokens.warning(context, provider)):
-        context.report(said)
-        result.warnings.append(said)
+    aging = tokens.warning(context, provider)
     if with_estimate and connector.capabilities.usage:
         result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
+    if with_estimate:
+        _pull_changes(context, provider, connector, result)
+    if aging:
+        said = tokens.warning(context, provider) or f"{aging} It was renewed just now; see that this job runs every day."
+        context.report(said)
+        result.warnings.append(said)
+
+
+def _pull_changes(context: Context, provider: Provider, connector: Connector, result: SyncResult) -> None:
+    """Today's evidence of changes; whatever becomes of it, the invoices stand, and it is said."""
+    pulled = evidence.pull_daily(context, provider, connector)
+    if pulled is None:
+        return
+    failed = str(pulled.failure or pulled.missing)
+    if failed:
+        context.report(f"{provider.name}: {failed}")
+        result.warnings.append(failed)
+    elif pulled.findings:
+        result.gaps += [f"{provider.name}: {sentence}" for sentence in pulled.findings]
 
 
 def _sync_listed(
@@ -216,6 +234,8 @@ def _purpose(answer: Answer) -> str:
         ("/operations/", "operation"),
         ("/manifests/", "manifest"),
         ("/invoices", "invoices"),
+        ("/auditrecords", "changes"),
+        ("/customers", "accounts"),
     ):
         if part in path:
             return purpose

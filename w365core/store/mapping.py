@@ -10,7 +10,16 @@ from w365core.store.ledger import Who
 from w365core.store.tables import account, provider_account
 
 
-def map_account(connection: Connection, *, provider: str, provider_account_id: str, account_id: str, name: str | None, who: Who) -> None:
+def map_account(
+    connection: Connection,
+    *,
+    provider: str,
+    provider_account_id: str,
+    account_id: str,
+    name: str | None,
+    who: Who,
+    reason: str | None = None,
+) -> None:
     """Maps the provider account, which is made where it does not exist yet. CallRefused where we have no such account."""
     known = connection.execute(select(account.c.account_id).where(func.lower(account.c.account_id) == account_id.lower())).scalar()
     if known is None:
@@ -41,6 +50,7 @@ def map_account(connection: Connection, *, provider: str, provider_account_id: s
         action="map provider account",
         target_kind="provider account",
         target=f"{provider} {provider_account_id.strip()}",
+        reason=reason,
         before=None if before is None else {"account_id": before.account_id},
         after={"account_id": known},
     )

@@ -174,7 +174,8 @@ def usage_summaries_by_cost(
 
 def missing_references(connection: Connection, *, provider_invoice_id: int | None = None) -> Rows:
     """What is missing, biggest money first, with the number and provider of the invoice that waits on it."""
-    query = select(*missing_reference.columns, provider_invoice.c.invoice_number, provider_invoice.c.provider).join(
+    attempt = (provider_invoice.c.invoice_number, provider_invoice.c.provider, provider_invoice.c.import_run_id)
+    query = select(*missing_reference.columns, *attempt).join(
         provider_invoice, provider_invoice.c.provider_invoice_id == missing_reference.c.provider_invoice_id
     )
     if provider_invoice_id is not None:
