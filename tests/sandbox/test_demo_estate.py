@@ -497,3 +497,34 @@ def test_the_sandbox_serves_it():
         served = requests.get(f"{base}/v1/invoices", headers=headers, timeout=10).json()
         customers = requests.get(f"{base}/v1/customers", headers=headers, timeout=10).json()
     assert (served["totalCount"], customers["totalCount"]) == (32, 60)
+
+
+def test_the_audit_records_tell_of_each_change_of_the_last_90_days_that_our_logs_have_and_of_no_other():
+    records = json.loads((DEMO / "partner_center" / "auditrecords.json").read_text())
+    days = [record["operationDate"][:10] for record in records]
+    assert len(records) > 100 and days == sorted(days) and days[0] >= "2026-08-14" and days[-1] <= "2026-11-12"
+    told = Counter()
+    for record in records:
+        if record["resourceType"] == "order":
+            said = {pair["key"]: pair["value"] for pair in record["customizedData"]}
+            change = said["SubscriptionId-0"], Decimal(said["Quantity-0"])
+        elif record["resourceType"] == "subscription":
+            before, after = (json.loads(record[f"resource{side}Value"]) for side in ("Old", "New"))
+            change = after["Id"], Decimal(after["Quantity"]) - Decimal(before["Quantity"])
+        else:
+            continue
+        told[(change[0], record["operationDate"][:10], change[1], record["operationStatus"])] += 1
+    own = {
+        row["subscription_id"]: row["provider_subscription_id"].lower() for row in table("subscriptions") if row["provider"] == "csp-demo"
+    }
+    logged = Counter(
+        (own[log["subscription_id"]], log["effective_date"], Decimal(log["quantity"]), _at_provider(log))
+        for log in table("license_change_logs")
+        if log["subscription_id"] in own and log["event"] in ("Create", "Update") and log["effective_date"] >= "2026-08-14"
+    )
+    assert told == logged
+    assert [status for *_, status in told if status != "succeeded"] == ["failed"]
+
+
+def _at_provider(log: dict[str, str]) -> str:
+    return "failed" if log["provisioning_status"] == "Failed Provisioning" else "succeeded"

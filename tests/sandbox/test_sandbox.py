@@ -162,6 +162,23 @@ def test_subscriptions_are_those_of_the_customer_and_a_stranger_is_refused(base)
     assert get(base, f"/v1/customers/{CUSTOMERS[1]}/subscriptions/bbbb").status_code == 404
 
 
+def test_audit_records_are_those_of_the_days_in_pages_and_none_is_older_than_90_days_or_later_than_the_clock(estate, base):
+    moments = ("2026-11-10T23:59:59.9Z", "2026-11-11T00:00:00Z", "2026-11-11T10:00:00Z", "2026-11-12T05:00:00Z", "2026-11-12T07:00:00Z")
+    records = [{"id": f"r{number}", "operationDate": moment} for number, moment in enumerate(moments)]
+    (estate / "partner_center/auditrecords.json").write_text(json.dumps(records))
+
+    def listed(since: str, until: str, **headers: str) -> requests.Response:
+        return get(base, f"/v1/auditrecords?startDate={since}&endDate={until}&size=1", headers=headers)
+
+    first = listed("2026-11-11", "2026-11-11").json()
+    assert (first["totalCount"], [one["id"] for one in first["items"]]) == (2, ["r1"])
+    token = first["links"]["next"]["headers"][0]["value"]
+    assert [one["id"] for one in listed("2026-11-11", "2026-11-11", **{"MS-ContinuationToken": token}).json()["items"]] == ["r2"]
+    assert listed("2026-11-12", "2026-11-12").json()["totalCount"] == 1
+    assert listed("2026-08-14", "2026-08-14").status_code == 200
+    assert [listed(*days).status_code for days in (("2026-08-13", "2026-08-13"), ("soon", "2026-11-11"))] == [400, 400]
+
+
 def test_an_export_is_accepted_runs_with_retry_after_and_then_hands_out_its_lines(base):
     accepted = asked(base, {"invoiceId": "G000000001", "attributeSet": "full"})
     assert accepted.status_code == 202 and accepted.content == b""
@@ -280,6 +297,9 @@ def test_the_other_faults_look_as_they_say(base):
     switched(base, "changed-total:G000000003@invoicesx1")
     changed = json.loads(get(base, "/v1/invoices").content, parse_float=Decimal)["items"]
     assert [document["totalCharges"] - Decimal("1234567890123456.10") for document in changed] == [0, 0, 0, 2000, 0]
+    switched(base, "lost-customer:" + CUSTOMERS[1] + "@customers")
+    owned = [get(base, f"/v1/customers/{one}/subscriptions") for one in CUSTOMERS[:2]]
+    assert [answer.status_code for answer in owned] == [200, 403] and owned[1].json()["code"] == "20002"
     switched(base, "wrong-count@manifestx1")
     assert manifest(base)["blobCount"] == 3
     switched(base, "new-etag@manifestx1")

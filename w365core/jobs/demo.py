@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.errors import CallRefused, ProviderUnavailable
-from w365core.jobs import filing, loading, syncing
+from w365core.jobs import accounts, filing, loading, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
 from w365core.jobs.importing import Outcome
@@ -111,6 +111,10 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
     with demo.engine.begin() as connection:
         loading.load(connection, ESTATE / "records")
     outcomes = _tell(demo, told, sandbox_url)
+    demo.report("bringing what the provider knows of our customers")
+    known = accounts.sync_accounts(demo, provider_name=told.connected["name"])
+    if known.failures:
+        raise ProviderUnavailable(f"The demo is not complete: {known.failures[0][1]} {_GO_ON}")
 
     def keep(marks: bytes) -> str:
         told_of = {"purpose": past_billing.PURPOSE, "name": "past usage", "provider": "all providers", "invoice_number": None}

@@ -9,6 +9,7 @@
     partner_center/customers.json             list of customers
     partner_center/subscriptions/ID.json      list of the subscriptions of a customer
     partner_center/entitlements/ID.json       list of the Azure subscriptions under an Azure plan
+    partner_center/auditrecords.json          list of audit records, in the order of their operationDate
     partner_center/exports/NUMBER/FEED/part-*.json.gz                     lines of a document; FEED is reconciliation or usage
     partner_center/exports/NUMBER@DAY/FEED/part-*.json.gz                 lines that have replaced them, both feeds, from that day on
     partner_center/exports/unbilled-CUR-PERIOD/FEED/part-*.json.gz        estimates; PERIOD is current or last
@@ -24,7 +25,7 @@ import gzip
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -122,6 +123,14 @@ def subscriptions(estate: Estate, customer_id: str) -> list[dict[str, Any]]:
 
 def entitlements(estate: Estate, plan_id: str) -> list[dict[str, Any]]:
     return _named(estate, "entitlements", plan_id)
+
+
+def audit_records(estate: Estate, *, since: date, until: date) -> list[dict[str, Any]]:
+    """Those of these days (UTC), both included, that have been made by now."""
+    days = [
+        (clocks.printed(record.get("operationDate")), record) for record in _listed(estate.folder / "partner_center" / "auditrecords.json")
+    ]
+    return [record for at, record in days if at is not None and estate.clock.is_past(at) and since <= at.date() <= until]
 
 
 def export(estate: Estate, *, document: str, feed: str) -> Export | None:

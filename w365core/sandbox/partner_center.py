@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from w365core.sandbox.estate import Estate
 from w365core.sandbox.faults import Faults
 
 _MOST_PER_PAGE = 2000
+_DAYS_OF_AUDIT = 90
 _CHANGE = Decimal("2000.00")
 
 
@@ -65,6 +67,8 @@ async def subscriptions(request: Request, *, estate: Estate, faults: Faults) -> 
     if not _customer(request, estate):
         return _stranger()
     customer_id = request.path_params["customer_id"]
+    if (lost := faults.strike("lost-customer", "customers")) and (lost.detail or customer_id).lower() == customer_id.lower():
+        return _stranger()
     return _continued(request, estates.subscriptions(estate, customer_id), path=f"/customers/{customer_id}/subscriptions", faults=faults)
 
 
@@ -83,7 +87,19 @@ async def entitlements(request: Request, *, estate: Estate) -> Response:
     return json_answer(_collection(estates.entitlements(estate, request.path_params["subscription_id"])))
 
 
-def _continued(request: Request, items: Sequence[dict[str, Any]], *, path: str, faults: Faults) -> Response:
+async def audit_records(request: Request, *, estate: Estate, faults: Faults) -> Response:
+    """GET /v1/auditrecords?startDate&endDate&size, continued by token; nothing is known of what is more than 90 days old"""
+    since, until = _day(request, "startDate"), _day(request, "endDate")
+    if since is None or until is None:
+        return partner_center_error(400, "3000", "Invalid property: startDate and endDate are dates such as 2026-11-12.")
+    if estate.clock.now is not None and (estate.clock.now.date() - since).days > _DAYS_OF_AUDIT:
+        return partner_center_error(400, "3000", f"Invalid property: startDate is more than {_DAYS_OF_AUDIT} days ago.")
+    return _continued(
+        request, estates.audit_records(estate, since=since, until=until), path="/auditrecords", faults=faults, place="auditrecords"
+    )
+
+
+def _continued(request: Request, items: Sequence[dict[str, Any]], *, path: str, faults: Faults, place: str = "customers") -> Response:
     """A page of the new style: the place to go on from is a token in a header, not a number in the address."""
     size = _number(request, "size", _MOST_PER_PAGE)
     continuation = request.headers.get("ms-continuationtoken", "")
@@ -91,7 +107,7 @@ def _continued(request: Request, items: Sequence[dict[str, Any]], *, path: str, 
     if size is None or size < 1 or start is None:
         return partner_center_error(400, "800002", "Invalid request input: size or continuation token.")
     end = start + min(size, _MOST_PER_PAGE)
-    if start and faults.strike("duplicate-page", "customers"):
+    if start and faults.strike("duplicate-page", place):
         start, end = 0, end - start
     links = {"self": _link(f"{path}?size={size}")}
     if end < len(items):
@@ -126,6 +142,13 @@ def _number(request: Request, name: str, default: int) -> int | None:
     if not text:
         return default
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _day(request: Request, name: str) -> date | None:
+    try:
+        return date.fromisoformat(request.query_params.get(name, ""))
+    except ValueError:
+        return None
 
 
 def _customer(request: Request, estate: Estate) -> dict[str, Any] | None:

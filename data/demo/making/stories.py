@@ -21,6 +21,7 @@ ALWAYS_EARLY = CUSTOMERS[25]  # it has always been before it, so that their usag
 
 FIRST_CHARGED, ADDED_LATER = 536, 537  # on the document that the provider changed
 FAILED, MISSING_PRICE, SUSPENDED = 543, 548, 549
+FEWER_NEXT_TERM = 550
 
 
 @cache
