@@ -92,6 +92,7 @@ AMOUNTS = {
     "UTF-16 BE without one": (text({"customer_id": "ø"}).encode("utf-16-be"), ["10.50"]),
     "gzip named .csv": (gzip.compress(text({}).encode()), ["10.50"]),
     "zip named .csv": (zipped(("in/any.txt", text({}).encode()), ("__MACOSX/in/._any.txt", b"\0\0")), ["10.50"]),
+    "zip of a file without a name": (zipped(("QQQQ", text({}).encode())).replace(b"QQQQ", b"\0QQQ"), ["10.50"]),
     "zip of two": (zipped(("a.csv", text({}).encode()), ("../../etc/b.csv", text({"subtotal": "2.50"}).encode("utf-16"))), ["10.50", "2.50"]),
     "zip that says so in its name's place": (zipped((r"C:\x.csv", text({}).encode())), ["10.50"]),
 }  # fmt: skip

@@ -12,6 +12,7 @@ import gzip
 import io
 import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ except ImportError:  # no wheel for this machine: the standard library reads the
 else:
     _open_gzip, _zlib_errors = igzip.IGzipFile, (zlib.error, isal_zlib.error)
 
-_DAMAGED = (EOFError, OSError, zipfile.BadZipFile, NotImplementedError, lzma.LZMAError, *_zlib_errors)
+# What the standard library raises over an archive that is none, or damaged.
+_NO_ARCHIVE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, IndexError, EOFError, struct.error, lzma.LZMAError)
+_DAMAGED = (OSError, *_NO_ARCHIVE, *_zlib_errors)
 _BROKEN = "a whole file, but its compressed data breaks off or is damaged; download it again"
 
 MOST_EXPANSION = 200  # times its packed size; billing lines reach about 40
@@ -76,7 +79,7 @@ def sources_of(path: Path, name: str | None = None) -> tuple[Source, ...]:
             if start in _ZIP:
                 return _members(path, shown, zipfile.ZipFile(file))
             return (Source(path, shown, "gzip" if start.startswith(_GZIP) else "none"),)
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeError):
+    except _NO_ARCHIVE:
         raise refused(shown, _BROKEN) from None
     except OSError as error:
         raise CallRefused(f"Could not read {path}: {error.strerror}. Check the name of the file and call again.") from None
@@ -95,7 +98,7 @@ def _members(path: Path, name: str, archive: zipfile.ZipFile) -> tuple[Source, .
     files = [
         (place, entry)
         for place, entry in enumerate(archive.infolist())
-        if not entry.is_dir() and not entry.filename.startswith(_BESIDE[0]) and not entry.filename.endswith(_BESIDE[1])
+        if not entry.filename.endswith("/") and not entry.filename.startswith(_BESIDE[0]) and not entry.filename.endswith(_BESIDE[1])
     ]
     if any(entry.filename in _OFFICE for _, entry in files):
         raise refused(name, "text, but it is an Excel workbook (or another office document); save the sheet as CSV UTF-8")
