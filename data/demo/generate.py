@@ -10,15 +10,15 @@ import argparse
 import shutil
 from pathlib import Path
 
-from making import documents, partner, records
+from making import documents, partner, records, streamone
 from making.writing import write_exports, write_json, write_table
 
 HERE = Path(__file__).parent
 
 
 def generate(to: Path) -> None:
-    """Replaces partner_center/, records/ and files/ of the folder."""
-    for part in ("partner_center", "records", "files"):
+    """Replaces partner_center/, streamone/, records/ and files/ of the folder."""
+    for part in ("partner_center", "streamone", "records", "files"):
         shutil.rmtree(to / part, ignore_errors=True)
     write_json(to / "estate.json", partner.estate())
     issued = documents.issued()
@@ -32,6 +32,11 @@ def generate(to: Path) -> None:
     write_exports(to / "partner_center" / "exports" / f"{later.number}@{documents.CHANGED_ON}", later)
     for path, content in partner.files():
         write_json(to / "partner_center" / path, content)
+    write_json(to / "streamone" / "invoices.json", streamone.invoices())
+    for name, listed in streamone.lists():
+        write_json(to / "streamone" / f"{name}.json", listed)
+    for path, rows in streamone.files():
+        write_table(to / "streamone" / "files" / path, rows)
     for name, rows in records.tables(issued):
         write_table(to / "records" / name, rows)
     for month, number in documents.MANUAL_INVOICES.items():

@@ -23,7 +23,9 @@ PLANTED = {
     "G052361813": ("unresolved_references", "Aurora Narrows Biotech"),
     "G052427346": ("checksum_failed", "1,911.55 EUR"),
     "G052231690": ("checksum_failed", "1,329.75 EUR"),
+    "IONEU-1026-352": ("invalid_data", "Seller Cost (EUR)"),
 }
+WITHOUT_LINES = 1  # of an unknown layout nothing was read
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,15 @@ def test_only_the_planted_errors_are_there(filled: Filled) -> None:
     populating = {row.invoice_number for row in invoices if row.status_reason == "Populating"}
     assert populating == {file["invoice"] for file in stated.manual["files"] if not file["activate"]}
     assert {row.status_reason for row in invoices} == {"Active", "Error", "Populating"}
-    assert all(row.header_total == row.lines_total + row.difference for row in invoices)
+    read = [row for row in invoices if row.failure != "invalid_data"]
+    assert len(read) == len(invoices) - WITHOUT_LINES and all(row.header_total == row.lines_total + row.difference for row in read)
 
 
 def test_everything_listed_is_told_and_nothing_is_half_there(filled: Filled) -> None:
     listed = json.loads((demo.ESTATE / "partner_center" / "invoices.json").read_text())
     numbers = {document["id"] for document in listed} | {a["id"] for document in listed for a in document.get("amendments", ())}
     numbers |= {file["invoice"] for file in demo.estate().manual["files"]}
+    numbers |= {invoice["invoiceNumber"] for invoice in json.loads((demo.ESTATE / "streamone" / "invoices.json").read_text())}
     with filled.engine.connect() as connection:
         assert set(connection.execute(select(provider_invoice.c.invoice_number)).scalars()) == numbers
         broken = select(provider_invoice.c.provider_invoice_id).where(provider_invoice.c.status_reason == "Error")
@@ -73,7 +77,7 @@ def test_everything_listed_is_told_and_nothing_is_half_there(filled: Filled) -> 
         assert connection.execute(select(usage_estimate)).first() is not None
         assert audit.first_broken(connection) is None
     previews = {name for name in estates.leftovers(filled.engine, filled.home) if name.startswith("table ")}
-    assert len(previews) == 2 * len(PLANTED)
+    assert len(previews) == 2 * (len(PLANTED) - WITHOUT_LINES)
     assert {left for left in estates.leftovers(filled.engine, filled.home) if left not in previews} == set()
 
 

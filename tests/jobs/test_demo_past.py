@@ -24,6 +24,8 @@ from w365core.store import audit
 
 CLOCK = datetime(2026, 11, 12, 6, tzinfo=UTC)
 CHANGED, UNMAPPED, TAXED, RESERVED = "G052491261", "G052361813", "G052427346", "G052231690"
+UNNAMED = "IONEU-1026-352"
+_RUNS = "select started_at from sync_run where command = 'sync'"
 README = (demo.ESTATE / "README.md").read_text(encoding="utf-8")
 
 
@@ -76,9 +78,11 @@ def _breaking_off(sentence: str) -> None:
 
 def test_each_morning_of_the_estate_had_its_daily_job_and_none_twice(told):
     mornings = json.loads((demo.ESTATE / "estate.json").read_bytes())["mornings"]
-    runs = [at.astimezone(UTC) for (at,) in told.rows("select started_at from sync_run where command = 'sync' order by sync_run_id")]
+    runs = [at.astimezone(UTC) for (at,) in told.rows(f"{_RUNS} and provider = 'csp-demo' order by 1")]
     first = datetime.fromisoformat(mornings[0])
     assert runs == [first, *(datetime.fromisoformat(morning) for morning in mornings)]  # the first one was told again, as it had to be
+    later = [at.astimezone(UTC) for (at,) in told.rows(f"{_RUNS} and provider = 'streamone-demo' order by 1")]
+    assert later == [datetime.fromisoformat(morning) for morning in mornings[-3:]]
 
 
 def test_a_sandbox_started_again_in_the_middle_of_a_morning_is_not_believed(told):
@@ -89,7 +93,7 @@ def test_a_sandbox_started_again_in_the_middle_of_a_morning_is_not_believed(told
 
 def test_every_invoice_was_seen_on_the_first_morning_after_its_date(told):
     seen = told.rows("select invoice_date, first_seen_at from provider_invoice where source = 'synced'")
-    assert len(seen) == 33
+    assert len(seen) == 36
     for dated, at in seen:
         assert (at.year, at.month, at.day, at.hour) == (dated.year, dated.month, 9, 6)
 
@@ -100,6 +104,7 @@ def test_only_the_planted_invoices_are_in_error_and_only_those_inside_their_15_d
         (RESERVED, "checksum_failed", 1),
         (UNMAPPED, "unresolved_references", 2),
         (TAXED, "checksum_failed", 2),
+        (UNNAMED, "invalid_data", 2),
     ]
     assert told.rows("select invoice_number from provider_invoice where status_reason = 'Populating'") == [("DD-2026-10-117",)]
     missing = told.rows("select kind, lines, amount, currency from missing_reference where blocking")

@@ -34,6 +34,8 @@ from w365core.store.tables import account, installation, provider, provider_invo
 ESTATE = Path(__file__).resolve().parents[2] / "data" / "demo"
 SANDBOX_PORT = 8511
 _SECRET = "the sandbox takes any secret"
+_KEY = "any-key:the sandbox takes any secret"
+_REFRESH = "the sandbox takes any first token"
 _SECONDS_TO_ANSWER = 10
 _GO_ON = "Run the command again; it goes on."
 
@@ -46,6 +48,7 @@ class Estate:
     mornings: Sequence[datetime]
     connected: Mapping[str, Any]
     manual: Mapping[str, Any]
+    streamone: Mapping[str, Any]
 
 
 def estate(folder: Path = ESTATE) -> Estate:
@@ -56,7 +59,7 @@ def estate(folder: Path = ESTATE) -> Estate:
         raise CallRefused(f"There is no demo estate in {folder}; run `python data/demo/generate.py` to make it.") from None
     by_type = {entry["type"]: entry for entry in said["providers"]}
     mornings = [datetime.fromisoformat(morning) for morning in said["mornings"]]
-    return Estate(datetime.fromisoformat(said["clock"]), mornings, by_type["partner_center"], by_type["manual"])
+    return Estate(datetime.fromisoformat(said["clock"]), mornings, by_type["partner_center"], by_type["manual"], by_type["streamone"])
 
 
 def is_here(context: Context) -> bool:
@@ -80,9 +83,15 @@ def settle_port(context: Context, port: int) -> None:
 
 
 def settings_with_secret(context: Context) -> Context:
-    """The same context, knowing the secret that the sandbox takes."""
-    variable = secret_variable(estate().connected["name"])
-    environment = {variable: _SECRET} | dict(context.settings.environment)
+    """The same context, knowing the secrets that the sandbox takes."""
+    told = estate()
+    by_key = told.streamone["name"]
+    secrets = {
+        secret_variable(told.connected["name"]): _SECRET,
+        secret_variable(by_key): _KEY,
+        secret_variable(by_key, "REFRESH"): _REFRESH,
+    }
+    environment = secrets | dict(context.settings.environment)
     return replace(context, settings=replace(context.settings, environment=environment, poll=min(context.settings.poll, 0.05)))
 
 
@@ -112,9 +121,10 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
         loading.load(connection, ESTATE / "records")
     outcomes = _tell(demo, told, sandbox_url)
     demo.report("bringing what the provider knows of our customers")
-    known = accounts.sync_accounts(demo, provider_name=told.connected["name"])
-    if known.failures:
-        raise ProviderUnavailable(f"The demo is not complete: {known.failures[0][1]} {_GO_ON}")
+    for name in (told.connected["name"], told.streamone["name"]):
+        known = accounts.sync_accounts(demo, provider_name=name)
+        if known.failures:
+            raise ProviderUnavailable(f"The demo is not complete: {known.failures[0][1]} {_GO_ON}")
 
     def keep(marks: bytes) -> str:
         told_of = {"purpose": past_billing.PURPOSE, "name": "past usage", "provider": "all providers", "invoice_number": None}
@@ -146,13 +156,15 @@ def _daily_job(demo: Context, told: Estate, sandbox_url: str, morning: datetime)
     """One run of it, at that moment on both sides. ProviderUnavailable where the sandbox left anything out: the morning is told again then."""
     _sandbox_clock(sandbox_url, set_to=morning)
     # No report between the clock and the listing: the one who hears it may start the sandbox again, with another clock.
-    result = syncing.sync_daily(demo.at(morning), provider_name=told.connected["name"], with_estimate=morning == told.mornings[-1])
-    for outcome in result.outcomes:
+    outcomes: list[Outcome] = []
+    for name in (told.connected["name"], *([told.streamone["name"]] if morning >= datetime.fromisoformat(told.streamone["from"]) else [])):
+        outcomes += syncing.sync_daily(demo.at(morning), provider_name=name, with_estimate=morning == told.mornings[-1]).outcomes
+    for outcome in outcomes:
         if outcome.exit_code == 3:
             raise ProviderUnavailable(f"The demo is not complete: {outcome.invoice}: {outcome.message} {_GO_ON}")
     if _sandbox_clock(sandbox_url) != morning:
         raise ProviderUnavailable(f"The demo is not complete: the sandbox was started again in the middle of a morning. {_GO_ON}")
-    return result.outcomes
+    return outcomes
 
 
 def _sandbox_clock(sandbox_url: str, *, set_to: datetime | None = None) -> datetime:
@@ -198,6 +210,10 @@ def _configure(connection: Connection, told: Estate, sandbox_url: str, now: date
     )
     known = store_providers.find(connection, connected["name"]) or as_told
     store_providers.save(connection, replace(known, api_url=sandbox_url, graph_url=sandbox_url, login_url=sandbox_url), now=now)
+    by_key = told.streamone
+    as_told = Provider(name=by_key["name"], type=ProviderType.STREAMONE, account_id=by_key["account_id"])
+    known = store_providers.find(connection, by_key["name"]) or as_told
+    store_providers.save(connection, replace(known, api_url=sandbox_url), now=now)
     if store_providers.find(connection, told.manual["name"]) is None:
         store_providers.save(connection, Provider(name=told.manual["name"], type=ProviderType.MANUAL), now=now)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from making import azure, stories
+from making import azure, stories, streamone
 from making.changes import Log, billed_in, licence_invoice
 from making.documents import Document
 from making.seats import Seat
@@ -47,7 +47,7 @@ def licence_invoices(changes: list[Log]) -> list[Invoice]:
         if log.invoice:
             of_month[log.seat.customer, billed_in(log.day)].append(log)
     made = []
-    bought = (*stories.seats(), *stories.manual())
+    bought = (*stories.seats(), *stories.manual(), *streamone.seats())
     for month in (*MONTHS, UNBILLED):
         for customer in dict.fromkeys(seat.customer for seat in bought):
             seats = [seat for seat in bought if seat.customer == customer]

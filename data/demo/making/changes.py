@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from making import stories
+from making import stories, streamone
 from making.seats import Change, Seat
 from making.world import MONTHS, Customer, next_month, random
 
@@ -32,16 +32,20 @@ class Log:
 
 
 def logs() -> list[Log]:
-    """All change logs in the order of their days."""
+    """All change logs in the order of their days, those of StreamOne's seats after the others."""
+    made = [*_made((*stories.seats(), *stories.manual())), *_made(streamone.seats())]
+    return [_log(number, *one) for number, one in enumerate(made, start=1)]
+
+
+def _made(seats: tuple[Seat, ...]) -> list[tuple[Seat, str, Change]]:
     made = []
-    for seat in (*stories.seats(), *stories.manual()):
+    for seat in seats:
         made.append((seat, "Create", Change(seat.start, seat.initial)))
         made += [(seat, "Update", change) for change in seat.changes if change.log != "absent"]
         ended = seat.cancelled or seat.suspended
         if ended:
             made.append((seat, "Deactivate", Change(ended, -seat.at_provider(ended))))
-    made.sort(key=lambda one: (one[2].day, one[0].number))
-    return [_log(number, *one) for number, one in enumerate(made, start=1)]
+    return sorted(made, key=lambda one: (one[2].day, one[0].number))
 
 
 def licence_invoice(customer: Customer, month: date) -> str:

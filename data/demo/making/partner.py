@@ -1,14 +1,16 @@
-"""Partner Center's customers and subscriptions, and what the estate says of itself."""
+"""Partner Center's customers, subscriptions and audit records, and what the estate says of itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
-from making import azure, documents, stories
+from making import audit, azure, documents, stories, streamone
 from making.seats import Seat
 from making.world import CLIENT, CLOCK, CUSTOMERS, MONTHS, TENANT, TODAY, Customer, guid, next_month
 
 _DURATIONS = {"P1Y": ("P1Y", "monthly"), "P1M": ("P1M", "monthly"), "P1Y upfront": ("P1Y", "annual")}
+_RETURNS = timedelta(days=7)
 _COMMON = {"contractType": "subscription", "attributes": {"objectType": "Subscription"}}
 
 
@@ -18,11 +20,13 @@ def estate() -> dict[str, object]:
     by_hand = {"name": "distributor-demo", "type": "manual", "files": documents.manual_files()}
     # When the daily job found something new: the day after the last document of each month has come, then today.
     mornings = [f"{next_month(month).replace(day=9)}T06:00:00Z" for month in MONTHS]
-    return {"clock": CLOCK, "tenant_id": TENANT, "providers": [connected, by_hand], "mornings": [*mornings, CLOCK]}
+    distributor = {"name": streamone.NAME, "type": "streamone", "account_id": streamone.ACCOUNT, "from": streamone.FROM}
+    return {"clock": CLOCK, "tenant_id": TENANT, "providers": [connected, by_hand, distributor], "mornings": [*mornings, CLOCK]}
 
 
 def files() -> Iterator[tuple[str, list[dict[str, object]]]]:
     """Path below partner_center/ and content."""
+    yield "auditrecords.json", audit.records()
     yield "customers.json", [_customer(customer) for customer in CUSTOMERS]
     held = {subscription.customer for subscription in azure.subscriptions()}
     for customer in CUSTOMERS:
@@ -55,13 +59,42 @@ def _seat(seat: Seat) -> dict[str, object]:
         "quantity": seat.at_provider(TODAY),
         "unitType": "Licenses",
         "effectiveStartDate": f"{seat.start}T00:00:00Z",
+        "commitmentEndDate": f"{_term_end(seat)}T00:00:00Z",
         "status": "deleted" if seat.cancelled else "active",
-        "autoRenewEnabled": True,
+        "autoRenewEnabled": not seat.suspended,
         "billingType": "license",
         "billingCycle": cycle,
         "termDuration": duration,
+        **_returns(seat),
+        **_next_term(seat),
         **_COMMON,
     }
+
+
+def _term_end(seat: Seat) -> date:
+    """The last day of the term that today lies in; of a cancelled subscription, of its first one."""
+    day = seat.start
+    while True:
+        day = next_month(day) if seat.term == "P1M" else day.replace(year=day.year + 1)
+        if seat.cancelled or day > TODAY:
+            return day - timedelta(days=1)
+
+
+def _returns(seat: Seat) -> dict[str, object]:
+    """Seats added in the last week can still be given back."""
+    added = [change for change in seat.changes if change.known and change.seats > 0 and change.day >= TODAY - _RETURNS]
+    if not added:
+        return {}
+    details = [{"quantity": change.seats, "allowedUntilDateTime": f"{change.day + _RETURNS}T09:20:00Z"} for change in added]
+    return {"refundableQuantity": {"totalQuantity": sum(change.seats for change in added), "details": details}}
+
+
+def _next_term(seat: Seat) -> dict[str, object]:
+    """One customer has asked for fewer seats from the next term on."""
+    if seat.number != stories.FEWER_NEXT_TERM:
+        return {}
+    product = {"productId": seat.product.product_id, "skuId": seat.product.sku, "billingCycle": "monthly", "termDuration": "P1Y"}
+    return {"scheduledNextTermInstructions": {"product": product, "quantity": seat.at_provider(TODAY) - 15}}
 
 
 def _plan(customer: Customer) -> dict[str, object]:

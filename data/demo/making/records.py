@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from making import azure, stories
+from making import azure, stories, streamone
 from making.billing import licence_invoices, usage_invoices
 from making.catalogue import PRODUCTS
 from making.changes import Log, logs
@@ -24,10 +24,10 @@ def tables(issued: tuple[Document, ...]) -> Iterator[tuple[str, list[Row]]]:
     invoices = [*licence_invoices(changes), *usage_invoices(issued)]
     yield "currencies.csv", [{"code": "EUR", "rate_to_base": "1"}, {"code": "USD", "rate_to_base": "0.92"}]
     yield "accounts.csv", [_account(customer) for customer in CUSTOMERS]
-    yield "provider_accounts.csv", [*(_provider_account(customer) for customer in CUSTOMERS), *_manual_accounts()]
+    yield "provider_accounts.csv", [*(_provider_account(customer) for customer in CUSTOMERS), *_manual_accounts(), *_streamone_accounts()]
     yield "products.csv", _products()
     yield "billing_contracts.csv", _contracts()
-    yield "subscriptions.csv", [*map(_seat, stories.seats()), *map(_azure, azure.subscriptions()), *map(_manual, stories.manual())]
+    yield "subscriptions.csv", [*map(_seat, stories.seats()), *map(_azure, azure.subscriptions()), *map(_manual, stories.manual()), *map(_streamone, streamone.seats())]
     yield "subscription_aliases.csv", _aliases()
     yield "license_change_logs.csv", [_log(log) for log in changes]
     yield "invoices.csv", [invoice.row() for invoice in invoices]
@@ -50,6 +50,11 @@ def _manual_accounts() -> list[Row]:
     return [_mapped("distributor-demo", manual_customer(one), one.name, one.account) for one in customers]
 
 
+def _streamone_accounts() -> list[Row]:
+    customers = dict.fromkeys(seat.customer for seat in streamone.seats())
+    return [_mapped(streamone.NAME, streamone.customer_id(one), one.name, one.account) for one in customers]
+
+
 def _mapped(provider: str, identifier: str, name: str, account: str | None) -> Row:
     key = {"provider": provider, "provider_account_id": identifier}
     return {**key, "provider_name": name, "account_id": account, "sync_enabled": True}
@@ -58,7 +63,7 @@ def _mapped(provider: str, identifier: str, name: str, account: str | None) -> R
 def _products() -> list[Row]:
     seats = [(one.record, one.name, "License", f"{one.product_id}:{one.sku}", one.family) for one in PRODUCTS]
     usage = [("P-200", "Azure plan", "Usage", "DZH318Z0BPS6:0001", "Azure")]
-    bought = dict.fromkeys(seat.product for seat in stories.manual())
+    bought = dict.fromkeys(seat.product for seat in (*stories.manual(), *streamone.seats()))
     manual = [(one.record, one.name, "License", one.part, one.family) for one in bought]
     names = ("product_id", "name", "billing_type", "provider_part_number", "family")
     return [{**dict(zip(names, one, strict=True)), "unit": "Monthly"} for one in (*seats, *usage, *manual)]
@@ -115,6 +120,12 @@ def _manual(seat: Seat) -> Row:
     price = {"cost_price": seat.cost, "selling_price": seat.selling}
     record = seat.record, seat.customer, seat.product.record, "License", seat.product.name
     return _subscription("distributor-demo", manual_identifier(seat), *record, seat.initial, price, start=seat.start)
+
+
+def _streamone(seat: Seat) -> Row:
+    price = {"cost_price": seat.cost, "selling_price": seat.selling}
+    record = seat.record, seat.customer, seat.product.record, "License", seat.product.name
+    return _subscription(streamone.NAME, seat.identifier, *record, seat.in_records(), price, start=seat.start)
 
 
 def _subscription(

@@ -53,7 +53,7 @@ class Seat:
 
     @property
     def record(self) -> str:
-        """Our own id; those from number 901 on are the distributor's."""
+        """Our own id; those from number 901 on are not Microsoft's."""
         return f"{'M' if self.number > 900 else 'S'}-{self.number:05}"
 
     @property
