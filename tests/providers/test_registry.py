@@ -18,7 +18,7 @@ def test_partner_center_has_a_connector_that_lists_bills_and_shows_changes(conto
     assert (can.invoices, can.usage, can.change_evidence, can.pdf, can.files) == (True, True, True, False, True)
 
 
-@pytest.mark.parametrize("kind", [ProviderType.STREAMONE, ProviderType.MANUAL])
+@pytest.mark.parametrize("kind", [ProviderType.MANUAL])
 def test_other_types_take_files_and_say_so(kind):
     assert registry.capabilities(kind).files and not registry.capabilities(kind).invoices
     with pytest.raises(CallRefused, match="import its invoices from files"):

@@ -315,6 +315,40 @@ def test_the_other_faults_look_as_they_say(base):
         gzip.decompress(cut.content)
 
 
+def test_a_refresh_token_of_streamone_is_good_once_and_using_it_twice_ends_its_line(base):
+    def exchanged(refresh: str) -> requests.Response:
+        return requests.post(f"{base}/oauth/token", data={"grant_type": "refresh_token", "refresh_token": refresh}, timeout=10)
+
+    def customers(access: str) -> int:
+        headers = {"Authorization": f"Bearer {access}"}
+        return requests.get(f"{base}/api/v3/accounts/1/customers", headers=headers, timeout=10).status_code
+
+    first = exchanged("first").json()
+    second = exchanged(first["refresh_token"]).json()
+    assert customers(second["access_token"]) == 200 and customers("another") == 401
+    again = exchanged(first["refresh_token"])
+    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
+    assert exchanged(second["refresh_token"]).status_code == 400 and customers(second["access_token"]) == 401
+
+
+def test_a_file_of_streamone_wants_its_signature_and_nothing_but_it(base, estate):
+    folder = estate / "streamone" / "files" / "7"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_text("x\n")
+    (estate / "streamone" / "invoices.json").write_text('[{"id": "7", "billingStartDate": "2026-10-01"}]')
+
+    def address(authorization: tuple[str, str] | None = ("key", "secret")) -> str:
+        reply = requests.get(f"{base}/api/v1/invoices/7/detailed", auth=authorization, timeout=10)
+        return reply.json()["data"]["invoice"]["detailedInvoiceFilesUrls"][0]
+
+    assert requests.get(f"{base}/api/v1/invoices/myinvoices", timeout=10).status_code == 401
+    assert requests.get(address(), timeout=10).text == "x\n"
+    assert requests.get(address(), auth=("key", "secret"), timeout=10).status_code == 400
+    assert requests.get(address().replace("/7/", "/8/"), timeout=10).status_code == 403
+    switched(base, "expired-url@detailedx1")
+    assert [requests.get(address(), timeout=10).status_code for _ in range(2)] == [403, 200]
+
+
 def test_every_kind_of_fault_is_named_in_these_tests():
     told = Path(__file__).read_text(encoding="utf-8")
     assert [kind for kind in KINDS if f'"{kind}' not in told] == []
