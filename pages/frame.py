@@ -9,6 +9,7 @@ import streamlit as st
 from pages.components import cached, filters, footer, problems
 from w365core.reports import invoice_status
 
+_WITHOUT_FILTERS = ("providers",)  # pages that are not about invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
 # Before the pages are named: else a page's icon becomes the tab's, and the browser fetches it from Google.
@@ -19,7 +20,8 @@ page = st.navigation(
     {
         "Provider invoices": [
             st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True)
-        ]
+        ],
+        "Setup": [st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers")],
     }
 )
 
@@ -30,6 +32,7 @@ with problems.boundary():
     with cached.reading() as connection:
         choices, customers = invoice_status.choices(connection), invoice_status.customers(connection)
     with st.sidebar:
-        filters.draw(choices, customers)
+        if page.url_path not in _WITHOUT_FILTERS:
+            filters.draw(choices, customers)
         footer.draw(installation)
     page.run()

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.reports import connection, invoice_detail, invoice_status as status_report
+from w365core.reports import connection, connections as connections_report, invoice_detail, invoice_status as status_report
 from w365core.reports.connection import Connection, Engine, Installation
+from w365core.reports.connections import Connections
 from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 
@@ -51,6 +52,12 @@ def invoice_status(wanted: InvoiceFilter) -> InvoiceStatus:
     """The page of the chosen invoices, as they are now."""
     with reading() as opened:
         return status_report.load(opened, wanted, now=connection.installation(opened).now)
+
+
+def connections() -> Connections:
+    """The providers, as they are now."""
+    with reading() as opened:
+        return connections_report.load(opened)
 
 
 def invoice(provider_invoice_id: int) -> InvoiceDetail | None:

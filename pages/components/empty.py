@@ -24,6 +24,14 @@ def no_invoices() -> None:
         st.code("python -m w365core demo", language="bash")
 
 
+def no_providers() -> None:
+    """Nobody to ask, and nobody's files either."""
+    with st.container(border=True):
+        st.subheader("No provider yet")
+        st.text("Add the one that you buy from, or one of type manual for invoices that come as files:")
+        st.code("python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT", language="bash")
+
+
 def no_match() -> None:
     """The filters leave nothing."""
     with st.container(border=True):

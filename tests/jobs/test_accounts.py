@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,7 +16,7 @@ from sqlalchemy import select, text
 from tests import estates
 from tests.estates import CONTOSO, FABRIKAM, PROVIDER, SEATS, Served
 from w365core.errors import CallRefused, ProviderError, ProviderRefused
-from w365core.jobs import accounts, configuring, loading, suggesting, syncing
+from w365core.jobs import accounts, configuring, loading, queue, running, suggesting, syncing
 from w365core.jobs.context import Context
 from w365core.store import audit
 from w365core.store.tables import provider_change, provider_customer, provider_subscription
@@ -389,3 +390,21 @@ def test_the_command_prints_counts_and_proposals(unmapped: Context, w365, served
     assert "Tailspin Toys" in plain.stdout and "Nothing is mapped by itself" in plain.stdout and "Twin: 2 accounts" in plain.stdout
     listed = w365("provider", "list", W365_SECRET_CSP=estates.SECRET)
     assert "2 mappings proposed" in listed.stdout
+
+
+def test_a_queued_account_sync_is_carried_out_and_says_what_it_did(unmapped: Context, monkeypatch: pytest.MonkeyPatch):
+    told = {"DATABASE_URL": unmapped.settings.database_url, "W365_HOME": str(unmapped.settings.home), "W365_SECRET_CSP": estates.SECRET}
+    for name, value in {**told, "W365_NOW": unmapped.now.isoformat()}.items():
+        monkeypatch.setenv(name, value)
+    job_id = queue.ask(unmapped.engine, kind="sync_accounts", provider=PROVIDER.upper(), actor="bo")
+    assert queue.ask(unmapped.engine, kind="sync_accounts", provider=PROVIDER, actor="bo") == job_id
+    assert running.main(job_id, parent=os.getppid()) == 0
+    with unmapped.engine.connect() as connection:
+        job = queue.watch(connection, job_id)
+    assert (job.state, job.outcome["proposals"], job.outcome["customers"]["new"]) == ("done", 2, 5)
+    assert job.message == (
+        "5 customers (5 new, 0 gone), 4 subscriptions (4 new, 0 changed, 0 gone), 1 changes (1 new), 3 customers that nobody has mapped."
+    )
+    for asked, words in (({"provider": None}, "Say whose accounts"), ({"provider": "distributor"}, "no connection")):
+        with pytest.raises(CallRefused, match=words):
+            queue.ask(unmapped.engine, kind="sync_accounts", actor="bo", **asked)

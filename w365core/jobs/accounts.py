@@ -68,6 +68,19 @@ class Accounting:
         return lost + list(self.evidence.findings)
 
     @property
+    def sentence(self) -> str:
+        """All of it in a few words, findings after it."""
+        waiting = len(self.proposals) + len(self.undecided) + len(self.unlike) - self.applied
+        parts = [
+            f"{self.customers.listed:,} customers ({self.customers.new:,} new, {self.customers.gone:,} gone)",
+            f"{self.subscriptions.listed:,} subscriptions ({self.subscriptions.new:,} new, {self.subscriptions.changed:,} changed, "
+            f"{self.subscriptions.gone:,} gone)",
+            f"{self.evidence.changes.listed:,} changes ({self.evidence.changes.new:,} new)",
+            f"{waiting:,} customers that nobody has mapped",
+        ]
+        return " ".join([f"{', '.join(parts)}.", *self.findings])
+
+    @property
     def exit_code(self) -> int:
         if self.evidence.failure is not None:
             return self.evidence.failure.exit_code

@@ -95,7 +95,7 @@ def _accounts(provider: Provider, pulls: Mapping[tuple[str, str], Mapping[str, A
     customers, gap = pulls.get((provider.name, "customers")), _gap(pulls.get((provider.name, "changes")))
     yield f"accounts synced {customers['pulled_at']:%Y-%m-%d %H:%M}" if customers else "accounts never synced"
     if waiting[provider.name]:
-        yield f"{waiting[provider.name]} mappings proposed"
+        yield "1 mapping proposed" if waiting[provider.name] == 1 else f"{waiting[provider.name]} mappings proposed"
     if gap:
         yield f"changes of {gap['from']} to {gap['to']} lost"
 

@@ -21,6 +21,7 @@ from w365core.store.tables import (
     license_line,
     missing_reference,
     provider_invoice,
+    sync_run,
     usage_summary,
 )
 
@@ -232,6 +233,18 @@ def billed_by_month(connection: Connection) -> Rows:
         .order_by(month, provider_invoice.c.provider, provider_invoice.c.currency)
     )
     return _rows(connection, query)
+
+
+def last_runs(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
+    """Provider -> its last sync of invoices: when it began and how it ended."""
+    last = (
+        select(func.max(sync_run.c.sync_run_id))
+        .where(sync_run.c.provider.is_not(None), sync_run.c.command != "sync accounts")
+        .group_by(sync_run.c.provider)
+    )
+    told = (sync_run.c.provider, sync_run.c.started_at, sync_run.c.status, sync_run.c.message)
+    query = select(*told).where(sync_run.c.sync_run_id.in_(last))
+    return {row["provider"]: row for row in _rows(connection, query)}
 
 
 def installation_facts(connection: Connection) -> Mapping[str, str]:

@@ -1,0 +1,34 @@
+"""How are a provider's gaps and its customers without an account shown? A sentence each, and a table whose row says how to map it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.components import tables
+from w365core.reports import connections
+from w365core.reports.connections import Gap
+from w365core.reports.tables import Table
+
+
+def gaps(found: Sequence[Gap]) -> None:
+    """Changes that are lost for good, provider by provider."""
+    for gap in found:
+        with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge("Changes lost", icon=":material/warning:", color="orange")
+            st.text(f"{gap.provider}: {gap.sentence}")
+
+
+def waiting(proposed: Table) -> None:
+    """The table; a click on a row shows the command that maps it."""
+    if not proposed.rows:
+        with st.container(border=True):
+            st.badge("Nobody is unmapped", icon=":material/check_circle:", color="green")
+            st.text("Every customer that the providers have told of has an account, or no account sync has run yet.")
+        return
+    st.caption("Nothing is mapped by itself. Click a row for the command that does it; what waits on it comes in with the next sync.")
+    chosen = tables.show(proposed, key="proposed", selects=True)
+    if chosen:
+        st.code(connections.mapping_command(chosen), language="bash")
+    tables.downloads(proposed, key="proposed")
