@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import streamlit as st
 
 from pages.components import cached, problems
 from w365core.jobs import queue
-from w365core.jobs.queue import DAILY, INVOICE, JobRun
+from w365core.jobs.queue import ACCOUNTS, DAILY, INVOICE, JobRun
 from w365core.reports import wording
 
 _WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
@@ -25,6 +26,14 @@ def button() -> None:
     st.button("Sync", key="sync_open", icon=":material/sync:", help="Fetch invoices from a provider", on_click=_asking, args=(True,))
     if st.session_state.get("sync_asking"):
         _ask()
+
+
+def accounts_button() -> None:
+    """The same for what the providers know of our customers."""
+    what = "Fetch customers, subscriptions and changes from a provider"
+    st.button("Sync accounts", key="accounts_open", icon=":material/sync:", help=what, on_click=_asking, args=(True, "accounts_asking"))
+    if st.session_state.get("accounts_asking"):
+        _ask_for_accounts()
 
 
 def progress() -> None:
@@ -44,18 +53,15 @@ def progress() -> None:
 # --- asking ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _asking(now: bool = False) -> None:
-    st.session_state["sync_asking"] = now
+def _asking(now: bool = False, key: str = "sync_asking") -> None:
+    st.session_state[key] = now
 
 
 @st.dialog("Sync with a provider", on_dismiss=_asking)
 def _ask() -> None:
     with problems.boundary():
-        with cached.reading() as opened:
-            names, works = queue.providers(opened), queue.someone_works(opened)
+        names, works = _connected()
         if not names:
-            st.text("No provider has a connection yet, so there is nobody to ask. Add one, then sync:")
-            st.code("python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT", language="bash")
             return
         provider = st.selectbox("Provider", names, key="sync_provider")
         kind = st.radio("What", list(_WHAT), format_func=lambda one: _WHAT[one], key="sync_kind", horizontal=True)
@@ -70,6 +76,32 @@ def _ask() -> None:
             st.session_state["sync_job"] = asked
             _asking(False)
             st.rerun()
+
+
+@st.dialog("Sync accounts with a provider", on_dismiss=partial(_asking, key="accounts_asking"))
+def _ask_for_accounts() -> None:
+    with problems.boundary():
+        names, works = _connected()
+        if not names:
+            return
+        provider = st.selectbox("Provider", names, key="accounts_provider")
+        st.text(queue.plan(cached.engine(), kind=ACCOUNTS, provider=provider).sentence)
+        if not works:
+            st.caption(_NOBODY)
+        if st.button("Sync now", key="accounts_now", type="primary", icon=":material/sync:"):
+            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=ACCOUNTS, provider=provider, actor=queue.person())
+            _asking(key="accounts_asking")
+            st.rerun()
+
+
+def _connected() -> tuple[Sequence[str], bool]:
+    """The providers that can be asked, and whether a worker is there; says how to add one where there is none."""
+    with cached.reading() as opened:
+        names, works = queue.providers(opened), queue.someone_works(opened)
+    if not names:
+        st.text("No provider has a connection yet, so there is nobody to ask. Add one, then sync:")
+        st.code("python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT", language="bash")
+    return names, works
 
 
 # --- watching ----------------------------------------------------------------------------------------------------------------------------
@@ -115,7 +147,8 @@ def _ended(job: JobRun) -> None:
 
 
 def _name(job: JobRun) -> str:
-    return f"Sync of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
+    what = "Account sync" if job.kind == ACCOUNTS else "Sync"
+    return f"{what} of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
 
 
 def _waits(before: int) -> str:

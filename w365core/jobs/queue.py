@@ -20,19 +20,19 @@ from sqlalchemy import Connection, Engine
 from w365core import money
 from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs.context import actor as person
-from w365core.model import InvoiceState, Provider, ProviderType, StatusReason
+from w365core.model import CAPABILITIES, InvoiceState, Provider, ProviderType, StatusReason
 from w365core.store import job_runs, ledger, providers as store_providers
 from w365core.store.engine import guarded
 from w365core.store.job_runs import JobRun
 
 __all__ = ["JobRun", "Plan", "ask", "cancel", "person", "plan", "providers", "recent", "someone_works", "unfinished", "watch"]
 
-DAILY, INVOICE = "sync", "sync_invoice"
-KINDS = (DAILY, INVOICE)
+DAILY, INVOICE, ACCOUNTS = "sync", "sync_invoice", "sync_accounts"
+KINDS = (DAILY, INVOICE, ACCOUNTS)
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
 AGAIN = 75  # exit code of a job's process: it is to be tried again
 SILENCE = 30  # seconds after which a worker counts as gone
-CONNECTED = (ProviderType.PARTNER_CENTER,)
+CONNECTED = tuple(kind for kind in ProviderType if CAPABILITIES[kind].invoices)
 _LONGEST = 200
 
 # Never opened: it writes on the connection that it is handed, inside the caller's transaction.
@@ -97,6 +97,11 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
         return Plan(
             f"Asks {provider} for its invoices. Imports what is new of its latest invoice month, tries again what failed in the last 15 days, and marks "
             "what has changed there since. Active invoices are left as they are."
+        )
+    if kind == ACCOUNTS:
+        return Plan(
+            f"Asks {provider} for its customers, their subscriptions and what was changed there. Proposes whose each unmapped customer is; your own records "
+            "are left as they are."
         )
     number = (invoice or "").strip()
     if not number:
@@ -166,7 +171,7 @@ def _checked(
         raise CallRefused(f"There is no job {kind}; there are {' and '.join(KINDS)}.")
     if (kind == INVOICE) != (number is not None):
         raise CallRefused(
-            "Say which invoice: give its number." if kind == INVOICE else "The daily job takes no invoice; sync that invoice instead."
+            "Say which invoice: give its number." if kind == INVOICE else "This job takes no invoice; sync that invoice instead."
         )
     if number is not None and (len(number) > _LONGEST or not number.isprintable()):
         raise CallRefused("That is no invoice number; copy it from the provider's document.")
@@ -175,8 +180,8 @@ def _checked(
     if provider is None and kind == DAILY:
         return None, None
     if provider is None:
-        raise CallRefused(f"Say whose invoice {number} is.")
+        raise CallRefused("Say whose accounts." if kind == ACCOUNTS else f"Say whose invoice {number} is.")
     known = store_providers.named(connection, provider)
-    if kind == DAILY and not _is_connected(known):
+    if kind in (DAILY, ACCOUNTS) and not _is_connected(known):
         raise CallRefused(f"{known.name} has no connection that could be asked; its invoices are imported from files.")
     return known.name, number

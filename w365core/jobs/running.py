@@ -23,9 +23,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import syncing
+from w365core.jobs import accounts, syncing
+from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
-from w365core.jobs.queue import AGAIN, DAILY
+from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY
 from w365core.jobs.syncing import SyncResult
 from w365core.store import job_runs
 from w365core.store.engine import guarded
@@ -76,8 +77,10 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
     return 0
 
 
-def _do(context: Context, job: JobRun) -> SyncResult:
+def _do(context: Context, job: JobRun) -> SyncResult | Accounting:
     with guarded():
+        if job.kind == ACCOUNTS:
+            return accounts.sync_accounts(context, provider_name=job.provider or "")
         if job.kind == DAILY:
             return syncing.sync_daily(context, provider_name=job.provider)
         return syncing.sync_invoice(context, provider_name=job.provider, invoice_number=job.invoice or "", override=job.override_tolerance)
@@ -152,19 +155,30 @@ class Telling:
 # --- what it did -------------------------------------------------------------------------------------------------------------------------
 
 
-def outcome(result: SyncResult) -> Mapping[str, Any]:
+def outcome(result: SyncResult | Accounting) -> Mapping[str, Any]:
     """What a sync did, as JSON: text, whole numbers and lists."""
+    if isinstance(result, Accounting):
+        return {
+            "customers": asdict(result.customers),
+            "subscriptions": asdict(result.subscriptions),
+            "changes": asdict(result.evidence.changes),
+            "proposals": len(result.proposals),
+            "findings": result.findings,
+        }
     return {
         "invoices": [asdict(one) for one in result.outcomes],
         "changed": result.changed,
         "skipped": result.skipped,
         "failures": [{"provider": name, "message": str(error)} for name, error in result.failures],
         "warnings": result.warnings,
+        "gaps": result.gaps,
     }
 
 
-def summary(result: SyncResult) -> str:
+def summary(result: SyncResult | Accounting) -> str:
     """The same in a sentence or two."""
+    if isinstance(result, Accounting):
+        return result.sentence
     said = [f"{name}: {error}" for name, error in result.failures]
     if len(result.outcomes) == 1:
         one = result.outcomes[0]
@@ -178,6 +192,7 @@ def summary(result: SyncResult) -> str:
         said.append(f"Changed at the provider since: {', '.join(result.changed)}.")
     if result.skipped:
         said.append(f"Left alone: {', '.join(result.skipped)}.")
+    said += result.gaps
     return " ".join(said) or "Nothing to do: every invoice of the latest month is in."
 
 
