@@ -205,6 +205,22 @@ def test_the_command_shows_names_and_refuses(served: Served, configured: Context
     assert refused.returncode == 2 and "No file of invoice none" in refused.stderr
 
 
+def test_a_file_by_hand_is_read_by_the_same_names(served: Served, configured: Context, w365, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text(THEIRS)
+    call = ("import", path, "--provider", streamones.NAME, "--invoice", "BY-HAND", "--invoice-date", "2026-11-03", "--json")
+    refused = w365(*call)
+    assert refused.returncode == 2 and "columns of theirs.csv are not known yet" in refused.stderr
+    with configured.engine.connect() as connection:
+        assert connection.execute(select(provider_invoice)).first() is None
+        provider = store_providers.named(connection, streamones.NAME)
+    (printed,) = layouts.printed_in(path, path.name)
+    layouts.say(configured, provider, printed, SAID)
+    assert w365(*call).returncode == 0
+    assert [line[6] for line in lines(configured)] == [Decimal("148.75"), Decimal("142.80")]
+    assert header(configured).status_reason == "Active"
+
+
 # --- who may, and what stays behind --------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from w365core.dates import DateOrder
 from w365core.errors import CallRefused, InputRefused
 from w365core.frames import COLUMNS_OF
 from w365core.intake.parse import parse
-from w365core.jobs import importing
+from w365core.jobs import importing, layouts
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Material, Outcome
 from w365core.jobs.runs import recorded, sweep
@@ -61,14 +61,15 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
     with context.engine.connect() as connection:
         provider = store_providers.named(connection, claimed.provider)
     with recorded(context, provider.name, "import") as run_id:
-        read = recognised(paths, claimed, names)
-        _check_kinds(read, provider)
+        read = _read_for(context, provider, paths, claimed, names, run_id)
+        check_kinds(read, provider)
         sources = _landed(context, read, provider.name, claimed.invoice_number, run_id)
         ordered = tuple(sorted(sources, key=lambda source: source.feed == Feed.DAILY_RATED))
+        first = ordered[0]
         header = InvoiceHeader(
             number=claimed.invoice_number,
             invoice_date=claimed.invoice_date or context.now.date(),
-            currency=(claimed.currency or _first_currency(context, ordered)).upper(),
+            currency=(claimed.currency or first_currency(context.landing.path(first.fingerprint), first.name, _form(first))).upper(),
             total=claimed.total,
         )
         fingerprint = " ".join(f"{source.feed}:{source.fingerprint[:16]}" for source in ordered)
@@ -103,7 +104,26 @@ def recognised(paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = (
     return found
 
 
-def _check_kinds(read: Sequence[Recognised], provider: Provider) -> None:
+def _read_for(
+    context: Context, provider: Provider, paths: Sequence[Path], claimed: Claimed, names: Sequence[str], run_id: int
+) -> list[Recognised]:
+    """The same for this provider's files: those of StreamOne may be of a layout that a person has named."""
+    if provider.type is not ProviderType.STREAMONE:
+        return recognised(paths, claimed, names)
+    found: list[Recognised] = []
+    for path, name in zip(paths, names or [path.name for path in paths], strict=True):
+        told = {"name": name, "invoice_number": claimed.invoice_number, "sync_run_id": run_id, "date_order": claimed.date_order}
+        told["decimal_comma"] = claimed.decimal_comma
+        named = layouts.by_hand(context, provider, path, **told)
+        if named is None:
+            found += recognised([path], claimed, [name])
+        else:
+            landed = context.landing.path
+            found += [Recognised(landed(one.fingerprint), one.name, FileForm.from_dict(dict(one.form or {}))) for one in named]
+    return found
+
+
+def check_kinds(read: Sequence[Recognised], provider: Provider) -> None:
     for one in read:
         if one.form.feed is Feed.PLAIN and provider.type is ProviderType.PARTNER_CENTER:
             raise CallRefused(
@@ -148,16 +168,18 @@ def _adopted(context: Context, path: Path) -> tuple[str, int]:
         return landing.adopt(copy)
 
 
-def _first_currency(context: Context, sources: Sequence[Source]) -> str:
+def _form(source: Source) -> FileForm:
+    return FileForm.from_dict(dict(source.form))
+
+
+def first_currency(path: Path, name: str, form: FileForm) -> str:
     """The currency that the first line prints."""
-    source = sources[0]
-    form = FileForm.from_dict(dict(source.form))
-    batch = next(files.batches(context.landing.path(source.fingerprint), form, most=1), None)
+    batch = next(files.batches(path, form, most=1), None)
     cells = parse(batch, COLUMNS_OF[form.feed]).columns if batch is not None else {}
     printed = cells.get("billing_currency" if form.feed is Feed.DAILY_RATED else "currency") or [None]
     if printed[0]:
-        return printed[0].strip()
-    raise InputRefused(f"The first line of {source.name} prints no currency; say it with --currency.")
+        return printed[0].strip().upper()
+    raise InputRefused(f"The first line of {name} prints no currency; say it with --currency.")
 
 
 def said(one: Recognised) -> dict:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,7 @@ def plain_sources(
     invoice_number: str,
     sync_run_id: int | None,
     date_order: DateOrder | None = None,
+    decimal_comma: bool | None = None,
 ) -> list[Source]:
     """What the received file holds, each as a plain file in the landing. LayoutUnknown says what is still to be named, InputRefused what is broken."""
     found = [(printed, layout_of(context, provider, printed)[0]) for printed in printed_in(path, name)]
@@ -98,9 +101,40 @@ def plain_sources(
         if not layout.complete:
             raise _unknown(provider, printed, layout, invoice_number)
     return [
-        _landed(context, provider, printed, layout, invoice_number=invoice_number, sync_run_id=sync_run_id, date_order=date_order)
+        _landed(
+            context, provider, printed, layout, invoice_number=invoice_number, sync_run_id=sync_run_id, wanted=(date_order, decimal_comma)
+        )
         for printed, layout in found
     ]
+
+
+def by_hand(context: Context, provider: Provider, path: Path, **told: Any) -> list[Source] | None:
+    """The same for a file that a person handed in, kept as it is; None where it is no file of headers to be named, or one that is known without."""
+    try:
+        found = printed_in(path, told["name"])
+    except (InputRefused, CallRefused):
+        return None  # recognising it says what is wrong with it
+    if not any(layout_of(context, provider, printed)[1] for printed in found):
+        with suppress(InputRefused):
+            files.forms_of(path, name=told["name"])
+            return None
+    with context.landing.aside() as copy:
+        with writing_to(context.landing.folder):
+            shutil.copyfile(path, copy)
+        fingerprint, size = context.landing.adopt(copy)
+    store_landing.record_file(
+        context.engine,
+        fingerprint=fingerprint,
+        size=size,
+        name=told["name"],
+        provider=provider.name,
+        sync_run_id=told["sync_run_id"],
+        invoice_number=told["invoice_number"],
+        purpose=store_layouts.AS_RECEIVED,
+        at=context.now,
+        method="FILE",
+    )
+    return plain_sources(context, provider, context.landing.path(fingerprint), **told)
 
 
 def _landed(
@@ -111,12 +145,12 @@ def _landed(
     *,
     invoice_number: str,
     sync_run_id: int | None,
-    date_order: DateOrder | None,
+    wanted: tuple[DateOrder | None, bool | None],
 ) -> Source:
     with context.landing.aside() as aside:
         with writing_to(context.landing.folder):
             translate(printed, layout, aside)
-        form = files.inspect(aside, name=printed.name, date_order=date_order)
+        form = files.inspect(aside, name=printed.name, date_order=wanted[0], decimal_comma=wanted[1])
         assert form.feed is Feed.PLAIN, "a file in the columns of a plain file is one"
         fingerprint, size = context.landing.adopt(aside)
     store_landing.record_file(
@@ -165,7 +199,7 @@ def _unknown(provider: Provider, printed: Printed, layout: Layout, invoice_numbe
     expected = f"columns that are known: {layout.lacking}"
     return LayoutUnknown(
         f"The columns of {printed.name} are not known yet: {layout.lacking}. Its headers are: {headers}. Say which is which with "
-        f'`python -m w365core provider map-columns {provider.name} --invoice {invoice_number} --set "Their Header=subtotal"`, then sync it again.',
+        f'`python -m w365core provider map-columns {provider.name} --invoice {invoice_number} --set "Their Header=subtotal"`, then try again.',
         [Problem(printed.name, 1, None, headers, expected)],
     )
 

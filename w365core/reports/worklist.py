@@ -58,6 +58,9 @@ def _after_failure(subject: Invoice) -> tuple[str, str | None]:
     if subject.failure == Failure.CHECKSUM_FAILED:
         override = money.override_for(unexplained(subject))
         return "Look for the difference in its lines; accept it with an override only once you know what it is.", _sync(subject, override)
+    if subject.failure == Failure.INVALID_DATA and "map-columns" in subject.message:
+        named = f"python -m w365core provider map-columns {shlex.quote(subject.provider)} --invoice {shlex.quote(subject.number)}"
+        return "The columns of its file are not named yet: look at them, say which is which, then sync it again.", named
     if subject.failure == Failure.INVALID_DATA:
         return "The provider's lines cannot be read: send the sentence to the provider's support, then sync again.", _sync(subject)
     return "Sync it again; if the provider still refuses, follow the sentence.", _sync(subject)
