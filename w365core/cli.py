@@ -241,8 +241,10 @@ def sync_accounts(
 ) -> None:
     """Brings customers and subscriptions as the provider knows them, and proposes whose each unmapped customer is."""
     from w365core.jobs import accounts
+    from w365core.store.engine import guarded
 
-    result = accounts.sync_accounts(_context(), provider_name=provider, apply_certain=apply_certain)
+    with guarded():
+        result = accounts.sync_accounts(_context(), provider_name=provider, apply_certain=apply_certain)
     printing.accounting(result, json)
     raise typer.Exit(result.exit_code)
 

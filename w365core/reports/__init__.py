@@ -3,6 +3,7 @@
 connection        a reading connection, the clock and facts of this installation
 invoice_status    what needs doing and how much money it is about; `headlines` are its figures, `status_map` its heat map
 invoice_detail    one provider invoice down to its lines; `line_columns` says which columns people look at
+connections       the providers, how fresh what they told is, and the customers that nobody has mapped
 invoice_files     the files of an invoice: attached to it, and received for it
 provider_invoice  the noun of both; `worklist` says what is wrong with one and what to do next
 wording           amounts, days and ages as people read them
