@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -58,55 +58,62 @@ class Accounts:
 
     def __init__(self, accounts: Sequence[Account], *, customers: Sequence[ProviderCustomer] = ()) -> None:
         self._accounts = list(accounts)
-        self._domains = [domain_of(domain) for _, _, domain in accounts]
-        self._exact = [_spaced(name) for _, name, _ in accounts]
-        self._essence = [essence(name) for _, name, _ in accounts]
+        self._by_domain = _numbered(domain_of(domain) for _, _, domain in accounts)
+        self._by_name = _numbered(_spaced(name) for _, name, _ in accounts)
+        self._by_essence = _numbered(essence(name) for _, name, _ in accounts)
+        # Essences by the numbers in them: names with different numbers are different, however alike they look.
+        self._alike: dict[tuple[str, ...], list[str]] = {}
+        for text in self._by_essence:
+            if len(text) > _SHORT:
+                self._alike.setdefault(_numbers(text), []).append(text)
         counted = Counter(domain_of(customer.domain) for customer in customers)
         self._shared = {domain for domain, times in counted.items() if times > 1}
 
     def match(self, *, name: str | None, domain: str | None) -> Match | None:
         """The best of them for a customer of that name and domain; None where none is like it."""
         wanted = domain_of(domain)
-        same = [number for number, own in enumerate(self._domains) if wanted and own == wanted]
+        same = self._by_domain.get(wanted, [])
         if len(same) == 1:
             shared = wanted in self._shared
             because = f"same domain {wanted}" + (", which other customers have too" if shared else "")
             return self._one(same[0], SHARED_DOMAIN if shared else CERTAIN, because)
-        among = same or list(range(len(self._accounts)))
-        found = self._by_name(name, among)
+        found = self._named(name, among=frozenset(same))
         if found is None and same:
             return self._several(same, f"{len(same)} accounts have the domain {wanted}")
         return found
 
-    def _by_name(self, name: str | None, among: Sequence[int]) -> Match | None:
-        exact, wanted = _spaced(name), essence(name)
+    def _named(self, name: str | None, *, among: frozenset[int]) -> Match | None:
+        """The best by name: of all accounts, or of those that share the customer's domain."""
+        wanted = essence(name)
         if not wanted:
             return None
         for confidence, because, equal in (
-            (EQUAL_NAME, "same name", [n for n in among if self._exact[n] == exact]),
-            (EQUAL_BUT_FOR_FORM, "same name but for its form", [n for n in among if self._essence[n] == wanted]),
+            (EQUAL_NAME, "same name", self._by_name.get(_spaced(name), [])),
+            (EQUAL_BUT_FOR_FORM, "same name but for its form", self._by_essence.get(wanted, [])),
         ):
+            equal = [number for number in equal if not among or number in among]
             if equal:
                 return (
                     self._one(equal[0], confidence, because)
                     if len(equal) == 1
                     else self._several(equal, f"{len(equal)} accounts: {because}")
                 )
-        return self._similar(wanted, among)
+        return self._similar(wanted, among=among)
 
-    def _similar(self, wanted: str, among: Sequence[int]) -> Match | None:
-        """The most similar one; names whose numbers differ are different, however alike they look."""
-        choices = {n: self._essence[n] for n in among if len(self._essence[n]) > _SHORT and _numbers(self._essence[n]) == _numbers(wanted)}
-        if len(wanted) <= _SHORT:
+    def _similar(self, wanted: str, *, among: frozenset[int]) -> Match | None:
+        choices = self._alike.get(_numbers(wanted), []) if len(wanted) > _SHORT else []
+        if among:
+            choices = [text for text in choices if not among.isdisjoint(self._by_essence[text])]
+        scored = process.extract(wanted, choices, scorer=fuzz.ratio, score_cutoff=LEAST_SIMILAR, limit=None)
+        percents = [(round(score), text) for text, score, _ in scored]
+        if not percents:
             return None
-        scored = process.extract(wanted, choices, scorer=fuzz.ratio, score_cutoff=LEAST_SIMILAR, limit=MOST_LISTED)
-        percents = [(round(score), number) for _, score, number in scored]
-        best = [number for percent, number in percents if percent == percents[0][0]]
-        if not best:
-            return None
-        confidence = Decimal(percents[0][0] * 9 // 10).scaleb(-2)  # never above a name that is equal but for its form
+        percent = max(percents)[0]
+        alike = [number for rounded, text in percents if rounded == percent for number in self._by_essence[text]]
+        best = sorted(number for number in alike if not among or number in among)
+        confidence = Decimal(percent * 9 // 10).scaleb(-2)  # never above a name that is equal but for its form
         if len(best) == 1:
-            return self._one(best[0], confidence, f"similar name, {percents[0][0]} of 100")
+            return self._one(best[0], confidence, f"similar name, {percent} of 100")
         return self._several(best, f"{len(best)} accounts have equally similar names")
 
     def _one(self, number: int, confidence: Decimal, because: str) -> Match:
@@ -147,5 +154,14 @@ def _spaced(name: str | None) -> str:
     return " ".join((name or "").casefold().split())
 
 
-def _numbers(text: str) -> list[str]:
-    return re.findall(r"\d+", text)
+def _numbers(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\d+", text))
+
+
+def _numbered(texts: Iterable[str]) -> dict[str, list[int]]:
+    """Text -> the numbers of the accounts that have it; blanks are nobody's."""
+    found: dict[str, list[int]] = {}
+    for number, text in enumerate(texts):
+        if text:
+            found.setdefault(text, []).append(number)
+    return found
