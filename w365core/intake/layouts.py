@@ -166,7 +166,11 @@ class Checks:
 
     def results(self) -> list[Check]:
         cells = [f"row {row}, {bad.column}: found {bad.value!r}, expected {bad.expected}" for row, bad in self.unreadable[:MOST_FINDINGS]]
-        read = f"{self.lines} lines" if not cells else f"{len(self.unreadable)} cells cannot be read: {'; '.join(cells)}"
+        read = (
+            f"{self.lines} {'line' if self.lines == 1 else 'lines'}"
+            if not cells
+            else f"{len(self.unreadable)} cells cannot be read: {'; '.join(cells)}"
+        )
         sums = ", ".join(f"{money.trimmed(total, least=2):,} {currency}" for currency, total in sorted(self.currencies.items()))
         odd = f"{self.odd} of {self.lines} lines print a total that is not subtotal plus tax" if self.odd else "on all lines"
         dated = f"charges from {self.dates[0]} to {self.dates[1]}" if self.dates else "no charge dates are read"

@@ -120,13 +120,13 @@ def _sync_provider(context: Context, provider: Provider, run_id: int, result: Sy
     connector = connect(context, provider, sync_run_id=run_id)
     headers = connector.invoices()
     _sync_listed(context, provider, connector, headers, run_id, result)
-    aging = tokens.warning(context, provider)
+    aging = tokens.warned(context, provider)
     if with_estimate and connector.capabilities.usage:
         result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
     if with_estimate:
         _pull_changes(context, provider, connector, result)
     if aging:
-        said = tokens.warning(context, provider) or f"{aging} It was renewed just now; see that this job runs every day."
+        said = tokens.warning(context, provider, aging)
         context.report(said)
         result.warnings.append(said)
 

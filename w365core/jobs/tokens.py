@@ -1,7 +1,7 @@
 """Whose turn is it to use the refresh token, and is its successor safe? One process at a time; the new token is stored before anything else is done.
 
     rotation(context, provider)     what the connector is handed: exchanges the current token, under a lock in Postgres
-    standing(...), warning(...)     how old the stored token is, and what is to be done about it
+    standing, warned, warning       how old the stored token is, and what is to be done about it
 
 A process that dies between the answer and the commit takes the new token with it. That an exchange had begun is written down before it begins, so
 that the next one can say what happened.
@@ -62,11 +62,22 @@ def standing(context: Context, connection: Connection, provider: Provider) -> St
     return Standing(stored.issued_at, stored.expires_at, _said(context, provider, stored))
 
 
-def warning(context: Context, provider: Provider) -> str:
-    """What a person has to know of the provider's token, blank where all is well."""
+def warned(context: Context, provider: Provider) -> Standing | None:
+    """The stored token's standing where a person has to know of it; None where all is well."""
     with context.engine.connect() as connection:
         found = standing(context, connection, provider)
-    return found.warning if found else ""
+    return found if found and found.warning else None
+
+
+def warning(context: Context, provider: Provider, before: Standing) -> str:
+    """What a person has to know after a run that began with a token like this: the run may have renewed it."""
+    now = warned(context, provider)
+    if now is not None:
+        return now.warning
+    return (
+        f"The refresh token of {provider.name} was {(context.now - before.issued_at).days} days old, of the {LIFE.days} that it lives; it was renewed "
+        "just now. See that this job runs every day."
+    )
 
 
 @dataclass(frozen=True)
