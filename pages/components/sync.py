@@ -11,9 +11,9 @@ from functools import partial
 
 import streamlit as st
 
-from pages.components import cached, problems
+from pages.components import address, cached, imports, problems
 from w365core.jobs import queue
-from w365core.jobs.queue import ACCOUNTS, DAILY, INVOICE, JobRun
+from w365core.jobs.queue import ACCOUNTS, DAILY, FILES, INVOICE, JobRun
 from w365core.reports import wording
 
 _WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
@@ -39,7 +39,7 @@ def accounts_button() -> None:
 def progress() -> None:
     """The job that was asked for here, or the first one that anybody asked for: how it goes, and once what it did."""
     with cached.reading() as opened:
-        waiting = queue.unfinished(opened)
+        waiting = [job for job in queue.unfinished(opened) if not queue.is_look(job)]
         watched = st.session_state.setdefault("sync_job", waiting[0].job_id) if waiting else st.session_state.get("sync_job")
         job = None if watched is None else queue.watch(opened, watched)
     if job is None:
@@ -144,9 +144,22 @@ def _ended(job: JobRun) -> None:
             st.button("Close", key="sync_close", icon=":material/close:", type="tertiary", on_click=_forget)
         for sentence in _said(job):
             st.text(sentence)
+        if job.kind == FILES:
+            imports.trouble(job, key="imported_problems")
+        invoice_id = (job.outcome or {}).get("invoice_id")
+        if invoice_id is not None:
+            st.button(
+                "Open the invoice",
+                key="sync_open_invoice",
+                icon=":material/receipt_long:",
+                on_click=address.open_invoice,
+                args=(invoice_id,),
+            )
 
 
 def _name(job: JobRun) -> str:
+    if job.kind == FILES:
+        return f"Import of files as invoice {job.invoice} of {job.provider}"
     what = "Account sync" if job.kind == ACCOUNTS else "Sync"
     return f"{what} of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
 

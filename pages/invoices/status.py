@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import address, cached, charts, empty, filters, invoice, sync, tables, tiles, worklist
+from pages.components import address, cached, charts, empty, filters, imports, invoice, sync, tables, tiles, worklist
 
 
 def page() -> None:
@@ -33,7 +33,8 @@ def _head() -> None:
     with row.container(gap=None, width="content"):
         st.title("Invoice status", anchor=False)
         st.caption("What the providers invoiced us, whether it adds up, and what holds it up.")
-    with row:
+    with row.container(horizontal=True, width="content", gap="small"):
+        imports.button()
         sync.button()
 
 

@@ -317,7 +317,7 @@ def test_what_was_assumed_of_the_dates_is_said(tmp_path: Path) -> None:
     )
     assert form.notes == (
         "Dates such as 3/4/2026 (row 2, column charge_start) are read month first, as the provider writes them; nothing in the file says so. "
-        "Say --date-order DMY where the day comes first.",
+        "Where the day comes first, say the order of the dates (--date-order DMY).",
     )
 
 

@@ -2,6 +2,7 @@
 
 ask       queues a job, or gives the one that waits or runs already
 plan      what it would do, in one sentence, before anybody asks
+keep, inbox, ask_files        files by hand: where they wait, and the look at them or their import
 watch, unfinished, recent     how jobs go, as `JobRun`
 cancel    takes back what has not begun
 someone_works                 whether a worker is there at all
@@ -10,25 +11,51 @@ someone_works                 whether a worker is there at all
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
 from decimal import Decimal
+from typing import Any, BinaryIO
 
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import Connection, Engine
 
-from w365core import money
+from w365core import money, settings as w365settings
+from w365core.dates import DateOrder
 from w365core.errors import AlreadyRunning, CallRefused
+from w365core.jobs import handed
 from w365core.jobs.context import actor as person
+from w365core.jobs.handed import HandedFile
 from w365core.model import CAPABILITIES, InvoiceState, Provider, ProviderType, StatusReason
 from w365core.store import job_runs, ledger, providers as store_providers
 from w365core.store.engine import guarded
 from w365core.store.job_runs import JobRun
 
-__all__ = ["JobRun", "Plan", "ask", "cancel", "person", "plan", "providers", "recent", "someone_works", "unfinished", "watch"]
+__all__ = [
+    "FILES",
+    "FilesAsked",
+    "HandedFile",
+    "JobRun",
+    "Plan",
+    "ask",
+    "ask_files",
+    "every_provider",
+    "inbox",
+    "inbox_files",
+    "keep",
+    "cancel",
+    "person",
+    "plan",
+    "providers",
+    "recent",
+    "someone_works",
+    "unfinished",
+    "watch",
+]
 
 DAILY, INVOICE, ACCOUNTS = "sync", "sync_invoice", "sync_accounts"
 KINDS = (DAILY, INVOICE, ACCOUNTS)
+FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
 AGAIN = 75  # exit code of a job's process: it is to be tried again
 SILENCE = 30  # seconds after which a worker counts as gone
@@ -122,6 +149,94 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
     return Plan(
         f"Tries invoice {number} again: its lines are downloaded anew where they have changed, and checked against our records as they are now."
     )
+
+
+@dataclass(frozen=True)
+class FilesAsked:
+    """What a person says of files by hand. With `look` they are read and nothing is stored."""
+
+    provider: str
+    invoice: str
+    files: tuple[HandedFile, ...]
+    total: Decimal | None = None
+    currency: str | None = None
+    invoice_date: date | None = None
+    override: Decimal | None = None
+    date_order: DateOrder | None = None
+    decimal_comma: bool | None = None
+    activate: bool = False
+
+
+def ask_files(engine: Engine, asked: FilesAsked, *, look: bool, actor: str) -> int:
+    """Queues a look or an import and returns its number. CallRefused for what no job could do; AlreadyRunning where other files are being
+    imported as the same invoice."""
+    said = _said(asked) | {"look": look}
+    with guarded(), engine.begin() as connection:
+        name, number = _checked_files(connection, asked)
+        job_runs.ask_one_by_one(connection)
+        waiting = [job for job in job_runs.unfinished(connection) if not look and _is_import_of(job, name, number)]
+        if waiting and (waiting[0].asked, waiting[0].override_tolerance) == (said, asked.override):
+            return waiting[0].job_id
+        if waiting:
+            raise AlreadyRunning(f"Other files are being imported as invoice {number} of {name}; wait for that, then import these.")
+        job_id = _queue.configure_task(TASK, connection=connection.connection.driver_connection).defer()
+        told = {"provider": name, "invoice": number, "override": asked.override, "actor": actor, "reason": None}
+        job_runs.add(connection, job_id=job_id, kind=FILES, asked=said, **told)
+    return job_id
+
+
+def keep(name: str, content: BinaryIO) -> HandedFile:
+    """Puts an upload where the worker finds it."""
+    return handed.keep(w365settings.read().home, name, content)
+
+
+def inbox(provider: str) -> str:
+    """The folder on the server that files of any size are put into."""
+    return str(handed.inbox(w365settings.read().home, provider))
+
+
+def inbox_files(provider: str) -> list[HandedFile]:
+    """What lies in it."""
+    return handed.waiting(w365settings.read().home, provider)
+
+
+def every_provider(connection: Connection) -> list[Provider]:
+    """All providers; files by hand are imported for any of them."""
+    return store_providers.all_of_them(connection)
+
+
+def is_look(job: JobRun) -> bool:
+    """Whether the job only looks at files, which nobody but the one who asked waits for."""
+    return job.kind == FILES and bool((job.asked or {}).get("look"))
+
+
+def _is_import_of(job: JobRun, provider: str, number: str) -> bool:
+    same = ((job.provider or "").lower(), (job.invoice or "").lower()) == (provider.lower(), number.lower())
+    return job.kind == FILES and same and not is_look(job)
+
+
+def _said(asked: FilesAsked) -> dict[str, Any]:
+    """As JSON can carry it."""
+    return {
+        "files": [asdict(file) for file in asked.files],
+        "total": money.plain(asked.total),
+        "currency": asked.currency,
+        "invoice_date": asked.invoice_date.isoformat() if asked.invoice_date else None,
+        "date_order": str(asked.date_order) if asked.date_order else None,
+        "decimal_comma": asked.decimal_comma,
+        "activate": asked.activate,
+    }
+
+
+def _checked_files(connection: Connection, asked: FilesAsked) -> tuple[str, str]:
+    number = asked.invoice.strip()
+    if not number or len(number) > _LONGEST or not number.isprintable():
+        raise CallRefused("Say the invoice's number, as the provider's document prints it.")
+    if not asked.files:
+        raise CallRefused("Choose at least one file.")
+    if asked.override is not None and not (money.is_plausible(asked.override) and asked.override >= 0):
+        raise CallRefused("A tolerance is an amount of at least 0.")
+    return store_providers.named(connection, asked.provider).name, number
 
 
 def watch(connection: Connection, job_id: int) -> JobRun | None:

@@ -23,10 +23,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, syncing
+from w365core.jobs import accounts, handing, syncing
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
-from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY
+from w365core.jobs.handing import Handled
+from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY, FILES
 from w365core.jobs.syncing import SyncResult
 from w365core.store import job_runs
 from w365core.store.engine import guarded
@@ -77,8 +78,10 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
     return 0
 
 
-def _do(context: Context, job: JobRun) -> SyncResult | Accounting:
+def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
     with guarded():
+        if job.kind == FILES:
+            return handing.carry_out(context, job)
         if job.kind == ACCOUNTS:
             return accounts.sync_accounts(context, provider_name=job.provider or "")
         if job.kind == DAILY:
@@ -155,8 +158,10 @@ class Telling:
 # --- what it did -------------------------------------------------------------------------------------------------------------------------
 
 
-def outcome(result: SyncResult | Accounting) -> Mapping[str, Any]:
+def outcome(result: SyncResult | Accounting | Handled) -> Mapping[str, Any]:
     """What a sync did, as JSON: text, whole numbers and lists."""
+    if isinstance(result, Handled):
+        return result.outcome
     if isinstance(result, Accounting):
         return {
             "customers": asdict(result.customers),
@@ -175,8 +180,10 @@ def outcome(result: SyncResult | Accounting) -> Mapping[str, Any]:
     }
 
 
-def summary(result: SyncResult | Accounting) -> str:
+def summary(result: SyncResult | Accounting | Handled) -> str:
     """The same in a sentence or two."""
+    if isinstance(result, Handled):
+        return result.message
     if isinstance(result, Accounting):
         return result.sentence
     said = [f"{name}: {error}" for name, error in result.failures]

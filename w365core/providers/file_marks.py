@@ -91,7 +91,7 @@ def notes(evidence: Evidence, *, order_by: str, decimal_by: str) -> tuple[str, .
     if order_by == "default" and (found := evidence.either_way):
         said.append(
             f"Dates such as {found.value} (row {found.row}, column {found.column}) are read month first, as the provider writes them; nothing in the "
-            "file says so. Say --date-order DMY where the day comes first."
+            "file says so. Where the day comes first, say the order of the dates (--date-order DMY)."
         )
     if decimal_by == "its sums" and (found := evidence.ambiguous):
         said.append(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -38,6 +38,10 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     rows: Sequence[Mapping[str, Any]]
+
+    def first(self, most: int) -> Table:
+        """The same with at most so many rows."""
+        return replace(self, rows=self.rows[:most])
 
 
 def number(name: str, label: str, **more: Any) -> Column:

@@ -43,6 +43,7 @@ class JobRun:
     finished_at: datetime | None
     outcome: Mapping[str, Any] | None
     message: str
+    asked: Mapping[str, Any] | None
 
     @property
     def ended(self) -> bool:
@@ -81,10 +82,11 @@ def add(
     override: Decimal | None,
     actor: str,
     reason: str | None,
+    asked: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes down what was asked."""
-    asked = {"kind": kind, "provider": provider, "invoice": invoice, "override_tolerance": override, "actor": actor, "reason": reason}
-    connection.execute(insert(job_run).values(job_id=job_id, **asked))
+    """Writes down what was asked; `asked` is what only some jobs need."""
+    said = {"kind": kind, "provider": provider, "invoice": invoice, "override_tolerance": override, "actor": actor, "reason": reason}
+    connection.execute(insert(job_run).values(job_id=job_id, asked=asked, **said))
 
 
 # --- looking -----------------------------------------------------------------------------------------------------------------------------
