@@ -111,6 +111,14 @@ def test_a_record_without_an_id_is_known_by_its_content_while_it_is_under_way_an
     assert first.id == second.id != third.id and (first.status, second.status) == ("progress", "succeeded")
 
 
+@pytest.mark.parametrize(
+    ("spelled", "status"),
+    [("InProgress", "progress"), ("in_progress", "progress"), ("Failed", "failed"), ("odd", "odd"), (None, "unknown")],
+)
+def test_the_status_has_one_spelling_and_an_unknown_one_is_kept(contoso, spelled, status):
+    assert read(contoso, page(record(operationStatus=spelled)))[0].status == status
+
+
 @pytest.mark.parametrize("text", [None, "yesterday", "0001-01-01T00:00:00Z"])
 def test_a_record_without_a_moment_stands_at_its_day(contoso, text):
     assert read(contoso, page(record(operationDate=text)))[0].at == datetime(2026, 11, 10, tzinfo=UTC)

@@ -53,7 +53,7 @@ def fetch(context: Context, provider: Provider, connector: Connector) -> Pulled:
     """Everything since the last pull. A failure of the provider is a value: it must not undo what else was fetched."""
     if not connector.capabilities.change_evidence:
         return Pulled(Evidence())
-    today = context.now.date()
+    today = context.now.astimezone(UTC).date()
     last = _last_day(context, provider)
     since, lost = _days(context, provider, last, today)
     context.report(f"{provider.name}: changes since {since}")
@@ -85,7 +85,7 @@ def pull_daily(context: Context, provider: Provider, connector: Connector) -> Ev
     if not connector.capabilities.change_evidence:
         return None
     last = _last_day(context, provider)
-    if last is not None and last >= context.now.date():
+    if last is not None and last >= context.now.astimezone(UTC).date():
         return None
     pulled = fetch(context, provider, connector)
     with store_engine.guarded(), context.engine.begin() as connection:

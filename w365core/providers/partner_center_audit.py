@@ -106,7 +106,7 @@ def _changes(record: Mapping[str, Any], day: date) -> list[ProviderChange]:
         id=values.text(record, "id") or fingerprint(record),
         at=_at(record, day),
         operation=values.text(record, "operationType") or "unknown",
-        status=(values.text(record, "operationStatus") or "unknown").lower(),
+        status=_status(record),
         source="audit",
         customer_id=values.text(record, "customerId"),
         order_id=keys.get("orderid") or values.text(new if resource == "order" else {}, "id") or values.text(new, "orderid"),
@@ -178,6 +178,12 @@ def _keys(record: Mapping[str, Any]) -> dict[str, str]:
     """customizedData as names in lower case and their values; a key without a value says nothing."""
     pairs = ((values.text(pair, "key"), values.text(pair, "value")) for pair in values.several(record, "customizedData"))
     return {key.lower(): value for key, value in pairs if key and value}
+
+
+def _status(record: Mapping[str, Any]) -> str:
+    """succeeded, failed or progress, whichever way it is spelled; anything else as it stands."""
+    said = (values.text(record, "operationStatus") or "unknown").lower()
+    return "progress" if _folded(said) in ("progress", "inprogress") else said
 
 
 def _state(said: Mapping[str, Any]) -> str | None:
