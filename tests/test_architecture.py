@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOUNS = ("model", "errors", "money", "frames", "dates")
+NOUNS = ("model", "errors", "money", "frames", "arrays", "dates")
 COMPOSERS = ("app.py", "pages/frame.py", "w365core/cli.py", "w365core/printing.py", "w365core/__main__.py", "w365core/__init__.py")
 
 
@@ -44,7 +44,7 @@ PARTS = {
     "reports": Part(("nouns", "store"), ("polars", "plotly", "xlsxwriter")),
     "jobs": Part(_ABOVE, ("procrastinate", "jinja2")),
     "sandbox": Part(("nouns",), ("starlette", "uvicorn")),
-    "pages/components": Part(("nouns", "reports", "queue"), ("streamlit",)),  # of jobs the queue's door alone: jobs.queue
+    "pages/components": Part(("nouns", "reports", "queue", "naming"), ("streamlit",)),  # of jobs two doors: jobs.queue, jobs.naming
     "pages/section": Part(("model", "errors", "pages/components"), ("streamlit",)),
 }
 HARMLESS = {
@@ -59,6 +59,8 @@ _FILES = "the readers of files by hand give Arrow batches and take JSON apart wi
 _BUILDER = "builds a small statement over store.tables itself; to become a named function of store"
 EXCEPTIONS = {
     ("w365core/frames.py", "pyarrow"): "the columns are declared once, and one declaration serves polars, Arrow and Postgres alike",
+    ("w365core/arrays.py", "pyarrow"): "Arrow arrays out of Python values are made in one place",
+    ("w365core/arrays.py", "numpy"): "makes the buffers that Arrow arrays are read from",
     ("w365core/intake/parse.py", "pyarrow"): "a batch comes in as Arrow; parsing is the kernel's first step",
     ("w365core/intake/parse.py", "msgspec"): "the exact and fastest JSON reader measured; the kernel's first step",
     ("w365core/providers/files.py", "w365core.intake.csv_text"): "one strict reading of CSV, for files by hand and for our records",
@@ -72,7 +74,9 @@ EXCEPTIONS = {
     ("w365core/providers/connections.py", "urllib3"): "total deadlines and checked addresses need the layer under requests",
     ("w365core/providers/http.py", "urllib3"): "its errors come through requests unwrapped",
     ("sandbox", "msgspec"): "the look-alikes read and print numbers to the last digit",
-    ("w365core/store/stage.py", "pyarrow"): "COPY takes the kernel's Arrow batches as CSV text, without an object per line",
+    ("w365core/store/copy_text.py", "pyarrow"): "COPY takes the kernel's Arrow batches as text, without an object per line",
+    ("w365core/store/copy_text.py", "numpy"): "looks for what has to be escaped in all the text at once",
+    ("w365core/store/stage.py", "pyarrow"): "names the kernel's batches in its signatures",
     ("store", "msgspec"): "documents of our own that land and come back: exact, and in one order of keys",
     ("w365core/store/migrations/versions/0002_jobs.py", "procrastinate"): "the queue's own schema, as its package has it",
     ("w365core/store/engine.py", "w365core.settings"): "the one place that turns settings into an engine",

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, cached, charts, plain, standings, tables
+from pages.components import address, cached, charts, naming, plain, standings, tables
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
@@ -24,6 +24,8 @@ def draw(detail: InvoiceDetail) -> None:
     _head(invoice)
     if detail.attention:
         _what_to_do(detail.attention)
+    if naming.wanted(invoice):
+        naming.draw(invoice)
     if detail.attached:
         _attached(detail)
     if detail.identity:
