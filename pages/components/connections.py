@@ -13,10 +13,10 @@ from w365core.reports.tables import Table
 
 
 def gaps(found: Sequence[Gap]) -> None:
-    """Changes that are lost for good, provider by provider."""
+    """What the providers did not tell, one after the other."""
     for gap in found:
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge("Changes lost", icon=":material/warning:", color="orange")
+            st.badge(gap.what, icon=":material/warning:", color="orange")
             st.text(f"{gap.provider}: {gap.sentence}")
 
 

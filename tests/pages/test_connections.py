@@ -23,6 +23,7 @@ _TOLD = (
     "seen_at, gone_at) values ('csp', 'c-1', 'Contoso', 'contoso.example', 'A-1', 1, 'same domain', now(), now(), null), "
     "('csp', 'c-2', 'Gone', null, null, null, null, now(), now(), now()), ('csp', 'c-3', 'Mapped', null, null, null, null, now(), now(), null), "
     "('csp', 'c-4', 'Stranger', null, null, null, null, now(), now(), null)",
+    "update provider_customer set refused = 'Partner Center answered 403' where provider_customer_id in ('c-2', 'c-3')",
     "insert into provider_account (provider, provider_account_id, account_id, sync_enabled) values ('CSP', 'C-3', 'A-1', true)",
 )
 
@@ -64,6 +65,7 @@ def test_it_says_who_is_connected_how_fresh_that_is_and_what_is_lost(page, told)
     assert shown["How it ended"] == ["failed: It did not answer.", ""] and shown["Accounts synced"] == ["2026-11-13 06:00", ""]
     assert (shown["Customers"], shown["Subscriptions"]) == (["3", ""], ["0", ""])
     assert "csp: Changes of May are lost." in said(app)
+    assert "csp: Partner Center answered 403 when it was asked what Mapped (c-3) owns" in said(app) and "Gone" not in said(app)
     assert len(app.multiselect) == 0  # the filters are about invoices
 
 

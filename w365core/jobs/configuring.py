@@ -16,7 +16,7 @@ from w365core.jobs.context import Context
 from w365core.model import Provider, ProviderType
 from w365core.providers import registry
 from w365core.settings import secret_variable
-from w365core.store import audit, provider_view, providers as store_providers
+from w365core.store import audit, provider_standing, providers as store_providers
 from w365core.store.engine import guarded
 from w365core.store.tables import sync_run
 
@@ -62,8 +62,8 @@ def list_providers(context: Context) -> list[dict[str, Any]]:
     with guarded(), context.engine.connect() as connection:
         providers = store_providers.all_of_them(connection)
         runs = connection.execute(select(sync_run).where(sync_run.c.provider.is_not(None)).order_by(sync_run.c.sync_run_id)).all()
-        pulls = provider_view.pulls(connection)
-        waiting = Counter(row["provider"] for row in provider_view.waiting_proposals(connection) if row["proposed_account_id"])
+        pulls = provider_standing.pulls(connection)
+        waiting = Counter(row["provider"] for row in provider_standing.waiting_proposals(connection) if row["proposed_account_id"])
         standings = {provider.name: tokens.standing(context, connection, provider) for provider in providers}
     last = {row.provider: row for row in runs if row.command != ACCOUNTS}
     return [

@@ -16,7 +16,7 @@ from w365core.errors import ProviderError
 from w365core.jobs.context import Context
 from w365core.model import Provider, ProviderChange
 from w365core.providers.contract import Connector, DayForgotten, NoEvidence
-from w365core.store import engine as store_engine, provider_view
+from w365core.store import engine as store_engine, provider_standing, provider_view
 from w365core.store.provider_view import Counted
 
 DAYS_KEPT = 90
@@ -109,7 +109,7 @@ def _days(context: Context, provider: Provider, last: date | None, today: date) 
 def _last_day(context: Context, provider: Provider) -> date | None:
     """The day of the last pull."""
     with context.engine.connect() as connection:
-        pull = provider_view.pulls(connection, provider.name).get((provider.name, WHAT))
+        pull = provider_standing.pulls(connection, provider.name).get((provider.name, WHAT))
     return None if pull is None else pull["pulled_until"].astimezone(UTC).date()
 
 

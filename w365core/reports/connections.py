@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from w365core.model import CAPABILITIES, Capabilities, Provider, ProviderType
 from w365core.reports import wording
 from w365core.reports.tables import Column, Table, moment, number
-from w365core.store import provider_view, providers as store_providers, queries, references
+from w365core.store import provider_standing, providers as store_providers, queries, references
 
 Row = Mapping[str, Any]
 Pulls = Mapping[tuple[str, str], Row]
@@ -51,9 +51,10 @@ _WAITING = Table(
 
 @dataclass(frozen=True)
 class Gap:
-    """Changes that the provider had forgotten before anybody asked for them."""
+    """What a provider did not tell: changes that it had forgotten before anybody asked, or the subscriptions of a customer."""
 
     provider: str
+    what: str
     sentence: str
 
 
@@ -69,9 +70,10 @@ def load(connection: Connection) -> Connections:
     return build(
         store_providers.all_of_them(connection),
         runs=queries.last_runs(connection),
-        pulls=provider_view.pulls(connection),
-        counts=provider_view.counts(connection),
-        waiting=provider_view.waiting_proposals(connection),
+        pulls=provider_standing.pulls(connection),
+        counts=provider_standing.counts(connection),
+        waiting=provider_standing.waiting_proposals(connection),
+        refusals=provider_standing.refusals(connection),
         accounts={account_id: name or account_id for account_id, name, _ in references.accounts(connection)},
     )
 
@@ -83,11 +85,17 @@ def build(
     pulls: Pulls,
     counts: Mapping[str, tuple[int, int]],
     waiting: Iterable[Row],
+    refusals: Iterable[Row],
     accounts: Mapping[str, str],
 ) -> Connections:
     """`runs` are the last syncs of invoices by provider; `counts` how many customers and subscriptions each lists."""
     rows = [_provider(one, runs.get(one.name), pulls, counts.get(one.name)) for one in providers]
-    gaps = [Gap(name, pull["message"]) for (name, what), pull in sorted(pulls.items()) if what == "changes" and pull["lost_from"]]
+    gaps = [
+        Gap(name, "Changes lost", pull["message"])
+        for (name, what), pull in sorted(pulls.items())
+        if what == "changes" and pull["lost_from"]
+    ]
+    gaps += [Gap(row["provider"], "Not told", _refusal(row)) for row in refusals]
     proposed = [_waiting(row, accounts) for row in waiting]
     return Connections(Table(_CONNECTIONS.name, _CONNECTIONS.columns, rows), tuple(gaps), Table(_WAITING.name, _WAITING.columns, proposed))
 
@@ -127,6 +135,11 @@ def _ended(run: Row | None) -> str | None:
     if run is None:
         return None
     return run["status"] if not run["message"] else f"{run['status']}: {run['message']}"
+
+
+def _refusal(row: Row) -> str:
+    called = f"{row['name']} ({row['provider_customer_id']})" if row["name"] else row["provider_customer_id"]
+    return f"{row['refused']} when it was asked what {called} owns; what was known of it stays. If it has left, disable its sync."
 
 
 def _sure(confidence: Decimal | None) -> str | None:

@@ -2,8 +2,8 @@
 
     save_customers, save_subscriptions, save_changes     what was fetched replaces what was known; what is listed no more is marked gone
     save_proposals                                       which account each unmapped customer most likely is
-    pulls, save_pull                                     up to when each kind was fetched, and what the provider had forgotten by then
-    mapping_state, standing                              what a sync and a page need to know
+    save_pull                                            up to when each kind was fetched, and what the provider had forgotten by then
+    mapping_state, oldest_under_way                      what a sync needs to know beforehand
 
 Ids are kept in lower case. A row says since when it has been known (`first_seen_at`), when it was listed last and since when no more.
 """
@@ -16,7 +16,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, null, select, update
+from sqlalchemy import Connection, Table, delete, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from w365core.model import ProviderChange, ProviderCustomer, ProviderSubscription
@@ -92,7 +92,11 @@ def save_subscriptions(
 
 
 def save_changes(connection: Connection, provider: str, listed: Sequence[ProviderChange], *, now: datetime) -> Counted:
-    """The changes of some days, each replacing what it said before; nothing else is ever removed, since the provider forgets."""
+    """The changes of some days, each replacing what it said before; nothing else is ever removed, since the provider forgets.
+
+    Two pulls of a provider at once, as a daily job and an account sync make them, take turns until the end of the transaction.
+    """
+    connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"changes of {provider.lower()}"})
     rows = {change.id: _change(change, provider) for change in listed}
     known = _known_changes(connection, provider, rows)
     records = {_record(change_id) for change_id in rows}
@@ -154,63 +158,12 @@ def mapping_state(connection: Connection, provider: str) -> dict[str, tuple[str 
     return {key: (account_id, enabled is not False) for key, account_id, enabled in rows}
 
 
-def pulls(connection: Connection, provider: str | None = None) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """(provider, what) -> until when it was fetched, and what was lost."""
-    query = select(provider_pull)
-    rows = connection.execute(query if provider is None else query.where(provider_pull.c.provider == provider)).mappings()
-    return {(row["provider"], row["what"]): dict(row) for row in rows}
-
-
 def oldest_under_way(connection: Connection, provider: str, *, since: datetime) -> datetime | None:
     """The moment of the oldest change from then on that the provider had not finished when it was read."""
     query = select(func.min(provider_change.c.at)).where(
         provider_change.c.provider == provider, provider_change.c.status == "progress", provider_change.c.at >= since
     )
     return connection.execute(query).scalar()
-
-
-def waiting_proposals(connection: Connection, provider: str | None = None) -> list[Mapping[str, Any]]:
-    """Customers that the provider lists and nobody has mapped, the surest proposal first; among them those without any."""
-    mapped = (
-        select(provider_account.c.account_id)
-        .where(
-            func.lower(provider_account.c.provider) == func.lower(provider_customer.c.provider),
-            func.lower(func.btrim(provider_account.c.provider_account_id)) == provider_customer.c.provider_customer_id,
-            provider_account.c.account_id.is_not(None),
-        )
-        .exists()
-    )
-    query = (
-        select(
-            provider_customer.c.provider,
-            provider_customer.c.provider_customer_id,
-            provider_customer.c.name,
-            provider_customer.c.domain,
-            provider_customer.c.proposed_account_id,
-            provider_customer.c.confidence,
-            provider_customer.c.proposed_because,
-        )
-        .where(provider_customer.c.gone_at.is_(None), ~mapped)
-        .order_by(
-            provider_customer.c.confidence.desc().nulls_last(),
-            provider_customer.c.name,
-            provider_customer.c.provider,
-            provider_customer.c.provider_customer_id,
-        )
-    )
-    if provider is not None:
-        query = query.where(provider_customer.c.provider == provider)
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def counts(connection: Connection) -> dict[str, tuple[int, int]]:
-    """Provider -> how many customers and subscriptions it lists today."""
-    found: dict[str, list[int]] = {}
-    for place, table in enumerate((provider_customer, provider_subscription)):
-        query = select(table.c.provider, func.count()).where(table.c.gone_at.is_(None)).group_by(table.c.provider)
-        for provider, number in connection.execute(query):
-            found.setdefault(provider, [0, 0])[place] = number
-    return {provider: (customers, owned) for provider, (customers, owned) in found.items()}
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
