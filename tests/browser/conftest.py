@@ -71,15 +71,17 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def running_app(database_url: str, log: Path) -> Iterator[str]:
-    """The app's address; the process is ended afterwards."""
+def running_app(database_url: str, log: Path, **environment: str) -> Iterator[str]:
+    """The app's address; the process is ended afterwards. `environment` is what it is told beside the database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("W365_", "STREAMLIT_"))}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env={**kept, "DATABASE_URL": database_url}, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**kept, "DATABASE_URL": database_url, **environment}, stdout=out, stderr=subprocess.STDOUT
+        )
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/healthz", process, log)

@@ -56,11 +56,11 @@ def handled(context: Context, what: FilesAsked, *, look: bool) -> handing.Handle
 @pytest.mark.parametrize(
     ("line", "said", "told", "status"),
     [
-        (SEAT, {}, "Imports invoice F1 of distributor: 1 lines, 119.00 EUR. It would be complete, to be activated.", "Active/Populating"),
+        (SEAT, {}, "Imports invoice F1 of distributor: 1 line, 119.00 EUR. It would be complete, to be activated.", "Active/Populating"),
         (
             SEAT,
             {"total": Decimal("119.00"), "activate": True},
-            "Imports invoice F1 of distributor: 1 lines, 119.00 EUR, as the header says. It would be Active.",
+            "Imports invoice F1 of distributor: 1 line, 119.00 EUR, as the header says. It would be Active.",
             "Active/Active",
         ),
         (SEAT, {"total": Decimal("120.00")}, "It would end in Error: ", "Inactive/Error"),
@@ -178,5 +178,5 @@ def test_a_worker_looks_and_imports(configured: Context, tmp_path: Path) -> None
     with working.worker(configured, log):
         seen, imported = (working.ended(configured, job_id, log) for job_id in (look, done))
     assert (seen.state, seen.outcome["ready"], seen.lines_done) == ("done", True, 1)
-    assert (imported.state, imported.message) == ("done", "Invoice F1 is Active, 1 lines.")
+    assert (imported.state, imported.message) == ("done", "Invoice F1 is Active, 1 line.")
     assert estates.children(configured.engine) == (1, 0, 0)

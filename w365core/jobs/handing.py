@@ -14,6 +14,7 @@ from w365core.jobs import filing, handed, previewing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
 from w365core.jobs.handed import HandedFile
+from w365core.reports import wording
 from w365core.store import ledger
 from w365core.store.job_runs import JobRun
 
@@ -45,7 +46,7 @@ def carry_out(context: Context, job: JobRun) -> Handled:
     known = ledger.find(context.engine, provider_name=one.provider, invoice_number=one.invoice)
     outcome = {"invoices": [asdict(one)], "files": list(filed.files), "invoice_id": known.provider_invoice_id if known else None}
     standing = one.status.partition("/")[2]
-    said = f"Invoice {one.invoice} is {'in Error' if standing == 'Error' else standing}, {one.lines:,} lines. {one.message}".strip()
+    said = f"Invoice {one.invoice} is {'in Error' if standing == 'Error' else standing}, {wording.counted(one.lines, 'line')}. {one.message}".strip()
     return Handled(said, outcome)
 
 

@@ -21,6 +21,7 @@ from w365core.jobs.rating import BATCH_LINES, Sums, Whole, references_of
 from w365core.kernels.lines import Job, rate_batch
 from w365core.model import Feed, InvoiceState, Problem, Provider, ProviderType, StatusReason
 from w365core.providers import files
+from w365core.reports import wording
 from w365core.store import ledger, providers as store_providers, references as store_references
 
 MOST_PROBLEMS = 1_000
@@ -59,9 +60,7 @@ def preview(context: Context, paths: Sequence[Path], names: Sequence[str], claim
     found.files = [filing.said(one) for one in read]
     whole = _rated(context, found, read, claimed, currency, provider)
     if found.bad:
-        found.sentence = (
-            f"Nothing would be imported: {found.bad:,} cells cannot be read. Correct them where they come from, then check again."
-        )
+        found.sentence = f"Nothing would be imported: {wording.counted(found.bad, 'cell')} cannot be read. Correct the file where it comes from, then check again."
         return found
     found.sentence, found.ready = _sentence(context, whole, claimed, currency, provider)
     return found
@@ -111,7 +110,7 @@ def _sentence(context: Context, whole: Whole, claimed: Claimed, currency: str, p
     claim = Claim(currency, claimed.total, provider.tolerance, rate, claimed.override)
     decision = decide(claim, whole.totals, whole.missing)
     lines = sum(part.lines for part in whole.totals)
-    said = f"{'Imports' if known is None else 'Imports anew'} invoice {number} of {provider.name}: {lines:,} lines"
+    said = f"{'Imports' if known is None else 'Imports anew'} invoice {number} of {provider.name}: {wording.counted(lines, 'line')}"
     said += f", {money.plain(decision.lines_total)} {currency}" + (" before tax" if _is_daily_alone(whole) else "")
     said += ", as the header says. " if claimed.total is not None and not decision.difference else ". "
     if decision.status is StatusReason.ERROR:

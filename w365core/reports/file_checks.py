@@ -42,8 +42,9 @@ SUM_COLUMNS = (
 
 
 def problems(outcome: Mapping[str, Any]) -> Table:
-    """The cells at fault, as far as they were written down."""
-    return Table("import problems", PROBLEM_COLUMNS, [_flat(problem) for problem in outcome.get("problems", ())])
+    """The cells at fault, as far as they were written down, row by row."""
+    found = sorted(outcome.get("problems", ()), key=lambda problem: (problem["file"], problem["row"] or 0))
+    return Table("import problems", PROBLEM_COLUMNS, [_flat(problem) for problem in found])
 
 
 def sums(outcome: Mapping[str, Any]) -> Table:
