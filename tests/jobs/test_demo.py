@@ -81,6 +81,24 @@ def test_everything_listed_is_told_and_nothing_is_half_there(filled: Filled) -> 
     assert {left for left in estates.leftovers(filled.engine, filled.home) if left not in previews} == set()
 
 
+def test_what_the_provider_knows_is_there_with_one_customer_proposed_and_not_mapped(filled: Filled) -> None:
+    listed = json.loads(filled.w365("provider", "list", "--json").stdout)
+    (told,) = [row for row in listed if row["name"] == "csp-demo"]
+    assert (told["proposals_waiting"], told["evidence_gap"], told["last_account_sync"]) == (1, None, demo.estate().clock.isoformat())
+    with filled.engine.connect() as connection:
+        counted = "select count(*), count(distinct provider_customer_id), count(*) filter (where quantity is null) from {} where provider = 'csp-demo'"
+        owned = connection.execute(text(counted.format("provider_subscription"))).one()
+        proposed = connection.execute(
+            text("select name, proposed_account_id, confidence from provider_customer where confidence is not null")
+        )
+        assert [tuple(row) for row in proposed] == [("Aurora Narrows Biotech", "A-1060", 1)]
+        mapped = text("select account_id from provider_account where lower(provider_account_id) = '27bd64f9-36f1-4a3a-a77c-18aabbbe6d3c'")
+        assert connection.execute(mapped).scalar_one() is None
+        changes = connection.execute(text("select status, count(*) from provider_change where provider = 'csp-demo' group by 1")).all()
+    assert owned[1] == 60 and owned[0] > 600 and owned[2] == 40  # the Azure subscriptions have no seats
+    assert dict(tuple(row) for row in changes)["failed"] == 1
+
+
 def test_a_second_demo_says_it_is_there_and_changes_nothing(filled: Filled) -> None:
     before = estates.digest(filled.engine)
     done = filled.w365("demo")
