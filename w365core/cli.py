@@ -136,7 +136,7 @@ def sandbox(
     fault: Annotated[list[str] | None, typer.Option("--fault", help="KIND[@PLACE][xN]: what is to go wrong; may be repeated.")] = None,
     now: Annotated[str | None, typer.Option("--now", help="ISO time: answer as of it, not as of the estate's own clock.")] = None,
 ) -> None:
-    """Serves Partner Center and Graph look-alikes over HTTP from a folder, until stopped."""
+    """Serves look-alikes of Partner Center, Graph billing exports and StreamOne over HTTP from a folder, until stopped."""
     from w365core.sandbox.server import serve
 
     serve(estate=estate, port=port, faults=tuple(fault or ()), now=now)

@@ -174,6 +174,31 @@ def test_an_unknown_layout_is_named_by_a_person_and_remembered(configured: Conte
     assert [(one.invoice, one.status) for one in synced(configured).outcomes] == [("4411", "Active/Active")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+def test_a_layout_may_be_written_as_in_another_country(configured: Context, served: Served, encoding: str) -> None:
+    text = (
+        "Kundennr.;Abo;Stück;Netto (EUR);Steuer (EUR);Brutto (EUR);Von;Bemerkung\r\n"
+        '501;SUB-A;10;1.125,00;213,75;1.338,75;01.10.2026;"Büro; neu"\r\n\r\n'
+        "502;SUB-B;3;120,00;22,80;142,80;13.10.2026;\r\n"
+    )
+    said = {"Kundennr.": "customer_id", "Abo": "subscription_id", "Stück": "quantity", "Von": "charge_start"}
+    said |= {"Netto (EUR)": "subtotal", "Steuer (EUR)": "tax", "Brutto (EUR)": "total"}
+    served.account.invoice(NUMBER, {"detail.csv": text.encode(encoding)}, total="1481.55")
+    assert outcome(configured)[1] == "invalid_data"
+    with configured.engine.connect() as connection:
+        provider = store_providers.named(connection, streamones.NAME)
+    layouts.say(configured, provider, layouts.received_for(configured, provider, NUMBER)[0], said)
+    assert outcome(configured)[0] == "Active/Active"
+    assert [line[3:] for line in lines(configured)] == [
+        (Decimal(10), Decimal("1125.00"), Decimal("213.75"), Decimal("1338.75")),
+        (Decimal(3), Decimal("120.00"), Decimal("22.80"), Decimal("142.80")),
+    ]
+    with configured.engine.connect() as connection:
+        days = connection.execute(select(license_line.c.charge_start).order_by(license_line.c.line_number)).scalars().all()
+        beside = connection.execute(select(license_line.c.extra).order_by(license_line.c.line_number)).scalars().first()
+    assert [str(day) for day in days] == ["2026-10-01", "2026-10-13"] and "Büro; neu" in str(beside)
+
+
 def test_a_rebuild_reads_what_was_read_then_whatever_is_said_since(configured: Context, served: Served) -> None:
     served.account.invoice(NUMBER, {"detail.csv": THEIRS}, total="291.55")
     outcome(configured)

@@ -151,6 +151,14 @@ def test_without_any_token_it_says_what_to_set_and_invoices_still_come(configure
     assert "no refresh token: set W365_REFRESH_ION_EU" in row["health"]
 
 
+def test_another_account_begins_with_the_token_that_is_given(configured: Context, served: Served) -> None:
+    any_first_token(served)
+    customers(configured, served)
+    configuring.add_provider(configured, NAME, {"account_id": "70013"})
+    with configured.engine.connect() as connection:
+        assert connection.execute(select(stored_token)).first() is None
+
+
 def test_another_key_opens_nothing_and_the_right_one_again_everything(configured: Context, served: Served) -> None:
     first, second = ({"W365_KEY": key} for key in ("correct horse", "battery staple"))
     customers(with_environment(configured, **first), served)

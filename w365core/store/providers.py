@@ -10,16 +10,19 @@ from sqlalchemy.dialects.postgresql import insert
 
 from w365core.errors import CallRefused
 from w365core.model import Provider, ProviderType
-from w365core.store.tables import line_export, provider
+from w365core.store.tables import line_export, provider, stored_token
 
 
 def save(connection: Connection, added: Provider, *, now: datetime) -> bool:
-    """Adds or changes a provider; True where it is new. One that has moved is not waited on for exports that its old address owes."""
+    """Adds or changes a provider; True where it is new. One that has moved is not waited on for exports that its old address owes; of another account
+    it has no token yet."""
     values = {name: value for name, value in asdict(added).items() if name != "name"}
     statement = insert(provider).values(name=added.name, added_at=now, **values)
     known = find(connection, added.name)
     if known is not None and known.graph_url != added.graph_url:
         connection.execute(delete(line_export).where(line_export.c.provider == added.name))
+    if known is not None and known.account_id != added.account_id:
+        connection.execute(delete(stored_token).where(stored_token.c.provider == added.name))
     connection.execute(statement.on_conflict_do_update(index_elements=[provider.c.name], set_=values))
     return known is None
 
