@@ -17,7 +17,7 @@ from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import handed, handing, queue
 from w365core.jobs.context import Context
 from w365core.jobs.queue import FilesAsked, HandedFile
-from w365core.store import job_runs
+from w365core.store import engine as store_engine, job_runs, ledger
 
 HEADER = "customer_id,subscription_id,product_id,charge_type,charge_start,charge_end,quantity,unit_price,subtotal,tax,total,currency\n"
 SEAT = f"{estates.CONTOSO},{estates.SEATS},CFQ7,cycle,2026-10-01,2026-10-31,4,25.00,100.00,19.00,119.00,EUR\n"
@@ -126,6 +126,14 @@ def test_the_same_import_is_queued_once_and_another_of_the_same_invoice_is_refus
     with pytest.raises(AlreadyRunning, match="Other files are being imported as invoice F1 of distributor"):
         queue.ask_files(configured.engine, second, look=False, actor="bo")
     assert queue.ask_files(configured.engine, second, look=True, actor="bo") != job_id
+
+
+def test_an_import_waits_for_whoever_is_at_the_invoice(configured: Context) -> None:
+    with configured.engine.connect() as connection:
+        assert store_engine.lock(connection, *ledger.lock_names("distributor", "F1"))
+        connection.commit()
+        with pytest.raises(AlreadyRunning):
+            handled(configured, asked(uploaded(HEADER + SEAT)), look=False)
 
 
 @pytest.mark.parametrize("said", [{"invoice": " "}, {"files": ()}, {"provider": "nobody"}, {"override": Decimal(-1)}, {"invoice": "a\nb"}])

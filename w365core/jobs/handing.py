@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from w365core.dates import DateOrder
-from w365core.errors import CallRefused
+from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import filing, handed, previewing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
@@ -29,7 +29,8 @@ class Handled:
 
 
 def carry_out(context: Context, job: JobRun) -> Handled:
-    """Looks or imports, as was asked. Files that cannot be taken are an outcome with their problems, not an error."""
+    """Looks or imports, as was asked. Files that cannot be taken are an outcome with their problems, not an error. AlreadyRunning where somebody
+    else is at this invoice."""
     asked = job.asked or {}
     given = [HandedFile.from_dict(file) for file in asked.get("files", ())]
     claimed = _claimed(job, asked)
@@ -39,6 +40,8 @@ def carry_out(context: Context, job: JobRun) -> Handled:
             found = previewing.preview(context, paths, names, claimed)
             return Handled(found.sentence, found.as_dict())
         filed = filing.import_by_hand(context, paths, claimed, names)
+    except AlreadyRunning:
+        raise  # the worker tries again
     except CallRefused as refusal:
         problems = [asdict(problem) for problem in getattr(refusal, "problems", ())]
         return Handled(str(refusal), {"problems": problems, "bad": len(problems)}, (str(refusal),))
