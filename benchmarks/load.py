@@ -56,18 +56,21 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--lines", type=int, default=1_000_000)
     arguments.add_argument("--pandas", type=int, default=50_000, help="lines for pandas.to_sql; 0 leaves it out")
+    arguments.add_argument(
+        "--shuffled", action="store_true", help="no two neighbouring lines of one subscription, the worst case for summing"
+    )
     chosen = arguments.parse_args()
     work = Path(tempfile.mkdtemp(prefix="w365-bench-", dir="/tmp"))
     work.chmod(0o755)
     try:
-        run(work, chosen.lines, chosen.pandas)
+        run(work, chosen.lines, chosen.pandas, shuffled=chosen.shuffled)
     finally:
         embedded.stop(home=work / "home", osuser="w365pg")
         shutil.rmtree(work, ignore_errors=True)
 
 
-def run(work: Path, lines: int, pandas_lines: int) -> None:
-    estate = make_estate(work / "estate", lines)
+def run(work: Path, lines: int, pandas_lines: int, *, shuffled: bool) -> None:
+    estate = make_estate(work / "estate", lines, shuffled=shuffled)
     environment = {**os.environ, "W365_HOME": str(work / "home"), "W365_POLL": "0.05", "W365_SECRET_BENCH": "x"}
     environment.pop("DATABASE_URL", None)
     command(environment, "init")
@@ -182,7 +185,7 @@ def pandas_baseline(engine, lines: int) -> Spent:
 # --- the data ------------------------------------------------------------------------------------------------------------------------------
 
 
-def make_estate(folder: Path, lines: int) -> Path:
+def make_estate(folder: Path, lines: int, *, shuffled: bool) -> Path:
     """One invoice whose usage has so many daily lines, in blobs of 100,000; the reconciliation file bills their sum."""
     chance = random.Random(365)
     usage = folder / "partner_center" / "exports" / "G1" / "usage"
@@ -193,7 +196,7 @@ def make_estate(folder: Path, lines: int) -> Path:
     for start in range(0, lines, BLOB_LINES):
         with gzip.open(usage / f"part-{start // BLOB_LINES:05d}.c000.json.gz", "wt", compresslevel=5) as blob:
             for number in range(start, min(start + BLOB_LINES, lines)):
-                amount, line = usage_line(number, chance)
+                amount, line = usage_line(number, chance, shuffled=shuffled)
                 total += amount
                 blob.write(line)
     billed = total.quantize(Decimal("0.01"))
@@ -212,13 +215,16 @@ def make_estate(folder: Path, lines: int) -> Path:
     return folder
 
 
-def usage_line(number: int, chance: random.Random) -> tuple[Decimal, str]:
+def usage_line(number: int, chance: random.Random, *, shuffled: bool) -> tuple[Decimal, str]:
     """One daily-rated line with every column filled as real ones are, and what it costs."""
     quantity = Decimal(chance.randrange(1, 10**10)).scaleb(-8)
     price = Decimal(chance.randrange(1, 10**10)).scaleb(-11)
     amount = (quantity * price).quantize(Decimal("1e-13"))
-    subscription = number % SUBSCRIPTIONS
-    day, meter = number // SUBSCRIPTIONS % 31, subscription * 7 + number // SUBSCRIPTIONS // 31 % METERS
+    month = 31 * METERS  # lines of one subscription
+    subscription, rest = (
+        (number % SUBSCRIPTIONS, number // SUBSCRIPTIONS) if shuffled else (number // month % SUBSCRIPTIONS, number % month)
+    )
+    day, meter = rest % 31, subscription * 7 + rest // 31 % METERS
     cells: dict[str, object] = {}
     for column in frames.DAILY_RATED:
         cells[column.header] = _cell(column, number, subscription, meter, day)
@@ -256,6 +262,12 @@ def records(engine) -> None:
     """The customers and subscriptions that the lines refer to."""
     with engine.begin() as connection:
         connection.execute(text("insert into currency values ('EUR', 1)"))
+        connection.execute(
+            text(
+                "insert into product (product_id, name) select 'DZH318Z0' || lpad(n::text, 4, '0'), 'Product ' || n from generate_series(0, :n) n"
+            ),
+            {"n": PRODUCTS},
+        )
         connection.execute(
             text("insert into account (account_id, name) select 'A-' || n, 'Customer ' || n from generate_series(0, :n) n"),
             {"n": CUSTOMERS},

@@ -153,7 +153,7 @@ def lines(
         filled = [{name: row.get(name) for name in wanted.names} for row in rows]
         stage.copy(connection, which, run_id=run, lines=pa.RecordBatch.from_pylist(filled, schema=wanted))
     if publish:
-        stage.index(connection, run_id=run, provider_invoice_id=invoice_id)
+        stage.index(connection, run_id=run)
         stage.publish(connection, run_id=run, provider_invoice_id=invoice_id)
 
 

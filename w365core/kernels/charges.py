@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w365core import frames
+from w365core.arrays import empty, lines_of
 from w365core.intake import resolve, validate
 from w365core.intake.parse import Parsed
 from w365core.intake.resolve import Referred
 from w365core.kernels import partials, usage
-from w365core.kernels.arrays import empty, lines_of
 from w365core.kernels.partials import Group, Job, RatedBatch, Sums, least_names
 from w365core.model import Feed, LineKind
 

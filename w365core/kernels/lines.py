@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w365core import frames, money
+from w365core.arrays import batch_of, empty, lines_of
 from w365core.intake import validate
 from w365core.intake.parse import JSON_COLUMN, ROW_COLUMN, Rejection, parse
 from w365core.kernels import charges, partials, regular_lines, usage
-from w365core.kernels.arrays import batch_of, empty, lines_of
 from w365core.kernels.partials import Job, RatedBatch
 from w365core.model import Feed
 

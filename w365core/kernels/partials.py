@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from w365core import money
+from w365core.arrays import batch_of
 from w365core.intake import resolve
 from w365core.intake.parse import TextForm
 from w365core.intake.resolve import References, Referred, Resolution
-from w365core.kernels.arrays import batch_of
 from w365core.model import Feed, LineKind
 from w365core.rating.summaries import UsageKey
 

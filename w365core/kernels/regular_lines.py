@@ -16,15 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w365core import money
+from w365core.arrays import day_array, scalar, text_array
 from w365core.dates import DateOrder, day_of
 from w365core.frames import Column, Kind, folded
 from w365core.intake.parse import NOTHING, by_header
-from w365core.kernels.arrays import day_array, text_array
 
 # A JSON number of a size that money can have, without an exponent: at most 22 digits before the point and 30 after it.
 _NUMBER = r"^-?(?:0|[1-9][0-9]{0,21})(?:\.[0-9]{1,30})?$"
 _BARE = r"^(?:true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)$"
 _IN_CACHE = 2**17  # bytes looked at in one go: what is compared stays in the processor's cache
+_NOTHING_SAID = scalar("")
 _NULL = int.from_bytes(b"null", "little")
 
 
@@ -83,17 +84,15 @@ class _Block:
         if data.slice(1, min(len(printed[0]) + 1, data.size - 1)).to_pybytes() == printed[0] + b" ":
             printed, gap = [key + b" " for key in printed], 2
         marks = _marks(signs, gap)
-        if len(marks.opened) != len(lines) * len(keys):
+        if len(marks.opened) != len(lines) * (len(keys) - 1):
             raise _NotRegular("not every line has these keys")
-        opened = np.ascontiguousarray(marks.opened.reshape(len(lines), len(keys)).T)
+        opened = np.concatenate([offsets[np.newaxis, :-1] + np.int32(1), marks.opened.reshape(len(lines), len(keys) - 1).T])
         close, ends = _closing_braces(signs, offsets)
-        if (opened[0] != offsets[:-1] + 1).any() or marks.controls != ends:
-            raise _NotRegular("a line that does not begin with its first key, or a character that JSON does not allow")
+        if marks.controls != ends or not (signs[offsets[:-1]] == ord("{")).all():
+            raise _NotRegular("a line that does not begin with its brace, or a character that JSON does not allow")
         _verify_keys(data, opened, printed)
         start = opened + np.array([[len(key)] for key in printed], np.int32)
         end = np.concatenate([opened[1:] - np.int32(gap), close[np.newaxis]])
-        if not (signs[end[:-1]] == ord(",")).all():
-            raise _NotRegular("an object in an object")
         is_text = signs[start] == ord('"')
         if marks.quotes != 2 * (is_text.size + np.count_nonzero(is_text)) or not (signs[end - 1] == ord('"'))[is_text].all():
             raise _NotRegular("a quote that is not the start or the end of a key or a value")
@@ -104,7 +103,8 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Marks:
-    """`opened`: the quotes that open a key. How many unescaped quotes and control characters there are, and whether all is ASCII."""
+    """`opened`: the quotes that open a key, but for each line's first. How many unescaped quotes and control characters there are, and whether
+    all is ASCII."""
 
     opened: np.ndarray
     quotes: int
@@ -113,10 +113,10 @@ class _Marks:
 
 
 def _marks(signs: np.ndarray, gap: int) -> _Marks:
-    """A key is opened by the quote after a brace, or `gap` after a comma: within a text a quote is escaped."""
-    if len(signs) < 2 or signs[0] != ord("{") or signs[1] != ord('"'):
+    """A key is opened by the quote that comes `gap` after a comma: within a text a quote is escaped."""
+    if len(signs) < 2 or signs[1] != ord('"'):
         raise _NotRegular("a line that does not begin with a key")
-    opened, quotes, controls, highest = [np.array([1], np.int32)], 1, 0, 0
+    opened, quotes, controls, highest = [np.empty(0, np.int32)], 1, 0, 0
     scratch = [np.empty(_IN_CACHE, bool) for _ in range(3)]
     for begin in range(2, len(signs), _IN_CACHE):
         here = signs[begin : begin + _IN_CACHE]
@@ -128,11 +128,9 @@ def _marks(signs: np.ndarray, gap: int) -> _Marks:
         np.equal(here, ord("\\"), out=key)
         if np.logical_and(key, other, out=key).any():
             return _marks(np.frombuffer(signs.tobytes().replace(b"\\\\", b"  "), np.uint8), gap)
-        np.equal(before, ord("{"), out=key)
-        np.equal(signs[begin - gap : begin - gap + len(here)], ord(","), out=other)
+        np.equal(signs[begin - gap : begin - gap + len(here)], ord(","), out=key)
         if gap == 2:
-            np.logical_and(other, np.equal(before, ord(" ")), out=other)
-        np.logical_or(key, other, out=key)
+            np.logical_and(key, np.equal(before, ord(" "), out=other), out=key)
         np.logical_and(key, quote, out=key)
         opened.append((np.flatnonzero(key) + begin).astype(np.int32))
         quotes += int(np.count_nonzero(quote))
@@ -213,7 +211,7 @@ def _unescaped(texts: pa.StringArray) -> pa.StringArray:
 
 def _holds_backslash(texts: pa.StringArray) -> bool:
     held = texts.buffers()[2]
-    return held is not None and b"\\" in held.to_pybytes()
+    return held is not None and bool((np.frombuffer(held, np.uint8) == ord("\\")).any())
 
 
 def _numbers(block: _Block, place: int, null: np.ndarray) -> pa.StringArray:
@@ -254,6 +252,8 @@ def _extra(block: _Block, unknown: Sequence[int], keys: Sequence[str]) -> pa.Str
             for value in values.to_pylist():
                 if value is not None and "\x00" in str(msgspec.json.decode(value)):
                     raise _NotRegular("a NUL character, which no text can hold")
-        members.append(pc.fill_null(pc.binary_join_element_wise(f",{msgspec.json.encode(keys[place]).decode()}:", values, ""), ""))
-    said = pc.binary_join_element_wise(*members, "")
-    return pc.if_else(pc.equal(said, ""), None, pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(said, 1), "}", ""))
+        named = scalar(f",{msgspec.json.encode(keys[place]).decode()}:")
+        members.append(pc.coalesce(pc.binary_join_element_wise(named, values, _NOTHING_SAID), _NOTHING_SAID))
+    said = pc.binary_join_element_wise(*members, _NOTHING_SAID)
+    whole = pc.binary_join_element_wise(scalar("{"), pc.utf8_slice_codeunits(said, 1), scalar("}"), _NOTHING_SAID)
+    return pc.if_else(pc.equal(said, _NOTHING_SAID), text_array([None])[0], whole)

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from w365core import frames, money
+from w365core.arrays import batch_of, empty, indices, text_array, whole_array
 from w365core.intake import resolve
 from w365core.intake.resolve import Referred
 from w365core.kernels import partials
-from w365core.kernels.arrays import batch_of, empty, indices, text_array, whole_array
 from w365core.kernels.partials import Group, Job, Names, RatedBatch, Sums, least_names
 from w365core.model import LineKind
 from w365core.rating.summaries import UsageKey, usage_id
@@ -25,6 +25,7 @@ _KEY = (*_CUSTOMER_AND_SUBSCRIPTION, "product_id", "sku_id", "charge_start", "ch
 _NAMES = ("customer_name", "customer_domain_name", "entitlement_description", "subscription_description", "product_name")
 _SCHEMA = frames.arrow_schema(frames.USAGE_LINE)
 _MOST_CODES = 2**62
+_MOST_KNOWN = 5_000  # keys of one job: neighbouring batches mostly speak of the same ones
 
 Cells = Mapping[str, pa.Array]
 
@@ -101,6 +102,8 @@ def _group(job: Job, key: tuple, names: Names) -> Group:
     """An empty group of lines with this key; what it refers to is resolved once in a job."""
     known = job.known.get(key)
     if known is None:
+        if len(job.known) >= _MOST_KNOWN:
+            job.known.clear()
         known = job.known[key] = _resolved(job, key)
     return Group(known.referred, known.resolution, names, known.key, known.usage_id)
 

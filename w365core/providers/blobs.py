@@ -10,15 +10,15 @@ from pathlib import Path
 from w365core.dates import DateOrder
 from w365core.errors import InputRefused, ProviderUnavailable
 from w365core.model import Feed
-from w365core.providers import file_bytes, json_batches
+from w365core.providers import file_bytes
 from w365core.providers.files import JSON_LINES, FileForm
 
 
 def form_of(path: Path, *, feed: Feed, name: str) -> FileForm:
-    """How the blob is read, with its lines counted. ProviderUnavailable where it is damaged or breaks off."""
+    """How the blob is read, once it is known to be whole. ProviderUnavailable where it is damaged or breaks off."""
     source = file_bytes.source_of(path, name)
     try:
-        rows = json_batches.count(source)
+        file_bytes.read_whole(source)
     except InputRefused as error:
         raise ProviderUnavailable(f"The provider's {feed} export is damaged: {error.problems[0]}. Sync the invoice again.") from None
     return FileForm(
@@ -32,5 +32,5 @@ def form_of(path: Path, *, feed: Feed, name: str) -> FileForm:
         date_order_settled_by="default",
         columns=(),
         unknown=(),
-        rows=rows,
+        rows=None,
     )

@@ -38,7 +38,8 @@ _BROKEN = "a whole file, but its compressed data breaks off or is damaged; downl
 MOST_EXPANSION = 200  # times its packed size; billing lines reach about 40
 ALWAYS_ALLOWED = 64 * 2**20  # a few repeated lines may pack better than that
 LONGEST_LINE = 1_000_000
-_LINES_BLOCK = 2**22
+_PIECES = 16  # of such a block of lines
+_UTF8_MARK = b"\xef\xbb\xbf"
 MOST_MEMBERS = 50
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED = 0x1
@@ -140,12 +141,29 @@ def byte_lines(source: Source) -> Iterator[bytes]:
 
 
 def byte_blocks(source: Source) -> Iterator[bytes]:
-    """The same in blocks of whole lines."""
+    """The same in large blocks of whole lines."""
     with _opened(source) as stream:
-        if stream.peek(3)[:3] == b"\xef\xbb\xbf":
-            stream.read(3)
-        while block := stream.read(_LINES_BLOCK):
-            yield block if block.endswith(b"\n") else block + stream.readline(LONGEST_LINE + 1)
+        left, rows = stream.raw.take(len(_UTF8_MARK)).removeprefix(_UTF8_MARK), 0
+        while pieces := [piece for _ in range(_PIECES) if (piece := stream.raw.take(_BLOCK))]:
+            if b"\n" not in pieces[-1]:
+                pieces = [b"".join(pieces)]
+            cut = pieces[-1].rfind(b"\n") + 1
+            block = b"".join((left, *pieces[:-1], memoryview(pieces[-1])[:cut])) if cut else b""
+            left = pieces[-1][cut:] if cut else left + pieces[-1]
+            rows += block.count(b"\n")
+            if len(left) > LONGEST_LINE:
+                raise _too_long(source, rows + 1)
+            if block:
+                yield block
+        if left:
+            yield left
+
+
+def read_whole(source: Source) -> None:
+    """Unpacks the file to its last byte. InputRefused where it is damaged or breaks off."""
+    with _opened(source) as stream:
+        while stream.raw.take(_BLOCK):
+            pass
 
 
 def text_blocks(source: Source, encoding: str) -> Iterator[str]:
@@ -228,16 +246,21 @@ class _Measured(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:
+        data = self.take(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def take(self, most: int) -> bytes:
+        """At most so many bytes; none at the end."""
         try:
-            data = self._stream.read(len(buffer))
+            data = self._stream.read(most)
         except _DAMAGED:
             raise refused(self._source.name, _BROKEN) from None
         if self._left is not None:
             self._left -= len(data)
             if self._left < 0:
                 raise refused(self._source.name, f"a file that unpacks to at most {MOST_EXPANSION} times its size") from None
-        buffer[: len(data)] = data
-        return len(data)
+        return data
 
     def close(self) -> None:
         if not self.closed:

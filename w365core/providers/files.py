@@ -57,7 +57,7 @@ class FileForm:
     date_order_settled_by: str  # the file | the caller | default
     columns: tuple[str, ...]
     unknown: tuple[str, ...]
-    rows: int
+    rows: int | None  # None where nobody counted: a provider's blob, known by its fingerprint
     decimal_settled_by: str = "default"  # the file | its sums | the caller | default: no number depends on it
     member: int | None = None
     notes: tuple[str, ...] = ()  # what was assumed, in a sentence each
@@ -102,7 +102,7 @@ def batches(path: Path, form: FileForm, *, most: int = 10_000, name: str | None 
             yield batch
     except NotThisEncoding:
         count = -1
-    if count != form.rows:
+    if form.rows is not None and count != form.rows:
         raise _changed(source)
 
 

@@ -1,7 +1,6 @@
 """The JSON lines of a file as Arrow batches, cut out of large blocks without copying a line.
 
-batches(source)   one object a line: a binary column `__json` with the line as it stands in the file, and `__row`, its number there
-count(source)     how many lines are not blank
+One object a line: a binary column `__json` with the line as it stands in the file, and `__row`, its number there.
 """
 
 from __future__ import annotations
@@ -32,13 +31,6 @@ def batches(source: Source, most: int) -> Iterator[pa.RecordBatch]:
             kept = np.delete(np.arange(len(ends), dtype=np.int32), blank)
             batch = batch.take(pa.Array.from_buffers(pa.int32(), len(kept), [None, pa.py_buffer(kept)]))
         yield from (batch.slice(at, most) for at in range(0, batch.num_rows, most))
-
-
-def count(source: Source) -> int:
-    """The lines that are not blank, read to the last byte."""
-    return sum(
-        len(ends) - len(_blank(block, np.concatenate([np.zeros(1, np.int32), ends[:-1]]), ends)) for _, block, ends in _blocks(source)
-    )
 
 
 def _blocks(source: Source) -> Iterator[tuple[int, bytes, np.ndarray]]:

@@ -26,7 +26,7 @@ class UsageKey:
     currency: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UsageSummary:
     """One row of usage as it is billed. `cost` is the provider's, before tax; `selling_amount` is None while the markup is blank."""
 
@@ -62,8 +62,8 @@ def selling_amount(cost: Decimal, markup_pct: Decimal | None, currency: str) -> 
 def rated_summaries(sums: Iterable[Mapping[str, Any]]) -> list[UsageSummary]:
     """The summaries of a whole invoice out of their exact sums, one per usage id: each selling amount is rounded once, here."""
     summaries = []
-    for row in sorted(sums, key=lambda row: row["usage_id"]):
+    for row in sums:
         cost = money.trimmed(row["cost"], least=2)
         selling = selling_amount(cost, row["markup_pct"], row["currency"])
         summaries.append(UsageSummary(**{**row, "quantity": money.trimmed(row["quantity"]), "cost": cost, "selling_amount": selling}))
-    return summaries
+    return sorted(summaries, key=lambda summary: summary.usage_id)

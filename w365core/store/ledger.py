@@ -158,7 +158,7 @@ def publish(
 ) -> None:
     """The one transaction: the staged lines become the invoice's lines, the header says so, the log seals it with the fingerprint of its order."""
     before = _locked(connection, attempt)
-    stage.index(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
+    stage.index(connection, run_id=attempt.import_run_id)
     stage.publish(connection, run_id=attempt.import_run_id, provider_invoice_id=attempt.provider_invoice_id)
     connection.execute(delete(usage_summary).where(usage_summary.c.provider_invoice_id == attempt.provider_invoice_id))
     _copy_summaries(connection, attempt, summaries, who)
@@ -204,7 +204,9 @@ def fail(
     before = _locked(connection, attempt)
     stage.withdraw(connection, provider_invoice_id=attempt.provider_invoice_id)
     connection.execute(delete(usage_summary).where(usage_summary.c.provider_invoice_id == attempt.provider_invoice_id))
-    if not keep_stage:
+    if keep_stage:
+        stage.index(connection, run_id=attempt.import_run_id)
+    else:
         stage.drop(connection, run_id=attempt.import_run_id)
     _replace_missing(connection, attempt, missing)
     _finish(

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import io
 from decimal import Decimal
 
 import pyarrow as pa
-import pyarrow.csv
 from sqlalchemy import Connection, text
 
 from w365core import frames
-from w365core.frames import Column, Kind
+from w365core.frames import Column
+from w365core.store.copy_text import OPTIONS, copy_text
 
 LICENSE, USAGE = "license_line", "usage_line"
 _DECLARED = {LICENSE: frames.LICENSE_LINE, USAGE: frames.USAGE_LINE}
-_UNTYPED_BLANK = (Kind.TEXT, Kind.ID)
 
 
 def table_of(which: str, run_id: int) -> str:
@@ -26,11 +24,17 @@ def table_of(which: str, run_id: int) -> str:
 
 
 def create(connection: Connection, *, run_id: int, provider_invoice_id: int) -> None:
-    """Makes both stage tables. The invoice is a default of the column, so that no line carries it through the copy."""
+    """Makes both stage tables. The invoice is a default of the column, so that no line carries it through the copy; its check lets the stage be
+    attached without being read again. Nothing is vacuumed or analysed while it is filled."""
     for which in (LICENSE, USAGE):
-        name = table_of(which, run_id)
-        connection.execute(text(f"create table {name} (like {which} including constraints)"))
-        connection.execute(text(f"alter table {name} alter column provider_invoice_id set default {int(provider_invoice_id)}"))
+        name, invoice = table_of(which, run_id), int(provider_invoice_id)
+        connection.execute(text(f"create table {name} (like {which} including constraints) with (autovacuum_enabled = false)"))
+        connection.execute(
+            text(
+                f"alter table {name} alter column provider_invoice_id set default {invoice}, "
+                f"add constraint {name}_of_invoice check (provider_invoice_id = {invoice})"
+            )
+        )
 
 
 def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBatch) -> None:
@@ -38,14 +42,10 @@ def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBat
     if not lines.num_rows:
         return
     declared = _DECLARED[which]
-    buffer = io.BytesIO()
-    pa.csv.write_csv(pa.Table.from_batches([lines]), buffer, pa.csv.WriteOptions(include_header=False, quoting_style="needed"))
     columns = ", ".join(column.name for column in declared)
-    blanks = ", ".join(column.name for column in declared if column.kind in _UNTYPED_BLANK)
-    statement = f"copy {table_of(which, run_id)} ({columns}) from stdin (format csv, force_null ({blanks}))"
     cursor = connection.connection.driver_connection.cursor()
-    with cursor, cursor.copy(statement) as sink:
-        sink.write(buffer.getbuffer())
+    with cursor, cursor.copy(f"copy {table_of(which, run_id)} ({columns}) from stdin ({OPTIONS})") as sink:
+        sink.write(copy_text(lines))
 
 
 def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal, int, Decimal]:
@@ -57,14 +57,12 @@ def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal
     return license_lines, total, usage_lines, cost
 
 
-def index(connection: Connection, *, run_id: int, provider_invoice_id: int) -> None:
-    """The usage stage's keys and the check that lets it be attached without being read again."""
+def index(connection: Connection, *, run_id: int) -> None:
+    """The usage stage's keys, once it is filled."""
     name = table_of(USAGE, run_id)
     connection.execute(text(f"alter table {name} add primary key (provider_invoice_id, line_number)"))
     connection.execute(text(f"create index on {name} (provider_invoice_id, usage_id, line_number)"))
-    connection.execute(
-        text(f"alter table {name} add constraint {name}_of_invoice check (provider_invoice_id = {int(provider_invoice_id)})")
-    )
+    connection.execute(text(f"alter table {name} reset (autovacuum_enabled)"))
 
 
 def publish(connection: Connection, *, run_id: int, provider_invoice_id: int) -> None:

@@ -50,6 +50,11 @@ def moment_array(values: Sequence[datetime | None]) -> pa.TimestampArray:
 _MAKERS = {pa.string(): text_array, pa.int64(): whole_array, pa.date32(): day_array, pa.timestamp("us"): moment_array}
 
 
+def scalar(text: str) -> pa.StringScalar:
+    """One text to compute with; a bare Python text would import pandas too."""
+    return text_array([text])[0]
+
+
 def batch_of(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
     """Rows in the order of the schema's fields: texts, whole numbers and days."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)

@@ -1,0 +1,41 @@
+"""Lines in Arrow as the text that COPY reads: a tab between cells, a new line after each line, a blank cell for null."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from w365core.arrays import scalar
+
+OPTIONS = "format text, null ''"
+_NOTHING, _TAB, _NEW_LINE = scalar(""), scalar("\t"), scalar("\n")
+_ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}  # the backslash first
+
+
+def copy_text(lines: pa.RecordBatch) -> memoryview:
+    """The lines in the order of their columns."""
+    cells = [column if column.type == pa.string() else column.cast(pa.string()) for column in lines.columns]
+    text = _joined(cells)
+    if not _is_plain(text, cells=lines.num_columns, rows=lines.num_rows):
+        text = _joined([_escaped(column) for column in cells])
+    return memoryview(text)
+
+
+def _joined(cells: list[pa.StringArray]) -> pa.Buffer:
+    """All rows end to end: the data that lies behind an array of rows."""
+    last = pc.binary_join_element_wise(pc.coalesce(cells[-1], _NOTHING), _NEW_LINE, _NOTHING)
+    return pc.binary_join_element_wise(*cells[:-1], last, _TAB, null_handling="replace", null_replacement="").buffers()[2]
+
+
+def _is_plain(text: pa.Buffer, *, cells: int, rows: int) -> bool:
+    """Whether every tab and new line is one of ours, and no sign in the text means something to COPY."""
+    signs = np.frombuffer(text, np.uint8)
+    ours = {ord("\t"): (cells - 1) * rows, ord("\n"): rows, ord("\\"): 0, ord("\r"): 0}
+    return all(np.count_nonzero(signs == sign) == count for sign, count in ours.items())
+
+
+def _escaped(column: pa.StringArray) -> pa.StringArray:
+    for sign, escape in _ESCAPES.items():
+        column = pc.replace_substring(column, pattern=sign, replacement=escape)
+    return column
