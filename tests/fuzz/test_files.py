@@ -12,13 +12,13 @@ from w365core.providers import csv_batches
 
 
 @given(files.damaged() | files.texts() | st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_any_file_is_read_in_whole_or_refused_in_a_sentence(content: bytes) -> None:
     files.read_whole_or_refused(content)
 
 
 @given(files.texts())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_fast_reader_gives_what_the_strict_one_gives(content: bytes) -> None:
     files.both_readers_agree(content)
 
