@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -157,8 +158,8 @@ def test_pages_by_token_are_followed_and_a_circle_is_noticed(ion: Ion) -> None:
 
 
 def test_each_interface_is_shown_its_own_credential_and_files_none(ion: Ion, tmp_path: Path) -> None:
-    answers(ion, LIST, [])
-    answers(ion, f"{ACCOUNT}/customers", {"customers": []})
+    answers(ion, LIST, {"invoices": [], "you_said": base64.b64encode(b"key:planted-secret").decode()})
+    answers(ion, f"{ACCOUNT}/customers", {"customers": [], "you_said": "at-1"})
     answers(ion, DETAIL, {"data": {"invoice": {"detailedInvoiceFilesUrls": [f"{ion.script.url}/signed/a%20b.csv?sig=s3cret%2B"]}}})
     ion.script.on("/signed/a%20b.csv", Step(body=b"x,y\n"))
     connector = ion.connector()
@@ -171,7 +172,9 @@ def test_each_interface_is_shown_its_own_credential_and_files_none(ion: Ion, tmp
     assert shown[LIST].startswith("Basic ") and shown[f"{ACCOUNT}/customers"] == "Bearer at-1"
     assert shown["/signed/a%20b.csv"] is None and shown["/oauth/token"] is None
     assert "sig=s3cret%2B" in ion.script.asked_for("/signed/a%20b.csv")[0].target  # as it was signed
-    assert not any(b"s3cret" in answer.content for answer in ion.kept) and len(ion.kept) == 3  # the answer with the token was not kept
+    kept = b"".join(answer.content for answer in ion.kept)
+    assert len(ion.kept) == 3 and kept.count(b"you_said") == 2  # the answer with the tokens was not kept
+    assert not any(secret in kept for secret in (b"s3cret", b"at-1", base64.b64encode(b"key:planted-secret")))
 
 
 @pytest.mark.parametrize(
