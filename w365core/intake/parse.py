@@ -28,7 +28,7 @@ NOTHING = frozenset({"", "null", "(null)", "none", "na", "n/a"})
 _WITH_SIGN = re.compile(r"([+-]?)[$€£¥]\s*(.*)")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+")
 _PLAIN_DIGITS = "-0123456789"
-_EXACT_TEXT = frozenset({"currency", "billing_currency", "pricing_currency", "charge_type"})
+_EXACT_TEXT = frozenset({"currency", "billing_currency", "pricing_currency"})
 _AS_DICT = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 # What reading a line may raise: no JSON, a number that even Decimal cannot hold, a nesting deeper than the stack.
