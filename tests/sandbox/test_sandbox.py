@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from w365core.errors import CallRefused
+from w365core.sandbox import damage
 from w365core.sandbox.faults import KINDS, Faults, parsed
 from w365core.sandbox.server import running, serve
 
@@ -313,6 +314,52 @@ def test_the_other_faults_look_as_they_say(base):
     assert cut.status_code == 200
     with pytest.raises(EOFError):
         gzip.decompress(cut.content)
+
+
+def test_a_list_of_pages_can_be_told_wrongly(base):
+    def pages() -> list[list[str]]:
+        asked = [get(base, f"/v1/invoices?size=2&offset={offset}").json() for offset in (0, 2, 4)]
+        return [[document["id"][-1] for document in page["items"]] for page in asked]
+
+    assert pages() == [["0", "1"], ["2", "3"], ["4"]]
+    switched(base, "skipped-page@invoices")
+    assert pages() == [["0", "1"], ["4"], ["4"]]
+    switched(base, "reordered-pages@invoices")
+    assert pages() == [["4", "3"], ["2", "1"], ["0"]]
+    switched(base, "next-loop@invoices")
+    assert get(base, "/v1/invoices?size=2&offset=2").json()["links"]["next"]["uri"].endswith("offset=0")
+
+
+def test_a_blob_can_be_packed_wrongly_in_every_way(base):
+    whole = requests.get(blob_url(manifest(base)), timeout=10).content
+    received = {}
+    for way in damage.WAYS:
+        switched(base, f"damaged:{way}@blobx1")
+        received[way] = requests.get(blob_url(manifest(base)), timeout=10).content
+    assert gzip.decompress(received["members"]) == gzip.decompress(whole) and received["members"] != whole
+    assert gzip.decompress(received["last-line"]) == b""
+    for way, failure in (("trailer", EOFError), ("checksum", gzip.BadGzipFile), ("garbage", gzip.BadGzipFile)):
+        with pytest.raises(failure):
+            gzip.decompress(received[way])
+
+
+def test_an_answer_can_stall_be_sent_elsewhere_or_ask_to_wait_in_any_words(base):
+    switched(base, "redirect@invoicesx1")
+    bearer = {"Authorization": f"Bearer {token(base, PARTNER)}"}
+    moved = requests.get(f"{base}/v1/invoices", headers=bearer, timeout=10, allow_redirects=False)
+    assert moved.status_code == 302 and moved.headers["Location"].startswith("https://elsewhere.example/")
+    switched(base, "stall@invoicesx1")
+    with pytest.raises(requests.ConnectionError):
+        assert requests.get(f"{base}/v1/invoices", headers=bearer, timeout=0.3).content is None
+    said = []
+    for way in ("date", "absent", "nonsense"):
+        switched(base, f"throttle:{way}@invoicesx1")
+        said.append(get(base, "/v1/invoices").headers.get("Retry-After"))
+    assert said[0].endswith("GMT") and said[1:] == [None, "in a while"]
+    switched(base, "500:503@invoicesx1", "expired-sas:part-00001.c000.json.gz@blobx1")
+    assert get(base, "/v1/invoices").status_code == 503
+    answers = [requests.get(blob_url(manifest(base), part), timeout=10).status_code for part in (0, 1, 1)]
+    assert answers == [200, 403, 200]
 
 
 def test_a_refresh_token_of_streamone_is_good_once_and_using_it_twice_ends_its_line(base):

@@ -3,7 +3,8 @@
     estate.json                               {"tenant_id": …, "providers": [{"name", "type", "tenant_id", "client_id"}],
                                                and where wanted "clock" (ISO time, else nothing is too late to be there),
                                                "client_secret" (else any is accepted), "running_polls" (default 1),
-                                               "retry_after" (seconds, default 1), "sas_seconds" (default 43200)}
+                                               "retry_after" (seconds, default 1), "sas_seconds" (default 43200),
+                                               "page_size" (most invoices on a page, default 2000)}
     partner_center/invoices.json              list of documents as GET /v1/invoices prints them, amendments inside
     partner_center/invoices@DAY.json          those of them that read otherwise from the start of that day (UTC) on
     partner_center/customers.json             list of customers
@@ -40,7 +41,7 @@ from w365core.sandbox.clock import Clock
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _ETAG_LENGTH = 17  # as long as the documented one
-_SETTINGS = ("tenant_id", "client_secret", "running_polls", "retry_after", "sas_seconds")
+_SETTINGS = ("tenant_id", "client_secret", "running_polls", "retry_after", "sas_seconds", "page_size")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Estate:
     running_polls: int = 1
     retry_after: int = 1
     sas_seconds: int = 43200
+    page_size: int = 2000
     clock: Clock = field(default_factory=Clock)
 
 

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from threading import Lock
 
 from w365core.errors import CallRefused
+from w365core.sandbox import damage
 
 PLACES = ("token", "invoices", "customers", "auditrecords", "export", "operation", "manifest", "blob", "streamone", "detailed", "file")
 
 # kind -> the places it can strike, and what the client meets
 KINDS: dict[str, tuple[tuple[str, ...], str]] = {
-    "throttle": (PLACES, "429 with Retry-After: DETAIL seconds (1)"),
-    "500": (PLACES, "an internal error"),
+    "throttle": (PLACES, "429 with Retry-After: DETAIL seconds (1), or DETAIL one of date (in a second), absent, nonsense"),
+    "500": (PLACES, "an internal error, or the status DETAIL: 502, 503, 504"),
+    "redirect": (PLACES, "302 to another host"),
     "hang": (PLACES, "no answer at all"),
-    "reset": (PLACES, "the connection is torn down in the middle of the answer"),
+    "stall": (PLACES, "the head and half of the body, then nothing"),
+    "reset": (PLACES, "the connection is torn down after DETAIL bytes of the answer's body (half of it)"),
     "drip": (PLACES, "a byte every DETAIL seconds (0.2)"),
     "empty-401": (PLACES, "401 without a body"),
     "refused-secret": (("token",), "the client secret is wrong or has run out"),
@@ -28,13 +31,32 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
         ("invoices", "customers", "auditrecords", "streamone"),
         "the second page is the first again, and so is each later one",
     ),
+    "skipped-page": (("invoices",), "the second page is left out"),
+    "reordered-pages": (("invoices",), "the list comes back to front"),
+    "next-loop": (("invoices",), "each page's link leads to the first page"),
     "changed-total": (("invoices",), "2000 more than before on document DETAIL (the first one listed)"),
     "new-etag": (("manifest",), "another version of the data at each asking"),
     "wrong-count": (("manifest",), "blobCount says one blob more than the list has"),
-    "expired-sas": (("manifest",), "a SAS that ran out an hour ago"),
+    "expired-sas": (
+        ("manifest", "blob"),
+        "a SAS that ran out an hour ago; at a blob it runs out in the middle of the list, before the one named DETAIL",
+    ),
     "expired-url": (("detailed",), "addresses of files that ran out an hour ago"),
     "missing-blob": (("blob", "file"), "404 for a blob or file that is listed"),
     "truncated": (("blob", "file"), "half of the blob or file, as a complete answer"),
+    "damaged": (
+        ("blob",),
+        "the blob packed wrongly or otherwise: DETAIL is trailer, checksum (the default), garbage, members or last-line",
+    ),
+}
+
+# kind -> what may stand after the colon, and how a message says it
+_DETAILS = {
+    "throttle": (r"[0-9]+(\.[0-9]+)?|date|absent|nonsense", "a number of seconds, date, absent or nonsense"),
+    "drip": (r"[0-9]+(\.[0-9]+)?", "a number of seconds"),
+    "500": (r"50[0234]", "500, 502, 503 or 504"),
+    "reset": (r"[0-9]{1,9}", "a number of bytes"),
+    "damaged": ("|".join(damage.WAYS), " or ".join(damage.WAYS)),
 }
 
 _SPELLING = re.compile(r"(?P<kind>[a-z0-9-]+?)(?::(?P<detail>[^@]+?))?(?:@(?P<place>[a-z]+?))?(?:x(?P<times>0|[1-9][0-9]{0,5}))?")
@@ -72,11 +94,12 @@ class Faults:
         with self._lock:
             return [str(fault) for fault in self._active]
 
-    def strike(self, kind: str, place: str) -> Fault | None:
-        """The fault of this kind that strikes here now, counted down; None where all is well."""
+    def strike(self, kind: str, place: str, about: str | None = None) -> Fault | None:
+        """The fault of this kind that strikes here now, counted down; None where all is well. `about` is what the answer is about, where a fault
+        may name the one that it strikes."""
         with self._lock:
             for position, fault in enumerate(self._active):
-                if fault.kind == kind and place in fault.places:
+                if fault.kind == kind and place in fault.places and (about is None or fault.detail in (None, about)):
                     if fault.times is not None:
                         later = [] if fault.times == 1 else [Fault(fault.kind, fault.detail, fault.places, fault.times - 1)]
                         self._active[position : position + 1] = later
@@ -94,6 +117,7 @@ def parsed(spelling: str) -> Fault:
         if found["place"] not in places:
             raise CallRefused(f"The fault {found['kind']} cannot strike at {found['place']!r}; its places are {', '.join(places)}.")
         places = (found["place"],)
-    if found["kind"] in ("throttle", "drip") and found["detail"] and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", found["detail"]):
-        raise CallRefused(f"The fault {spelling!r} needs a number of seconds after the colon, such as {found['kind']}:2.")
+    said = _DETAILS.get(found["kind"])
+    if said and found["detail"] and not re.fullmatch(said[0], found["detail"]):
+        raise CallRefused(f"The fault {spelling!r} needs {said[1]} after the colon.")
     return Fault(found["kind"], found["detail"], places, int(found["times"]) if found["times"] else None)

@@ -16,7 +16,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from w365core.sandbox import estate as estates, identity
+from w365core.sandbox import damage, estate as estates, identity
 from w365core.sandbox.answers import base_url, graph_error, json_answer, storage_error
 from w365core.sandbox.estate import Estate, Export
 from w365core.sandbox.faults import Faults
@@ -102,7 +102,7 @@ async def blob(request: Request, *, estate: Estate, faults: Faults) -> Response:
     given = dict(parse_qsl(request.url.query))
     if not hmac.compare_digest(given.get("sig", "").encode(), _signature(estate, directory, given.get("se", "")).encode()):
         return storage_error(403, "AuthenticationFailed", "Signature did not match.")
-    if given["se"] < _stamp(datetime.now(UTC)):
+    if given["se"] < _stamp(datetime.now(UTC)) or faults.strike("expired-sas", "blob", name):
         return storage_error(403, "AuthenticationFailed", "Signed expiry time has passed.")
     export = estates.export(estate, document=document, feed=feed)
     wanted = next((one for one in export.blobs if one.name == name), None) if export else None
@@ -111,6 +111,8 @@ async def blob(request: Request, *, estate: Estate, faults: Faults) -> Response:
     if faults.strike("truncated", "blob"):
         whole = wanted.content()
         return Response(whole[: len(whole) // 2], media_type="application/octet-stream")
+    if damaged := faults.strike("damaged", "blob"):
+        return Response(damage.WAYS[damaged.detail or "checksum"](wanted.content()), media_type="application/octet-stream")
     told = {"media_type": "application/octet-stream", "headers": {"x-ms-blob-type": "BlockBlob"}}
     return FileResponse(wanted.path, **told) if wanted.until is None else Response(wanted.content(), **told)
 

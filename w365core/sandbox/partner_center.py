@@ -38,11 +38,16 @@ async def invoices(request: Request, *, estate: Estate, faults: Faults) -> Respo
     listed = estates.documents(estate)
     if changed := faults.strike("changed-total", "invoices"):
         listed = [_dearer(document) if document["id"] == (changed.detail or listed[0]["id"]) else document for document in listed]
-    size = min(size, _MOST_PER_PAGE)
+    size = min(size, estate.page_size)
     start = 0 if offset and faults.strike("duplicate-page", "invoices") else offset
+    if offset == size and faults.strike("skipped-page", "invoices"):
+        start = offset = offset + size
+    if faults.strike("reordered-pages", "invoices"):
+        listed = listed[::-1]
     links = {"self": _link(f"/invoices?size={size}&offset={offset}")}
     if offset + size < len(listed):
-        links["next"] = _link(f"/invoices?size={size}&offset={offset + size}")
+        following = 0 if faults.strike("next-loop", "invoices") else offset + size
+        links["next"] = _link(f"/invoices?size={size}&offset={following}")
     return json_answer(_collection(listed[start : start + size], total=len(listed), links=links))
 
 

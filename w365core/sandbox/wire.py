@@ -6,6 +6,8 @@ import asyncio
 import re
 import socket
 import struct
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +30,7 @@ _PLACES = (
 )
 _LONGEST_SILENCE = 600.0  # seconds
 _DRIP = 0.2  # seconds a byte
+_ELSEWHERE = "https://elsewhere.example/answer?sig=of-nobody"
 
 
 class FaultyWire:
@@ -45,8 +48,10 @@ class FaultyWire:
             await answer(scope, receive, send)
         elif self.faults.strike("hang", place):
             await _silence(receive)
-        elif self.faults.strike("reset", place):
-            await self.app(scope, receive, _torn(send))
+        elif self.faults.strike("stall", place):
+            await self.app(scope, receive, _stalling(send, receive))
+        elif reset := self.faults.strike("reset", place):
+            await self.app(scope, receive, _torn(send, None if reset.detail is None else int(reset.detail)))
         elif drip := self.faults.strike("drip", place):
             await self.app(scope, receive, _dripping(send, float(drip.detail or _DRIP)))
         else:
@@ -54,9 +59,11 @@ class FaultyWire:
 
     def _instead(self, place: str) -> Response | None:
         if throttle := self.faults.strike("throttle", place):
-            return any_error(place, 429, {"Retry-After": throttle.detail or "1"})
-        if self.faults.strike("500", place):
-            return any_error(place, 500)
+            return any_error(place, 429, _retry_after(throttle.detail or "1"))
+        if broken := self.faults.strike("500", place):
+            return any_error(place, int(broken.detail or "500"))
+        if self.faults.strike("redirect", place):
+            return Response(status_code=302, headers={"Location": _ELSEWHERE})
         if self.faults.strike("empty-401", place):
             return Response(status_code=401)
         return None
@@ -80,8 +87,31 @@ async def _silence(receive: Receive) -> None:
         pass
 
 
-def _torn(send: Send) -> Send:
-    """Half of the first piece of the body, then a reset."""
+def _retry_after(said: str) -> dict[str, str]:
+    if said == "absent":
+        return {}
+    in_a_second = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+    return {"Retry-After": {"date": in_a_second, "nonsense": "in a while"}.get(said, said)}
+
+
+def _stalling(send: Send, receive: Receive) -> Send:
+    """The head and half of the first piece of the body; then nothing until the caller has given up."""
+    stalled = False
+
+    async def stall(message: Message) -> None:
+        nonlocal stalled
+        if message["type"] != "http.response.body":
+            await send(message)
+        elif not stalled:
+            stalled = True
+            await send({**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True})
+            await _silence(receive)
+
+    return stall
+
+
+def _torn(send: Send, after: int | None) -> Send:
+    """So many bytes of the first piece of the body, half of it where nothing is said; then a reset."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
 
     async def tear(message: Message) -> None:
@@ -90,8 +120,9 @@ def _torn(send: Send) -> Send:
             return
         if transport is not None and transport.is_closing():
             return
-        await send({**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True})
-        await asyncio.sleep(0.05)  # so that the half is on its way
+        kept = len(message["body"]) // 2 if after is None else after
+        await send({**message, "body": message["body"][:kept], "more_body": True})
+        await asyncio.sleep(0.05)  # so that they are on their way
         if transport is not None:
             # Lingering for 0 seconds is what makes the kernel say RST in place of an orderly end.
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
