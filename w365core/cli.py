@@ -223,6 +223,16 @@ def provider_add(
     printing.answer(printing.provider(added) | {"new": new}, said, json)
 
 
+@provider_cli.command("sign-in")
+def provider_sign_in(name: str, json: Json = False) -> None:
+    """Signs a person in by a code in the browser, for what an app alone may not do: an invoice by its number, and its PDF."""
+    from w365core.jobs import signing_in
+
+    done = signing_in.sign_in(_context(), name)
+    printing.signed_in(done, json)
+    raise typer.Exit(1 if done.mfa is False else 0)
+
+
 @provider_cli.command("list")
 def provider_list(json: Json = False) -> None:
     """Providers with what they can do and how they are."""
@@ -393,6 +403,21 @@ def lines(
             licenses = printing.license_lines(queries.all_license_lines(connection, found.provider_invoice_id))
             usage = [printing.usage(row) for row in queries.usage_summaries(connection, found.provider_invoice_id)]
             printing.lines(licenses, usage, json)
+
+
+@cli.command()
+def pdf(
+    invoice: Annotated[str, typer.Option("--invoice", help="The invoice's number.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write it.")],
+    provider: ProviderName = None,
+    json: Json = False,
+) -> None:
+    """Fetches an invoice's PDF from Partner Center, as the person who signed in."""
+    from w365core.jobs import documents
+
+    done = documents.fetch_pdf(_context(), provider_name=provider, invoice_number=invoice, to=out)
+    told = {"provider": done.provider, "invoice": done.invoice, "file": str(done.file), "size": done.size}
+    printing.answer(told, f"The PDF of invoice {done.invoice} is in {done.file} ({done.size:,} bytes).", json)
 
 
 @cli.command("missing-references")

@@ -5,7 +5,7 @@ States and kinds are the fixed vocabulary: stored, shown and exported exactly as
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -128,6 +128,13 @@ CAPABILITIES = {
     ProviderType.STREAMONE: Capabilities(invoices=True, change_evidence=True),
     ProviderType.MANUAL: Capabilities(),
 }
+# The same once a person has signed in, where a person can.
+SIGNED_IN = {ProviderType.PARTNER_CENTER: replace(CAPABILITIES[ProviderType.PARTNER_CENTER], pdf=True)}
+
+
+def capabilities_of(provider_type: ProviderType, *, signed_in: bool) -> Capabilities:
+    """What a provider of this type can do, with or without a person's sign-in."""
+    return SIGNED_IN.get(provider_type, CAPABILITIES[provider_type]) if signed_in else CAPABILITIES[provider_type]
 
 
 @dataclass(frozen=True)

@@ -284,6 +284,18 @@ def providers(rows: Sequence[Row], as_json: bool) -> None:
             print(f"{row['name']}: {row['evidence_gap']['message']}")
 
 
+def signed_in(done: Any, as_json: bool) -> None:
+    """Who signed in, and until when that lasts."""
+    if done.mfa is False:
+        progress(
+            f"Partner Center says that this sign-in was made without MFA, and refuses it. Let MFA be required of the account, then run `provider sign-in "
+            f"{done.provider}` again."
+        )
+    told = {"provider": done.provider, "signed_in_as": done.signed_in_as, "expires_at": done.expires_at, "mfa": done.mfa}
+    person = done.signed_in_as or "an account that was not named"
+    answer(told, f"Signed in at {done.provider} as {person}; it lasts until {done.expires_at:%Y-%m-%d}, and longer with each use.", as_json)
+
+
 # --- an account sync -----------------------------------------------------------------------------------------------------------------------
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import select
 
 from w365core.errors import CallRefused
-from w365core.jobs import tokens
+from w365core.jobs import signing_in, tokens
 from w365core.jobs.context import Context
-from w365core.model import Provider, ProviderType
+from w365core.model import Provider, ProviderType, capabilities_of
 from w365core.providers import registry
 from w365core.settings import secret_variable
 from w365core.store import audit, provider_standing, providers as store_providers
@@ -65,18 +65,24 @@ def list_providers(context: Context) -> list[dict[str, Any]]:
         pulls = provider_standing.pulls(connection)
         waiting = Counter(row["provider"] for row in provider_standing.waiting_proposals(connection) if row["proposed_account_id"])
         standings = {provider.name: tokens.standing(context, connection, provider) for provider in providers}
+        persons = {provider.name: signing_in.standing(context, connection, provider) for provider in providers}
     last = {row.provider: row for row in runs if row.command != ACCOUNTS}
     return [
         asdict(provider)
         | {
-            "capabilities": [name for name, can in asdict(registry.capabilities(provider.type)).items() if can],
+            "capabilities": [
+                name for name, can in asdict(capabilities_of(provider.type, signed_in=persons[provider.name] is not None)).items() if can
+            ],
             "health": "; ".join(
                 [
                     _health(context, provider, last.get(provider.name)),
                     *_accounts(provider, pulls, waiting),
                     *_token(context, provider, standings[provider.name]),
+                    *_person(persons[provider.name]),
                 ]
             ),
+            "signed_in_as": person.signed_in_as if (person := persons[provider.name]) else None,
+            "sign_in_expires": person.expires_at if (person := persons[provider.name]) else None,
             "refresh_token_expires": standing.expires_at if (standing := standings[provider.name]) else None,
             "last_run": last[provider.name].started_at if provider.name in last else None,
             "last_account_sync": pulls.get((provider.name, "customers"), {}).get("pulled_at"),
@@ -108,6 +114,12 @@ def _token(context: Context, provider: Provider, standing: tokens.Standing | Non
         yield f"no refresh token: set {secret_variable(provider.name, 'REFRESH')} for customers, subscriptions and orders"
     elif standing is not None and standing.warning:
         yield standing.warning
+
+
+def _person(standing: signing_in.Standing | None) -> Iterator[str]:
+    """Whether a person has signed in, and what there is to do about it."""
+    if standing is not None:
+        yield standing.warning or f"signed in{f' as {standing.signed_in_as}' if standing.signed_in_as else ''}"
 
 
 def _gap(pull: Mapping[str, Any] | None) -> dict[str, Any] | None:

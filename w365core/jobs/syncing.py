@@ -15,13 +15,13 @@ from sqlalchemy import delete, select
 
 from w365core.dates import month_of
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderError, W365Error
-from w365core.jobs import estimating, evidence, importing, tokens
+from w365core.jobs import estimating, evidence, importing, signing_in, tokens
 from w365core.jobs.context import Context
 from w365core.jobs.importing import RETRY_DAYS, Outcome
 from w365core.jobs.runs import recorded, sweep
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
-from w365core.providers.contract import Connector, Patience
+from w365core.providers.contract import Connector, Keep, Patience
 from w365core.store import landing as store_landing, ledger, providers as store_providers
 from w365core.store.tables import line_export, provider_invoice
 
@@ -89,6 +89,20 @@ def sync_invoice(context: Context, *, provider_name: str | None, invoice_number:
 
 def connect(context: Context, provider: Provider, *, sync_run_id: int | None) -> Connector:
     """The provider's connector, keeping every answer in landing. ConfigurationMissing without its secret."""
+    settings = context.settings
+    patience = Patience(timeout=settings.http_timeout, tries=settings.http_tries, poll=settings.poll)
+    return registry.connector(
+        provider,
+        secret=settings.provider_secret(provider.name),
+        patience=patience,
+        keep=keeping(context, provider, sync_run_id=sync_run_id),
+        rotation=tokens.rotation(context, provider),
+        today=context.now.date(),
+    )
+
+
+def keeping(context: Context, provider: Provider, *, sync_run_id: int | None) -> Keep:
+    """What puts every answer of the provider into landing."""
 
     def keep(answer: Answer) -> None:
         store_landing.record_answer(
@@ -101,16 +115,7 @@ def connect(context: Context, provider: Provider, *, sync_run_id: int | None) ->
             purpose=_purpose(answer),
         )
 
-    settings = context.settings
-    patience = Patience(timeout=settings.http_timeout, tries=settings.http_tries, poll=settings.poll)
-    return registry.connector(
-        provider,
-        secret=settings.provider_secret(provider.name),
-        patience=patience,
-        keep=keep,
-        rotation=tokens.rotation(context, provider),
-        today=context.now.date(),
-    )
+    return keep
 
 
 # --- which ones --------------------------------------------------------------------------------------------------------------------------
@@ -125,8 +130,13 @@ def _sync_provider(context: Context, provider: Provider, run_id: int, result: Sy
         result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
     if with_estimate:
         _pull_changes(context, provider, connector, result)
+        _warn(context, result, signing_in.exercise(context, provider, keep=keeping(context, provider, sync_run_id=run_id)))
     if aging:
-        said = tokens.warning(context, provider, aging)
+        _warn(context, result, tokens.warning(context, provider, aging))
+
+
+def _warn(context: Context, result: SyncResult, said: str) -> None:
+    if said:
         context.report(said)
         result.warnings.append(said)
 

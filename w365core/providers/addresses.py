@@ -36,6 +36,11 @@ class Service(Enum):
         ("tdsynnex.com", "blob.core.windows.net", "amazonaws.com", "storage.googleapis.com"),
     )
     STORAGE = ("Export storage", "", ("blob.core.windows.net",))
+    DOCUMENTS = (
+        "Partner Center's documents",
+        "",
+        ("partnercenter.microsoft.com", "partner.partnercenterapi.microsoftonline.cn", "blob.core.windows.net"),
+    )
 
     @property
     def label(self) -> str:

@@ -63,8 +63,8 @@ class Access:
 
 @dataclass(frozen=True)
 class Request:
-    """One logical call. `headers` is asked anew for each attempt: a token may have run out while we waited. `cut` takes out of the body
-    what must not be kept of it."""
+    """One logical call. `headers` is asked anew for each attempt: a token may have run out while we waited. `answered` is told of each
+    answer. `cut` takes out of the body what must not be kept of it."""
 
     method: str
     url: str
@@ -75,6 +75,7 @@ class Request:
     into: Path | None = None
     kept: bool = True
     cut: Callable[[bytes], bytes] = bytes
+    answered: Callable[[], None] = field(default=lambda: None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -119,19 +120,21 @@ class Calls:
         expected: frozenset[int] = frozenset(),
         cut: Callable[[bytes], bytes] = bytes,
     ) -> Reply:
-        """A 2xx or `expected` answer to an authorised call; the same request id over all its attempts. ProviderError in words otherwise.
+        """A 2xx or `expected` answer to an authorised call. ProviderError in words otherwise.
 
-        `what` completes "Partner Center answered 403 to …".
+        Its request id is repeated until an answer comes, so that what got through without one is not done twice; an attempt after any answer has a
+        new one. `what` completes "Partner Center answered 403 to …".
         """
-        request_id = str(uuid4())
+        request_ids = [str(uuid4())]
 
         def dressed() -> dict[str, str]:
-            named = {"Accept": "application/json", "Accept-Encoding": "identity", **access.naming(request_id), **(headers or {})}
+            named = {"Accept": "application/json", "Accept-Encoding": "identity", **access.naming(request_ids[-1]), **(headers or {})}
             typed = {"Content-Type": "application/json"} if body is not None else {}
             return {**named, **typed, "Authorization": f"{access.scheme} {access.bearer().reveal()}"}
 
         content = None if body is None else json.dumps(body).encode()
-        request = Request(method, admitted(url, within=access.within), what, access.label, dressed, content, cut=cut)
+        place = admitted(url, within=access.within)
+        request = Request(method, place, what, access.label, dressed, content, cut=cut, answered=lambda: request_ids.append(str(uuid4())))
         reply = self.exchange(request)
         if reply.status == 401 and not lacks_second_factor(reply):
             access.renew()
@@ -140,11 +143,20 @@ class Calls:
             refuse(reply, what=what, label=access.label, permission=access.permission)
         return reply
 
-    def download(self, url: str, *, within: Allowed, to: Path, what: str) -> None:
-        """Streams a file as received; no token goes along. A failure leaves no file. SasExpired where the signature is refused."""
+    def download(self, url: str, *, within: Allowed, to: Path, what: str, access: Access | None = None) -> None:
+        """Streams a file as received; no token goes along unless `access` gives one. A failure leaves no file.
+
+        SasExpired where a signature is refused.
+        """
         whole = False
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        request = Request("GET", admitted(url, within=within), what, within.service.label, lambda: headers, into=to)
+
+        def dressed() -> dict[str, str]:
+            plain = {"Accept": "*/*", "Accept-Encoding": "identity"}
+            if access is None:
+                return plain
+            return {**plain, **access.naming(str(uuid4())), "Authorization": f"{access.scheme} {access.bearer().reveal()}"}
+
+        request = Request("GET", admitted(url, within=within), what, within.service.label, dressed, into=to)
         try:
             reply = self.exchange(request)
             whole = reply.status == 200
@@ -152,7 +164,7 @@ class Calls:
             if not whole:
                 with suppress(OSError):  # swept later; what went wrong is said by the error that is on its way
                     to.unlink(missing_ok=True)
-        if reply.status in (401, 403):
+        if reply.status in (401, 403) and access is None:
             raise SasExpired(
                 f"{request.label} refused {what}: its signed address has run out. Ask the export operation again and continue."
             )
@@ -161,13 +173,16 @@ class Calls:
                 f"{request.label} does not have what was announced: {what} found nothing. Ask for the export again later."
             )
         if not whole:
-            refuse(reply, what=what, label=request.label, permission="the export's own signed address")
+            permission = "the export's own signed address" if access is None else access.permission
+            refuse(reply, what=what, label=request.label, permission=permission)
 
     def exchange(self, request: Request) -> Reply:
         """The first answer that is not a passing failure, whatever its status. ProviderUnavailable when patience runs out."""
         begun = self.clock()
         for attempt in range(1, self.patience.tries + 1):
             outcome = self._attempt(request, until=begun + self.patience.deadline)
+            if isinstance(outcome, Reply):
+                request.answered()
             if isinstance(outcome, Reply) and outcome.status not in TRANSIENT:
                 return outcome
             wait = self._wait(request, outcome, attempt=attempt, begun=begun)
@@ -266,7 +281,7 @@ class Calls:
 
 
 def naming_partner_center(request_id: str) -> dict[str, str]:
-    """The headers Partner Center wants: the request id stays over the attempts of a call, the correlation id does not."""
+    """The headers Partner Center wants: the request id stays until an answer comes, the correlation id is new with each attempt."""
     return {"MS-RequestId": request_id, "MS-CorrelationId": str(uuid4()), "MS-Contract-Version": "v1", "X-Locale": "en-US"}
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
 
-from w365core.model import CAPABILITIES, Capabilities, Provider, ProviderType
+from w365core.model import Capabilities, Provider, ProviderType, capabilities_of
 from w365core.reports import wording
 from w365core.reports.tables import Column, Table, moment, number
-from w365core.store import provider_standing, providers as store_providers, queries, references
+from w365core.store import provider_standing, providers as store_providers, queries, references, tokens
 
 Row = Mapping[str, Any]
 Pulls = Mapping[tuple[str, str], Row]
@@ -75,6 +75,7 @@ def load(connection: Connection) -> Connections:
         waiting=provider_standing.waiting_proposals(connection),
         refusals=provider_standing.refusals(connection),
         accounts={account_id: name or account_id for account_id, name, _ in references.accounts(connection)},
+        signed_in=tokens.signed_in(connection),
     )
 
 
@@ -87,9 +88,10 @@ def build(
     waiting: Iterable[Row],
     refusals: Iterable[Row],
     accounts: Mapping[str, str],
+    signed_in: Collection[str] = (),
 ) -> Connections:
-    """`runs` are the last syncs of invoices by provider; `counts` how many customers and subscriptions each lists."""
-    rows = [_provider(one, runs.get(one.name), pulls, counts.get(one.name)) for one in providers]
+    """`runs` are the last syncs of invoices by provider; `counts` how many customers and subscriptions each lists; `signed_in` where a person has."""
+    rows = [_provider(one, runs.get(one.name), pulls, counts.get(one.name), signed_in=one.name in signed_in) for one in providers]
     gaps = [
         Gap(name, "Changes lost", pull["message"])
         for (name, what), pull in sorted(pulls.items())
@@ -114,14 +116,14 @@ def gives(can: Capabilities) -> str:
     return ", ".join(said) if said else "files only"
 
 
-def _provider(provider: Provider, run: Row | None, pulls: Pulls, counted: tuple[int, int] | None) -> dict[str, Any]:
+def _provider(provider: Provider, run: Row | None, pulls: Pulls, counted: tuple[int, int] | None, *, signed_in: bool) -> dict[str, Any]:
     synced = pulls.get((provider.name, "customers"))
     changes = pulls.get((provider.name, "changes"))
     customers, subscriptions = counted if counted and synced else (None, None)
     return {
         "provider": provider.name,
         "type": _TYPES[provider.type],
-        "can": gives(CAPABILITIES[provider.type]),
+        "can": gives(capabilities_of(provider.type, signed_in=signed_in)),
         "synced": run["started_at"] if run else None,
         "ended": _ended(run),
         "accounts_synced": synced["pulled_at"] if synced else None,

@@ -25,7 +25,7 @@ def refused(request: Request) -> Response | None:
     """The 401 for a caller without a token for this API, or None."""
     if "authorization" not in request.headers:
         return partner_center_error(401, "800001", "Partner access token is missing.")
-    if not identity.is_for(request, identity.PARTNER_CENTER):
+    if not identity.is_for(request, identity.PARTNER_CENTER, identity.PERSON):
         return partner_center_error(401, "400", "Access denied.")
     return None
 
@@ -51,9 +51,26 @@ async def invoices(request: Request, *, estate: Estate, faults: Faults) -> Respo
     return json_answer(_collection(listed[start : start + size], total=len(listed), links=links))
 
 
-async def invoice(_request: Request) -> Response:
+async def invoice(request: Request, *, estate: Estate) -> Response:
     """GET /v1/invoices/{id}: only for a person who has signed in."""
-    return partner_center_error(403, "900150", "The caller is not authorized to perform this operation: App+User credentials are required.")
+    if not identity.is_for(request, identity.PERSON):
+        return _persons_only()
+    found = _document(request, estate)
+    if found is None:
+        return partner_center_error(404, "1000", "The invoice was not found.")
+    link = f"/invoices/{found['id']}/documents/statement"
+    return json_answer({**found, "pdfDownloadLink": link}, headers={"isMfaCompliant": "true"})
+
+
+async def statement(request: Request, *, estate: Estate) -> Response:
+    """GET /v1/invoices/{id}/documents/statement: the PDF, only for a person who has signed in."""
+    if not identity.is_for(request, identity.PERSON):
+        return _persons_only()
+    found = _document(request, estate)
+    if found is None:
+        return partner_center_error(404, "1000", "The invoice was not found.")
+    said = f"Sandbox statement of {found['id']}: {found['totalCharges']} {found['currencyCode']}"
+    return Response(f"%PDF-1.4\n% {said}\n%%EOF\n", media_type="application/pdf")
 
 
 async def customers(request: Request, *, estate: Estate, faults: Faults) -> Response:
@@ -159,6 +176,17 @@ def _day(request: Request, name: str) -> date | None:
 def _customer(request: Request, estate: Estate) -> dict[str, Any] | None:
     wanted = request.path_params["customer_id"].lower()
     return next((one for one in estates.customers(estate) if one["id"].lower() == wanted), None)
+
+
+def _document(request: Request, estate: Estate) -> dict[str, Any] | None:
+    """The document, or the amendment inside one, that the address names."""
+    wanted = request.path_params["invoice_id"].lower()
+    listed = [one for document in estates.documents(estate) for one in (document, *document.get("amendments", ()))]
+    return next((one for one in listed if one["id"].lower() == wanted), None)
+
+
+def _persons_only() -> Response:
+    return partner_center_error(403, "900150", "The caller is not authorized to perform this operation: App+User credentials are required.")
 
 
 def _stranger() -> Response:

@@ -47,8 +47,10 @@ def app(estate: Path, *, faults: Faults, now: datetime | None = None) -> Starlet
     graph = partial(_guarded, graph_billing.refused)
     routes = [
         Route("/{tenant}/oauth2/v2.0/token", partial(identity.token, **told), methods=["POST"]),
+        Route("/{tenant}/oauth2/v2.0/devicecode", identity.device_code, methods=["POST"]),
         Route("/v1/invoices", partner(partial(partner_center.invoices, **told))),
-        Route("/v1/invoices/{invoice_id}", partner(partner_center.invoice)),
+        Route("/v1/invoices/{invoice_id}", partner(partial(partner_center.invoice, estate=known))),
+        Route("/v1/invoices/{invoice_id}/documents/statement", partner(partial(partner_center.statement, estate=known))),
         Route("/v1/customers", partner(partial(partner_center.customers, **told))),
         Route(customer, partner(partial(partner_center.customer, estate=known))),
         Route(f"{customer}/subscriptions", partner(partial(partner_center.subscriptions, **told))),

@@ -10,12 +10,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from w365core.errors import CallRefused
 from w365core.model import Provider, ProviderType
+from w365core.store import tokens
 from w365core.store.tables import line_export, provider, stored_token
 
 
 def save(connection: Connection, added: Provider, *, now: datetime) -> bool:
     """Adds or changes a provider; True where it is new. One that has moved is not waited on for exports that its old address owes; of another account
-    it has no token yet."""
+    it has no token yet, and a person's sign-in is never shown to another tenant, app or sign-in address."""
     values = {name: value for name, value in asdict(added).items() if name != "name"}
     statement = insert(provider).values(name=added.name, added_at=now, **values)
     known = find(connection, added.name)
@@ -23,6 +24,8 @@ def save(connection: Connection, added: Provider, *, now: datetime) -> bool:
         connection.execute(delete(line_export).where(line_export.c.provider == added.name))
     if known is not None and known.account_id != added.account_id:
         connection.execute(delete(stored_token).where(stored_token.c.provider == added.name))
+    if known is not None and _signs_in(known) != _signs_in(added):
+        connection.execute(delete(stored_token).where(stored_token.c.provider == added.name, stored_token.c.purpose == tokens.USER))
     connection.execute(statement.on_conflict_do_update(index_elements=[provider.c.name], set_=values))
     return known is None
 
@@ -44,6 +47,10 @@ def named(connection: Connection, name: str) -> Provider:
 def all_of_them(connection: Connection) -> list[Provider]:
     """Every configured provider, by name."""
     return [_provider(row) for row in connection.execute(select(provider).order_by(provider.c.name)).mappings()]
+
+
+def _signs_in(known: Provider) -> tuple[str | None, ...]:
+    return known.type, known.tenant_id, known.client_id, known.login_url
 
 
 def _provider(row) -> Provider:

@@ -349,7 +349,7 @@ stored_token = Table(
     Column("provider", Text, primary_key=True),
     Column("purpose", Text, primary_key=True),
     Column("encrypted", LargeBinary, nullable=False),
-    Column("given", Text),  # fingerprint of the token that a person gave and all later ones come from
+    Column("given", Text),  # fingerprint of the token that a person gave and all later ones come from; of a sign-in, who signed in
     _moment("issued_at", nullable=False),
     _moment("expires_at"),
     _moment("exchanging_since"),  # asked for its successor, which is not stored yet

@@ -15,13 +15,14 @@ from w365core.errors import AlreadyRunning
 from w365core.store import engine as store_engine
 from w365core.store.tables import stored_token
 
-REFRESH = "refresh"
+REFRESH = "refresh"  # of the interface itself: good for one use
+USER = "user"  # of a person who signed in
 SECONDS_TO_WAIT = 120
 
 
 @dataclass(frozen=True)
 class StoredToken:
-    """`given`: fingerprint of the token a person gave; `exchanging_since`: its successor was asked for and has not been stored."""
+    """`given`: fingerprint of the token a person gave, or who signed in; `exchanging_since`: its successor was asked for and has not been stored."""
 
     encrypted: bytes
     given: str | None
@@ -54,24 +55,29 @@ def alone(engine: Engine, provider: str) -> Iterator[Connection]:
                 connection.commit()
 
 
-def find(connection: Connection, provider: str) -> StoredToken | None:
+def find(connection: Connection, provider: str, *, purpose: str = REFRESH) -> StoredToken | None:
     """The refresh token that is kept for the provider."""
     names = (stored_token.c[name] for name in StoredToken.__dataclass_fields__)
-    row = connection.execute(select(*names).where(*_of(provider))).mappings().first()
+    row = connection.execute(select(*names).where(*_of(provider, purpose))).mappings().first()
     return None if row is None else StoredToken(**row)
 
 
-def keep(connection: Connection, provider: str, token: StoredToken) -> None:
+def signed_in(connection: Connection) -> set[str]:
+    """The providers at which a person has signed in."""
+    return set(connection.execute(select(stored_token.c.provider).where(stored_token.c.purpose == USER)).scalars())
+
+
+def keep(connection: Connection, provider: str, token: StoredToken, *, purpose: str = REFRESH) -> None:
     """Puts the token in the place of the one before it."""
     values = {name: getattr(token, name) for name in StoredToken.__dataclass_fields__}
-    statement = insert(stored_token).values(provider=provider, purpose=REFRESH, **values)
+    statement = insert(stored_token).values(provider=provider, purpose=purpose, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["provider", "purpose"], set_=values))
 
 
 def say_exchanging(connection: Connection, provider: str, since: datetime | None) -> None:
     """Says that its successor is being asked for, before it is."""
-    connection.execute(update(stored_token).where(*_of(provider)).values(exchanging_since=since))
+    connection.execute(update(stored_token).where(*_of(provider, REFRESH)).values(exchanging_since=since))
 
 
-def _of(provider: str):
-    return stored_token.c.provider == provider, stored_token.c.purpose == REFRESH
+def _of(provider: str, purpose: str):
+    return stored_token.c.provider == provider, stored_token.c.purpose == purpose
