@@ -79,7 +79,7 @@ def run(work: Path, lines: int, pandas_lines: int, *, shuffled: bool) -> None:
     with sandbox(estate, environment) as url:
         command(environment, "provider", "add", "bench", "--type", "partner_center", "--tenant-id", TENANT, "--client-id", "c",
                 "--api-url", url, "--graph-url", url, "--login-url", url)  # fmt: skip
-        imported, peak = measured(engine, lambda: command(environment, "sync", "--provider", "bench"))
+        imported, peak = measured(engine, lambda: command(environment, "sync", "--provider", "bench", "--invoice", "G1"))
     with engine.connect() as connection:
         rows, cost = connection.execute(text("select count(*), sum(billing_pre_tax_total) from usage_line")).one()
     assert rows == lines, f"{rows} of {lines} lines came in"

@@ -143,16 +143,16 @@ def byte_lines(source: Source) -> Iterator[bytes]:
 def byte_blocks(source: Source) -> Iterator[bytes]:
     """The same in large blocks of whole lines."""
     with _opened(source) as stream:
-        left, rows = stream.raw.take(len(_UTF8_MARK)).removeprefix(_UTF8_MARK), 0
+        left, before = stream.raw.take(len(_UTF8_MARK)).removeprefix(_UTF8_MARK), 0
         while pieces := [piece for _ in range(_PIECES) if (piece := stream.raw.take(_BLOCK))]:
             if b"\n" not in pieces[-1]:
                 pieces = [b"".join(pieces)]
             cut = pieces[-1].rfind(b"\n") + 1
             block = b"".join((left, *pieces[:-1], memoryview(pieces[-1])[:cut])) if cut else b""
             left = pieces[-1][cut:] if cut else left + pieces[-1]
-            rows += block.count(b"\n")
+            before += len(block)
             if len(left) > LONGEST_LINE:
-                raise _too_long(source, rows + 1)
+                raise _too_long(source, _line_at(source, "latin-1", before))
             if block:
                 yield block
         if left:

@@ -51,11 +51,10 @@ def _refuse_what_is_no_text(source: Source, row: int, block: bytes, ends: np.nda
         at = int(np.argmax(lengths > LONGEST_LINE))
         raise refused(source.name, f"lines of at most {LONGEST_LINE} characters", row=row + at)
     bad = block.find(b"\0")
-    if not block.isascii():
-        try:
-            str(block, "utf-8")
-        except UnicodeDecodeError as error:
-            bad = error.start if bad < 0 else min(bad, error.start)
+    try:
+        block.isascii() or str(block, "utf-8")
+    except UnicodeDecodeError as error:
+        bad = error.start if bad < 0 else min(bad, error.start)
     if bad >= 0:
         raise refused(source.name, "JSON in UTF-8 without NUL bytes", row=row + int(np.searchsorted(ends, bad, "right")))
 

@@ -10,6 +10,7 @@ from w365core.arrays import scalar
 
 OPTIONS = "format text, null ''"
 _NOTHING, _TAB, _NEW_LINE = scalar(""), scalar("\t"), scalar("\n")
+_IN_CACHE = 2**17  # bytes looked at in one go
 _ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}  # the backslash first
 
 
@@ -31,8 +32,12 @@ def _joined(cells: list[pa.StringArray]) -> pa.Buffer:
 def _is_plain(text: pa.Buffer, *, cells: int, rows: int) -> bool:
     """Whether every tab and new line is one of ours, and no sign in the text means something to COPY."""
     signs = np.frombuffer(text, np.uint8)
-    ours = {ord("\t"): (cells - 1) * rows, ord("\n"): rows, ord("\\"): 0, ord("\r"): 0}
-    return all(np.count_nonzero(signs == sign) == count for sign, count in ours.items())
+    found = dict.fromkeys("\t\n\\\r", 0)
+    for begin in range(0, len(signs), _IN_CACHE):
+        here = signs[begin : begin + _IN_CACHE]
+        for sign in found:
+            found[sign] += int(np.count_nonzero(here == ord(sign)))
+    return found == {"\t": (cells - 1) * rows, "\n": rows, "\\": 0, "\r": 0}
 
 
 def _escaped(column: pa.StringArray) -> pa.StringArray:
