@@ -265,22 +265,31 @@ def test_a_line_that_cannot_be_read_is_said_with_its_place():
     assert decision.failure is Failure.INVALID_DATA
     assert (
         decision.message
-        == "Lines of the provider cannot be read: recon.json, row 7, column Subtotal: found '1,5', expected a number and 2 more."
+        == "Lines of the provider cannot be read: recon.json, row 7, column Subtotal: found '1,5', expected a number and 2 more. "
+        "Sync the invoice again; if they stay so, report them with the landed file."
     )
-    assert decided(totals(), problems=(problem,)).message.endswith("expected a number.")
+    assert "expected a number. Sync" in decided(totals(), problems=(problem,)).message
+
+
+def test_sums_that_lack_lines_are_not_said_to_differ_and_no_override_is_promised():
+    problem = Problem("recon.json", 7, "Subtotal", "1,5", "a number")
+    decision = decided(totals(subtotal="1"), problems=(problem,))
+    assert (decision.failure, decision.difference != 0) == (Failure.INVALID_DATA, True)
+    assert "override" not in decision.message and "The header says" not in decision.message
 
 
 def test_the_gravest_failure_gives_the_kind_and_all_of_them_are_said():
     problem = Problem("f", 1, None, None, "one JSON object on the line")
     lines = (totals(USAGE, "50"), totals(USAGE, "40", feed=DAILY))
-    everything = decided(*lines, missing=(missing(),), problems=(problem,))
-    assert everything.failure is Failure.INVALID_DATA
-    said = [
-        everything.message.index(words)
-        for words in ("cannot be read", "Our records lack", "The header says", "The reconciliation file bills")
-    ]
-    assert said == sorted(said)
-    assert decided(*lines, missing=(missing(),)).failure is Failure.UNRESOLVED_REFERENCES
+    unreadable = decided(*lines, missing=(missing(),), problems=(problem,))
+    unresolved = decided(*lines, missing=(missing(),))
+    assert (unreadable.failure, unresolved.failure) == (Failure.INVALID_DATA, Failure.UNRESOLVED_REFERENCES)
+    for decision, words in (
+        (unreadable, ("cannot be read", "Our records lack")),
+        (unresolved, ("Our records lack", "The header says", "The reconciliation file bills")),
+    ):
+        said = [decision.message.index(part) for part in words]
+        assert said == sorted(said)
     assert decided(*lines).failure is Failure.CHECKSUM_FAILED
 
 

@@ -82,13 +82,13 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
     daily_total = _sum(t.subtotal for t in daily) if daily else None
     usage_lines = sum(t.lines for t in (daily or reconciled) if t.kind is LineKind.USAGE)
 
-    findings = [
-        _invalid(problems),
-        _unresolved(missing, claim.currency),
-        _header_differs(claim, header_total, lines_total, difference),
-        _daily_missing(claim, reconciled, daily),
-        _daily_differs(claim, usage_total, daily_total, sum(t.lines for t in daily)) if reconciled is not daily else None,
-    ]
+    findings = [_invalid(problems), _unresolved(missing, claim.currency)]
+    if not problems:  # else the sums lack the lines that cannot be read, and no override would pass
+        findings += [
+            _header_differs(claim, header_total, lines_total, difference),
+            _daily_missing(claim, reconciled, daily),
+            _daily_differs(claim, usage_total, daily_total, sum(t.lines for t in daily)) if reconciled is not daily else None,
+        ]
     failed = [finding for finding in findings if finding]
     warnings = tuple(_warnings(claim, header_total, totals, missing, reconciliation_alone=daily_total is None))
     sentences = [sentence for _, sentence in failed]
@@ -139,7 +139,10 @@ def _invalid(problems: Sequence[Problem]) -> Finding | None:
     if not problems:
         return None
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return Failure.INVALID_DATA, f"Lines of the provider cannot be read: {problems[0]}{more}."
+    return (
+        Failure.INVALID_DATA,
+        f"Lines of the provider cannot be read: {problems[0]}{more}. Sync the invoice again; if they stay so, report them with the landed file.",
+    )
 
 
 def _unresolved(missing: Sequence[MissingReference], currency: str) -> Finding | None:

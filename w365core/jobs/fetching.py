@@ -37,23 +37,25 @@ class Fetched:
     currency: str | None = None
 
 
-def fetch(context: Context, provider: Provider, connector: Connector | ListsFiles, header: InvoiceHeader, *, sync_run_id: int) -> Fetched:
-    """The lines of an invoice, landed. ProviderUnavailable when the provider breaks off or keeps changing them, LayoutUnknown where its files have
+def fetch(
+    context: Context, provider: Provider, connector: Connector | ListsFiles, header: InvoiceHeader, *, sync_run_id: int, anew: bool = False
+) -> Fetched:
+    """The lines of an invoice, landed; `anew` where what landed before did not add up. ProviderUnavailable when the provider breaks off or keeps changing them, LayoutUnknown where its files have
     columns that a person has to name."""
     if isinstance(connector, ListsFiles):
         listed = fetching_files.fetch(context, provider, connector, header, sync_run_id=sync_run_id)
         version = " ".join(f"{source.feed}:{source.fingerprint[:16]}" for source in listed)
         return Fetched(tuple(listed), version, currency=layouts.first_currency(context, listed[0]))
-    return _exported(context, provider, connector, header.number, sync_run_id=sync_run_id)
+    return _exported(context, provider, connector, header.number, sync_run_id=sync_run_id, anew=anew)
 
 
-def _exported(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Fetched:
+def _exported(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int, anew: bool) -> Fetched:
     """Both exports."""
     sources: list[Source] = []
     versions: list[str] = []
     published = {}
     for feed in FEEDS:
-        export = _Export(context, provider, connector, invoice_number, feed, sync_run_id)
+        export = _Export(context, provider, connector, invoice_number, feed, sync_run_id, anew)
         found = export.landed()
         published[feed] = found is not None
         versions.append(f"{feed}:{'none' if found is None else found[0]}")
@@ -63,7 +65,7 @@ def _exported(context: Context, provider: Provider, connector: Connector, invoic
 
 @dataclass(frozen=True)
 class _Export:
-    """One export of one invoice."""
+    """One export of one invoice. `anew`: a blob that lost lines on its way has the same name and version as the whole one."""
 
     context: Context
     provider: Provider
@@ -71,6 +73,7 @@ class _Export:
     invoice_number: str
     feed: Feed
     sync_run_id: int
+    anew: bool
 
     def landed(self) -> tuple[str, list[Source]] | None:
         """(version, its blobs as sources), or None where the provider has no data for it."""
@@ -103,7 +106,7 @@ class _Export:
         return operation, self.connector.wait_for_export(operation)
 
     def _blob(self, operation: str, manifest: Manifest, blob: Blob) -> Source:
-        fingerprint = self._landed_before(manifest, blob)
+        fingerprint = None if self.anew else self._landed_before(manifest, blob)
         if fingerprint is not None:
             form = blobs.form_of(self.context.landing.path(fingerprint), feed=self.feed, name=blob.name)
             return Source(self.feed, blob.name, fingerprint, form.as_dict())
@@ -139,16 +142,18 @@ class _Export:
         return Source(self.feed, blob.name, fingerprint, form.as_dict())
 
     def _landed_before(self, manifest: Manifest, blob: Blob) -> str | None:
-        """The fingerprint of this blob of this version, where an earlier attempt landed it."""
+        """The fingerprint of this blob of this version, where an earlier attempt landed it; as it came last."""
         with self.context.engine.connect() as connection:
             found = connection.execute(
-                select(landed_answer.c.fingerprint).where(
+                select(landed_answer.c.fingerprint)
+                .where(
                     landed_answer.c.provider == self.provider.name,
                     landed_answer.c.invoice_number == self.invoice_number,
                     landed_answer.c.purpose == self.feed,
                     landed_answer.c.url == blob.name,
                     landed_answer.c.request_id == manifest.etag,
                 )
+                .order_by(landed_answer.c.landed_answer_id.desc())
             ).scalars()
             return next((fingerprint for fingerprint in found if self.context.landing.path(fingerprint).exists()), None)
 

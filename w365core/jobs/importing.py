@@ -72,7 +72,8 @@ def import_synced(
     """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened."""
 
     def fetch(attempt: Attempt) -> Material:
-        fetched = fetching.fetch(context, provider, connector, header, sync_run_id=sync_run_id)
+        anew = ledger.failure_before(context.engine, attempt) in (Failure.CHECKSUM_FAILED, Failure.INVALID_DATA)
+        fetched = fetching.fetch(context, provider, connector, header, sync_run_id=sync_run_id, anew=anew)
         return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published, fetched.currency)
 
     with _attempt(context, provider, header, source="synced", override=override, sync_run_id=sync_run_id) as (connection, attempt):
