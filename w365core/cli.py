@@ -202,6 +202,7 @@ def provider_add(
 ) -> None:
     """Adds or changes a provider; its secret comes from the environment variable W365_SECRET_<NAME>."""
     from w365core.jobs.configuring import add_provider
+    from w365core.providers import registry
 
     given = {
         "type": type,
@@ -217,8 +218,8 @@ def provider_add(
     added, new = add_provider(context, name, {key: value for key, value in given.items() if value is not None})
     said = f"Provider {added.name} is {'added' if new else 'changed'}."
     variable = w365settings.secret_variable(added.name)
-    if added.type is not ProviderType.MANUAL and not context.settings.environment.get(variable):
-        secret = "client secret" if added.type is ProviderType.PARTNER_CENTER else "API key and secret, as key:secret,"
+    secret = registry.secret_of(added.type)
+    if secret and not context.settings.environment.get(variable):
         said += f" Put its {secret} into {variable} before you sync."
     printing.answer(printing.provider(added) | {"new": new}, said, json)
 
@@ -231,6 +232,16 @@ def provider_sign_in(name: str, json: Json = False) -> None:
     done = signing_in.sign_in(_context(), name)
     printing.signed_in(done, json)
     raise typer.Exit(1 if done.mfa is False else 0)
+
+
+@provider_cli.command("test")
+def provider_test(name: str, json: Json = False) -> None:
+    """Says what the connection can bring and what has to be granted for the rest; imports nothing."""
+    from w365core.jobs import proving
+
+    proved = proving.prove(_context(), provider_name=name)
+    printing.proved(proved, json)
+    raise typer.Exit(proved.exit_code)
 
 
 @provider_cli.command("list")

@@ -17,6 +17,11 @@ class ProviderType(StrEnum):
     STREAMONE = "streamone"
     MANUAL = "manual"
 
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        return {"partner_center": "Partner Center", "streamone": "StreamOne", "manual": "Files by hand"}[self]
+
 
 class InvoiceState(StrEnum):
     ACTIVE = "Active"

@@ -296,6 +296,18 @@ def signed_in(done: Any, as_json: bool) -> None:
     answer(told, f"Signed in at {done.provider} as {person}; it lasts until {done.expires_at:%Y-%m-%d}, and longer with each use.", as_json)
 
 
+def proved(done: Any, as_json: bool) -> None:
+    """What a connection can do; of what is missing, what has to be granted, with what the provider's support asks for."""
+    if as_json:
+        print(encoded(done.as_dict()))
+        return
+    table(done.as_dict()["checks"], ("capability", "verdict", "status", "code", "request_id"), False, empty="Nothing was asked.")
+    for proof in done.proofs:
+        if proof.said:
+            print(f"{proof.capability}: {proof.said}")
+    print(f"{done.provider}: {done.sentence}")
+
+
 # --- an account sync -----------------------------------------------------------------------------------------------------------------------
 
 

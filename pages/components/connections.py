@@ -1,8 +1,9 @@
-"""How are a provider's gaps and its customers without an account shown? A sentence each, and a table whose row says how to map it."""
+"""How are a provider's rights, its gaps and its customers without an account shown? A sentence each, and a table whose row says how to map it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -10,6 +11,23 @@ from pages.components import tables
 from w365core.reports import connections
 from w365core.reports.connections import Gap
 from w365core.reports.tables import Table
+
+_LOOKS = {
+    "works": (":material/check_circle:", "green"),
+    "missing": (":material/error:", "red"),
+    "not possible": (":material/remove_circle:", "gray"),
+    "not reachable": (":material/cloud_off:", "red"),
+}
+
+
+def check(proved: Mapping[str, Any]) -> None:
+    """One right of a connection, as a test found it; for the provider's support its code and request id."""
+    icon, color = _LOOKS[proved["verdict"]]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(proved["verdict"].capitalize(), icon=icon, color=color)
+        st.text(f"{proved['capability']}: {proved['said']}" if proved["said"] else proved["capability"])
+        if proved["verdict"] != "works" and proved["status"]:
+            st.caption(" · ".join(str(part) for part in (proved["status"], proved["code"], proved["request_id"]) if part), width="content")
 
 
 def gaps(found: Sequence[Gap]) -> None:

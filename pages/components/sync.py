@@ -11,9 +11,9 @@ from functools import partial
 
 import streamlit as st
 
-from pages.components import address, cached, imports, problems
+from pages.components import address, cached, connections, imports, problems
 from w365core.jobs import queue
-from w365core.jobs.queue import ACCOUNTS, DAILY, FILES, INVOICE, JobRun
+from w365core.jobs.queue import ACCOUNTS, DAILY, FILES, INVOICE, TEST, JobRun
 from w365core.reports import wording
 
 _WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
@@ -34,6 +34,14 @@ def accounts_button() -> None:
     st.button("Sync accounts", key="accounts_open", icon=":material/sync:", help=what, on_click=_asking, args=(True, "accounts_asking"))
     if st.session_state.get("accounts_asking"):
         _ask_for_accounts()
+
+
+def test_button() -> None:
+    """The same for what a connection is able to bring."""
+    what = "See what a connection can bring, and what has to be granted"
+    st.button("Test connection", key="test_open", icon=":material/network_check:", help=what, on_click=_asking, args=(True, "test_asking"))
+    if st.session_state.get("test_asking"):
+        _ask_for_test()
 
 
 def progress() -> None:
@@ -80,17 +88,27 @@ def _ask() -> None:
 
 @st.dialog("Sync accounts with a provider", on_dismiss=partial(_asking, key="accounts_asking"))
 def _ask_for_accounts() -> None:
+    _ask_of_one(ACCOUNTS, "accounts", "Sync now", ":material/sync:")
+
+
+@st.dialog("Test a connection", on_dismiss=partial(_asking, key="test_asking"))
+def _ask_for_test() -> None:
+    _ask_of_one(TEST, "test", "Test now", ":material/network_check:")
+
+
+def _ask_of_one(kind: str, key: str, label: str, icon: str) -> None:
+    """What takes no more than a provider: which one, what it will do, and the button."""
     with problems.boundary():
         names, works = _connected()
         if not names:
             return
-        provider = st.selectbox("Provider", names, key="accounts_provider")
-        st.text(queue.plan(cached.engine(), kind=ACCOUNTS, provider=provider).sentence)
+        provider = st.selectbox("Provider", names, key=f"{key}_provider")
+        st.text(queue.plan(cached.engine(), kind=kind, provider=provider).sentence)
         if not works:
             st.caption(_NOBODY)
-        if st.button("Sync now", key="accounts_now", type="primary", icon=":material/sync:"):
-            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=ACCOUNTS, provider=provider, actor=queue.person())
-            _asking(key="accounts_asking")
+        if st.button(label, key=f"{key}_now", type="primary", icon=icon):
+            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=kind, provider=provider, actor=queue.person())
+            _asking(key=f"{key}_asking")
             st.rerun()
 
 
@@ -144,6 +162,8 @@ def _ended(job: JobRun) -> None:
             st.button("Close", key="sync_close", icon=":material/close:", type="tertiary", on_click=_forget)
         for sentence in _said(job):
             st.text(sentence)
+        for check in (job.outcome or {}).get("checks", ()):
+            connections.check(check)
         if job.kind == FILES:
             imports.trouble(job, key="imported_problems")
         invoice_id = (job.outcome or {}).get("invoice_id")
@@ -160,7 +180,7 @@ def _ended(job: JobRun) -> None:
 def _name(job: JobRun) -> str:
     if job.kind == FILES:
         return f"Import of files as invoice {job.invoice} of {job.provider}"
-    what = "Account sync" if job.kind == ACCOUNTS else "Sync"
+    what = {ACCOUNTS: "Account sync", TEST: "Connection test"}.get(job.kind, "Sync")
     return f"{what} of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
 
 

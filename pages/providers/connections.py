@@ -25,7 +25,8 @@ def _head() -> None:
     with row.container(gap=None, width="content"):
         st.title("Providers", anchor=False)
         st.caption("Where invoices come from, what each connection can bring, and whose its customers are.")
-    with row:
+    with row.container(horizontal=True, width="content", gap="small"):
+        sync.test_button()
         sync.accounts_button()
 
 

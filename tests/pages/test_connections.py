@@ -92,3 +92,31 @@ def test_the_button_says_what_it_will_do_queues_it_once_and_shows_how_it_goes(pa
         job_runs.end(connection, job.job_id, state="done", message="3 customers.")
     app.run()
     assert "Account sync of csp: 3 customers." in said(app)
+
+
+def test_a_connection_is_tested_through_the_queue_and_each_right_is_shown_with_what_to_grant(page, told, engine: Engine):
+    app = page()
+    app.button("test_open").click().run()
+    assert app.selectbox("test_provider").options == ["csp"] and "Nothing is imported or changed" in said(app)
+    app.button("test_now").click().run()
+    assert "Connection test of csp: waits for the worker" in said(app)
+    missing = {"capability": "usage", "verdict": "missing", "said": "Grant it.", "status": 403, "code": "Forbidden", "request_id": "r-7"}
+    works = {"capability": "customers", "verdict": "works", "said": "", "status": 200, "code": None, "request_id": "r-8"}
+    with engine.begin() as connection:
+        (job,) = queue.recent(connection)
+        assert (job.kind, job.provider) == ("test_connection", "csp")
+        job_runs.end(connection, job.job_id, state="done", message="1 of 2 work; missing: usage.", outcome={"checks": [missing, works]})
+    app.run()
+    for words in ("1 of 2 work", "usage: Grant it.", "403 · Forbidden · r-7", "customers"):
+        assert words in said(app)
+    assert "r-8" not in said(app)
+
+
+def test_pdf_is_among_what_a_connection_gives_once_somebody_has_signed_in(page, told, engine: Engine):
+    def gives() -> str:
+        return page().dataframe[0].value.to_dict("list")["Gives"][0]
+
+    assert "PDF" not in gives()
+    with engine.begin() as connection:
+        connection.execute(text("insert into stored_token (provider, purpose, encrypted, issued_at) values ('csp', 'user', 'x', now())"))
+    assert gives() == "invoices, usage, changes, PDF"

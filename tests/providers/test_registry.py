@@ -6,6 +6,7 @@ from w365core.errors import CallRefused
 from w365core.model import Provider, ProviderType, Secret
 from w365core.providers import registry
 from w365core.providers.contract import Patience
+from w365core.providers.microsoft_connector import Roots
 
 
 def connected(provider):
@@ -28,7 +29,7 @@ def test_other_types_take_files_and_say_so(kind):
 def test_a_connector_without_addresses_speaks_to_microsoft_and_asks_nothing_yet():
     provider = Provider("csp", ProviderType.PARTNER_CENTER, tenant_id="contoso.example", client_id="app-7")
     connector = connected(provider)
-    assert connector.roots == registry.Roots(
+    assert connector.roots == Roots(
         "https://api.partnercenter.microsoft.com", "https://graph.microsoft.com", "https://login.microsoftonline.com"
     )
     assert not connector.storage.loopback
@@ -43,17 +44,17 @@ def test_tenant_and_client_are_needed(contoso):
 @pytest.mark.parametrize("place", ["api_url", "graph_url", "login_url"])
 def test_a_bad_address_is_refused_when_the_provider_is_added(contoso, place):
     with pytest.raises(CallRefused, match="evil.example"):
-        registry.check_addresses(contoso.provider(**{place: "https://evil.example"}))
-    registry.check_addresses(contoso.provider())
+        registry.check(contoso.provider(**{place: "https://evil.example"}))
+    registry.check(contoso.provider())
 
 
 def test_addresses_of_the_other_types_are_checked_too():
-    registry.check_addresses(Provider("so", ProviderType.STREAMONE, api_url="https://ion.tdsynnex.com"))
-    registry.check_addresses(Provider("so", ProviderType.STREAMONE, api_url="http://127.0.0.1:8080"))
-    registry.check_addresses(Provider("files", ProviderType.MANUAL))
+    registry.check(Provider("so", ProviderType.STREAMONE, api_url="https://ion.tdsynnex.com"))
+    registry.check(Provider("so", ProviderType.STREAMONE, api_url="http://127.0.0.1:8080"))
+    registry.check(Provider("files", ProviderType.MANUAL))
     for provider in (
         Provider("so", ProviderType.STREAMONE, api_url="http://ion.tdsynnex.com"),
         Provider("m", ProviderType.MANUAL, api_url="https://x.example"),
     ):
         with pytest.raises(CallRefused):
-            registry.check_addresses(provider)
+            registry.check(provider)

@@ -33,7 +33,7 @@ def add_provider(context: Context, name: str, given: Mapping[str, Any]) -> tuple
         if known is None and "type" not in given:
             raise CallRefused(f"Say what kind of provider {name} is: --type {', '.join(ProviderType)}.")
         added = replace(known, **given) if known else Provider(name=name, **given)
-        _check(added)
+        registry.check(added)
         new = store_providers.save(connection, added, now=context.now)
         if added != known:
             audit.append(
@@ -47,14 +47,6 @@ def add_provider(context: Context, name: str, given: Mapping[str, Any]) -> tuple
                 after=asdict(added),
             )
     return added, new
-
-
-def _check(added: Provider) -> None:
-    if added.type is ProviderType.PARTNER_CENTER:
-        missing = [option for option, value in (("--tenant-id", added.tenant_id), ("--client-id", added.client_id)) if not value]
-        if missing:
-            raise CallRefused(f"Provider {added.name} needs {' and '.join(missing)} to sign in to Partner Center.")
-    registry.check_addresses(added)
 
 
 def list_providers(context: Context) -> list[dict[str, Any]]:

@@ -53,8 +53,8 @@ __all__ = [
     "watch",
 ]
 
-DAILY, INVOICE, ACCOUNTS = "sync", "sync_invoice", "sync_accounts"
-KINDS = (DAILY, INVOICE, ACCOUNTS)
+DAILY, INVOICE, ACCOUNTS, TEST = "sync", "sync_invoice", "sync_accounts", "test_connection"
+KINDS = (DAILY, INVOICE, ACCOUNTS, TEST)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
 AGAIN = 75  # exit code of a job's process: it is to be tried again
@@ -129,6 +129,11 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
         return Plan(
             f"Asks {provider} for its customers, their subscriptions and what was changed there. Proposes whose each unmapped customer is; your own records "
             "are left as they are."
+        )
+    if kind == TEST:
+        return Plan(
+            f"Asks {provider} one harmless question for each thing that its connection can bring, and says what works and what has to be granted. Nothing is "
+            "imported or changed."
         )
     number = (invoice or "").strip()
     if not number:
@@ -295,8 +300,8 @@ def _checked(
     if provider is None and kind == DAILY:
         return None, None
     if provider is None:
-        raise CallRefused("Say whose accounts." if kind == ACCOUNTS else f"Say whose invoice {number} is.")
+        raise CallRefused(f"Say whose invoice {number} is." if kind == INVOICE else "Say which provider.")
     known = store_providers.named(connection, provider)
-    if kind in (DAILY, ACCOUNTS) and not _is_connected(known):
+    if kind != INVOICE and not _is_connected(known):
         raise CallRefused(f"{known.name} has no connection that could be asked; its invoices are imported from files.")
     return known.name, number

@@ -37,8 +37,27 @@ class PersonalConnector:
 
     def document(self, number: str) -> Mapping[str, Any]:
         """The document of that number. ProviderRefused where the person may not see it, or signed in without MFA."""
-        reply = self._asked(f"{self.root}/v1/invoices/{quote(number, safe='')}", f"invoice {number}")
-        return parsed(reply, what=f"invoice {number}")
+        reply, what = self.reply(number), f"invoice {number}"
+        if lacks_second_factor(reply):
+            raise ProviderRefused(
+                f"Partner Center answered {reply.status} to {what}: the sign-in of {self.provider} was made without MFA. Run `provider sign-in "
+                f"{self.provider}` again and sign in again with MFA."
+            )
+        if not reply.is_fine:
+            refuse(reply, what=what, label=self.access.label, permission=PERMISSION)
+        return parsed(reply, what=what)
+
+    def reply(self, number: str) -> Reply:
+        """What Partner Center answers when it is asked for the document, whatever that is; its links are not kept."""
+        return self.calls.call(
+            self.access,
+            method="GET",
+            url=f"{self.root}/v1/invoices/{quote(number, safe='')}",
+            what=f"invoice {number}",
+            headers=_VALIDATED,
+            expected=frozenset(range(300, 600)),
+            cut=cut_document_links,
+        )
 
     def has_second_factor(self) -> bool | None:
         """Whether the sign-in was made with MFA, as Partner Center says it; None where it does not say."""
@@ -84,19 +103,6 @@ class PersonalConnector:
         if not path.startswith("/") or path.startswith("//") or "?" in path:
             return None
         return f"{self.root}{'' if path.startswith('/v1/') else '/v1'}{path}"
-
-    def _asked(self, url: str, what: str) -> Reply:
-        reply = self.calls.call(
-            self.access, method="GET", url=url, what=what, headers=_VALIDATED, expected=frozenset({401}), cut=cut_document_links
-        )
-        if lacks_second_factor(reply):
-            raise ProviderRefused(
-                f"Partner Center answered {reply.status} to {what}: the sign-in of {self.provider} was made without MFA. Run `provider sign-in "
-                f"{self.provider}` again and sign in again with MFA."
-            )
-        if not reply.is_fine:
-            refuse(reply, what=what, label=self.access.label, permission=PERMISSION)
-        return reply
 
 
 def cut_document_links(content: bytes) -> bytes:

@@ -1,81 +1,48 @@
-"""Which connector serves a provider, and what each type of provider can do."""
+"""Which connector serves which type of provider? A row of `KINDS` each; a type without a row takes files by hand and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from w365core.errors import CallRefused
-from w365core.model import (
-    CAPABILITIES,
-    Capabilities,
-    Feed,
-    InvoiceHeader,
-    Provider,
-    ProviderChange,
-    ProviderCustomer,
-    ProviderSubscription,
-    ProviderType,
-    Secret,
-)
-from w365core.providers import graph_billing, partner_center, partner_center_accounts, partner_center_audit, streamone_connector
-from w365core.providers.addresses import Allowed, Service, allowed, configured_root
-from w365core.providers.contract import Blob, Connector, CustomerRefused, DayForgotten, Keep, Manifest, NoData, Patience
-from w365core.providers.http import Access, Calls, naming_graph, naming_partner_center
+from w365core.model import CAPABILITIES, Capabilities, Provider, ProviderType, Secret
+from w365core.providers import microsoft_connector, microsoft_probes, streamone_connector, streamone_probes
+from w365core.providers.addresses import Service, configured_root
+from w365core.providers.contract import Connector, Keep, Patience
+from w365core.providers.http import Calls
+from w365core.providers.means import Means
+from w365core.providers.personal import PersonalConnector
+from w365core.providers.probing import Proof
+from w365core.providers.streamone_connector import StreamOneConnector
 from w365core.providers.streamone_tokens import Rotation
-from w365core.providers.tokens import GRAPH_SCOPE, PARTNER_CENTER_SCOPE, Tokens, tenant_of
 
 
 @dataclass(frozen=True)
-class Roots:
-    """The host roots of a provider's services."""
+class Kind:
+    """What one type of provider is made of: its connector, which of its URLs mean which service, what it cannot do without, how it is tried."""
 
-    partner_center: str
-    graph: str
-    login: str
+    connected: Callable[[Provider, Means], Any]
+    services: Mapping[str, Service]
+    tried: Callable[..., Iterator[Proof]]
+    needs: tuple[str, ...] = ()
+    secret: str = "client secret"
 
 
-@dataclass(frozen=True)
-class MicrosoftConnector:
-    """Invoice headers from Partner Center, lines from Microsoft Graph; each with a token of its own audience."""
+def _streamone(provider: Provider, means: Means) -> StreamOneConnector:
+    assert means.rotation is not None and means.today is not None, "a StreamOne connector needs its rotation and its day"
+    told = {"secret": means.secret, "variable": means.variable, "calls": means.calls}
+    return streamone_connector.connected(provider, **told, rotation=means.rotation, today=means.today)
 
-    roots: Roots
-    calls: Calls = field(repr=False)
-    headers_access: Access = field(repr=False)
-    lines_access: Access = field(repr=False)
-    storage: Allowed
-    capabilities: Capabilities = CAPABILITIES[ProviderType.PARTNER_CENTER]
 
-    def invoices(self) -> list[InvoiceHeader]:
-        return partner_center.invoices(self.calls, self.headers_access, root=self.roots.partner_center)
-
-    def request_export(self, invoice_number: str, feed: Feed) -> str:
-        return graph_billing.request_export(self.calls, self.lines_access, root=self.roots.graph, invoice_number=invoice_number, feed=feed)
-
-    def request_unbilled(self, currency: str, period: str, feed: Feed) -> str:
-        return graph_billing.request_unbilled(
-            self.calls, self.lines_access, root=self.roots.graph, currency=currency, period=period, feed=feed
-        )
-
-    def wait_for_export(self, operation_url: str) -> Manifest | NoData:
-        return graph_billing.wait_for_export(self.calls, self.lines_access, operation_url=operation_url, storage=self.storage)
-
-    def customers(self) -> Iterator[ProviderCustomer]:
-        return partner_center_accounts.customers(self.calls, self.headers_access, root=self.roots.partner_center)
-
-    def subscriptions(self, customer_ids: Iterable[str]) -> Iterator[ProviderSubscription | CustomerRefused]:
-        return partner_center_accounts.subscriptions(
-            self.calls, self.headers_access, root=self.roots.partner_center, customer_ids=customer_ids
-        )
-
-    def changes(self, *, since: date, until: date) -> Iterator[ProviderChange | DayForgotten]:
-        return partner_center_audit.changes(self.calls, self.headers_access, root=self.roots.partner_center, since=since, until=until)
-
-    def download(self, manifest: Manifest, blob: Blob, to: Path) -> None:
-        graph_billing.download(self.calls, manifest=manifest, blob=blob, to=to, storage=self.storage)
+_MICROSOFT = {"api_url": Service.PARTNER_CENTER, "graph_url": Service.GRAPH, "login_url": Service.LOGIN}
+_STREAMONE = {"api_url": Service.STREAMONE, "login_url": Service.STREAMONE}
+KINDS: Mapping[ProviderType, Kind] = {
+    ProviderType.PARTNER_CENTER: Kind(microsoft_connector.connected, _MICROSOFT, microsoft_probes.tried, needs=("tenant_id", "client_id")),
+    ProviderType.STREAMONE: Kind(_streamone, _STREAMONE, streamone_probes.tried, secret="API key and secret, as key:secret,"),
+}
 
 
 def capabilities(provider_type: ProviderType) -> Capabilities:
@@ -83,24 +50,26 @@ def capabilities(provider_type: ProviderType) -> Capabilities:
     return CAPABILITIES[provider_type]
 
 
-def check_addresses(provider: Provider) -> None:
-    """For `provider add`: CallRefused names the configured address that may not be used and says why."""
-    if provider.type is ProviderType.PARTNER_CENTER:
-        roots(provider)
-    elif provider.type is ProviderType.STREAMONE:
-        configured_root(provider.api_url, service=Service.STREAMONE)
-        configured_root(provider.login_url, service=Service.STREAMONE)
-    elif provider.api_url or provider.graph_url or provider.login_url:
-        raise CallRefused(f"Provider {provider.name} is of type {provider.type}, which is never called and takes no URLs. Leave them out.")
+def check(provider: Provider) -> None:
+    """For `provider add`: CallRefused names what is missing, or the configured address that may not be used and says why."""
+    kind = KINDS.get(provider.type)
+    if kind is None:
+        if provider.api_url or provider.graph_url or provider.login_url:
+            raise CallRefused(
+                f"Provider {provider.name} is of type {provider.type}, which is never called and takes no URLs. Leave them out."
+            )
+        return
+    missing = [f"--{name.replace('_', '-')}" for name in kind.needs if not getattr(provider, name)]
+    if missing:
+        raise CallRefused(f"Provider {provider.name} needs {' and '.join(missing)} to sign in at {provider.type.label}.")
+    for name, service in kind.services.items():
+        configured_root(getattr(provider, name), service=service)
 
 
-def roots(provider: Provider) -> Roots:
-    """The provider's configured addresses, or Microsoft's own. CallRefused where one may not be used."""
-    return Roots(
-        partner_center=configured_root(provider.api_url, service=Service.PARTNER_CENTER),
-        graph=configured_root(provider.graph_url, service=Service.GRAPH),
-        login=configured_root(provider.login_url, service=Service.LOGIN),
-    )
+def secret_of(provider_type: ProviderType) -> str | None:
+    """What its secret is called by those who give it; None where there is none."""
+    kind = KINDS.get(provider_type)
+    return kind.secret if kind else None
 
 
 def connector(
@@ -118,32 +87,16 @@ def connector(
     `rotation` and `today` are for StreamOne: who keeps its refresh token, and from which day on it looks back. `clockwork` (resolve, sleep, chance,
     clock) is for tests.
     """
-    if provider.type is ProviderType.MANUAL:
+    kind = KINDS.get(provider.type)
+    if kind is None:
         raise CallRefused(
             f"Provider {provider.name} is of type {provider.type}, which has no connection: import its invoices from files with `import`."
         )
     calls = Calls(patience=patience, keep=keep, **clockwork)
-    if provider.type is ProviderType.STREAMONE:
-        assert rotation is not None and today is not None, "a StreamOne connector needs its rotation and its day"
-        variable = f"W365_SECRET_{provider.name.upper().replace('-', '_')}"
-        return streamone_connector.connected(provider, secret=secret, variable=variable, calls=calls, rotation=rotation, today=today)
-    places = roots(provider)
-    tenant_of(provider)
+    variable = f"W365_SECRET_{provider.name.upper().replace('-', '_')}"
+    return kind.connected(provider, Means(calls, secret, variable, rotation, today))
 
-    def access(service: Service, root: str, *, scope: str, naming: Callable[[str], dict[str, str]], permission: str) -> Access:
-        tokens = Tokens(provider=provider, secret=secret, scope=scope, root=places.login, calls=calls)
-        return Access(allowed(root, service=service), tokens.bearer, tokens.renew, naming, permission)
 
-    return MicrosoftConnector(
-        roots=places,
-        calls=calls,
-        headers_access=access(
-            Service.PARTNER_CENTER,
-            places.partner_center,
-            scope=PARTNER_CENTER_SCOPE,
-            naming=naming_partner_center,
-            permission=partner_center.PERMISSION,
-        ),
-        lines_access=access(Service.GRAPH, places.graph, scope=GRAPH_SCOPE, naming=naming_graph, permission=graph_billing.PERMISSION),
-        storage=allowed(places.graph, service=Service.STORAGE),
-    )
+def tried(provider: Provider, connector: Connector, *, person: PersonalConnector | None, today: date) -> Iterator[Proof]:
+    """What the connection may do, proved right by right; `person` is who has signed in. Nothing is imported."""
+    return KINDS[provider.type].tried(connector, person=person, today=today)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from w365core.model import Capabilities, Provider, ProviderType, capabilities_of
+from w365core.model import Capabilities, Provider, capabilities_of
 from w365core.reports import wording
 from w365core.reports.tables import Column, Table, moment, number
 from w365core.store import provider_standing, providers as store_providers, queries, references, tokens
@@ -18,7 +18,6 @@ from w365core.store import provider_standing, providers as store_providers, quer
 Row = Mapping[str, Any]
 Pulls = Mapping[tuple[str, str], Row]
 
-_TYPES = {ProviderType.PARTNER_CENTER: "Partner Center", ProviderType.STREAMONE: "StreamOne", ProviderType.MANUAL: "Files by hand"}
 _CONNECTIONS = Table(
     "providers",
     (
@@ -122,7 +121,7 @@ def _provider(provider: Provider, run: Row | None, pulls: Pulls, counted: tuple[
     customers, subscriptions = counted if counted and synced else (None, None)
     return {
         "provider": provider.name,
-        "type": _TYPES[provider.type],
+        "type": provider.type.label,
         "can": gives(capabilities_of(provider.type, signed_in=signed_in)),
         "synced": run["started_at"] if run else None,
         "ended": _ended(run),

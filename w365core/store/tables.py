@@ -424,7 +424,7 @@ job_run = Table(
     _moment("finished_at"),
     Column("outcome", JSONB),
     Column("message", Text, nullable=False, server_default=""),
-    CheckConstraint("kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files')", name="kind_known"),
+    CheckConstraint("kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection')", name="kind_known"),
     CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state_known"),
     CheckConstraint("(finished_at is not null) = (state in ('done', 'failed', 'cancelled'))", name="ended_has_moment"),
     CheckConstraint("(kind in ('sync_invoice', 'import_files')) = (invoice is not null)", name="invoice_named"),

@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.drop_constraint("job_run_kind_known_check", "job_run")
     op.drop_constraint("job_run_invoice_named_check", "job_run")
     op.create_check_constraint(
-        op.f("job_run_kind_known_check"), "job_run", "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files')"
+        op.f("job_run_kind_known_check"), "job_run", "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection')"
     )
     op.create_check_constraint(
         op.f("job_run_invoice_named_check"), "job_run", "(kind in ('sync_invoice', 'import_files')) = (invoice is not null)"
