@@ -377,13 +377,15 @@ def invoices(
     json: Json = False,
 ) -> None:
     """Provider invoices with status, totals, difference and message."""
+    from w365core.reports import chains
     from w365core.store import queries
     from w365core.store.engine import guarded
 
     _month(period)
     wanted = queries.InvoiceFilter(providers=(provider,) if provider else (), months=(period,) if period else ())
     with guarded(), _context().engine.connect() as connection:
-        rows = [printing.invoice(row) for row in queries.provider_invoices(connection, wanted)]
+        amended = chains.load(connection)
+        rows = [printing.invoice(row, amended) for row in queries.provider_invoices(connection, wanted)]
     shown = (
         "invoice",
         "provider",

@@ -13,6 +13,7 @@ from typing import Any
 from w365core import money
 from w365core.errors import InputRefused, W365Error
 from w365core.model import Provider
+from w365core.reports.chains import Chain, key
 
 Row = Mapping[str, Any]
 
@@ -75,8 +76,8 @@ def _cell(value: Any) -> str:
 # --- the documents that are fixed ----------------------------------------------------------------------------------------------------------
 
 
-def invoice(row: Row) -> dict[str, Any]:
-    """A provider invoice as `invoices --json` prints it."""
+def invoice(row: Row, chains: Mapping[tuple[str, str], Chain]) -> dict[str, Any]:
+    """A provider invoice as `invoices --json` prints it. The net is that of the chain of documents that amend each other; null outside of one."""
     same = (
         "provider",
         "state",
@@ -100,7 +101,9 @@ def invoice(row: Row) -> dict[str, Any]:
         "license_lines",
         "usage_lines",
     )
-    return {"invoice": row["invoice_number"]} | {name: row[name] for name in same + more + parts}
+    chain = chains.get(key(row["provider"], row["invoice_number"]))
+    amended = {"amends": row["amends_of"], "chain": chain.documents if chain else (), "chain_net": chain.net if chain else None}
+    return {"invoice": row["invoice_number"]} | {name: row[name] for name in same + more + parts} | amended
 
 
 def license_lines(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:

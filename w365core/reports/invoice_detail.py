@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.model import StatusReason
-from w365core.reports import invoice_files, provider_invoice, wording, worklist
+from w365core.reports import chains, invoice_files, provider_invoice, wording, worklist
 from w365core.reports.invoice_files import Attached
 from w365core.reports.line_columns import HISTORY_COLUMNS, LICENSE_COLUMNS, MISSING_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS
 from w365core.reports.provider_invoice import Invoice
@@ -80,7 +80,7 @@ def load(connection: Connection, provider_invoice_id: int, *, now: datetime) -> 
         invoice=invoice,
         attention=None if is_settled else worklist.attention(invoice),
         is_preview=queries.is_staged(connection, provider_invoice_id),
-        facts=_facts(invoice, now),
+        facts=_facts(invoice, now) + _amended(row, chains.load(connection)),
         identity=identity(invoice),
         missing=len(queries.missing_references(connection, provider_invoice_id=provider_invoice_id)),
         attached=invoice_files.attached(connection, invoice),
@@ -186,6 +186,17 @@ def _facts(invoice: Invoice, now: datetime) -> tuple[tuple[str, str], ...]:
         ("Imported", _ago(invoice.imported_at, now)),
         ("Attempts", f"{invoice.attempts} · version {invoice.version} · {'by hand' if invoice.source == 'file' else 'synced'}"),
     )
+
+
+def _amended(row: Mapping[str, Any], known: Mapping[chains.Key, chains.Chain]) -> tuple[tuple[str, str], ...]:
+    """Whom it amends, and what the chain comes to; nothing for a document that stands alone."""
+    chain = known.get(chains.key(row["provider"], row["invoice_number"]))
+    if chain is None:
+        return ()
+    amends = (("Amends", row["amends_of"]),) if row["amends_of"] else ()
+    if chain.net is None:
+        return (*amends, ("Net with amendments", f"unknown: not all of it is here ({', '.join(chain.documents)})"))
+    return (*amends, ("Net with amendments", f"{wording.amount(chain.net, row['currency'])} · {', '.join(chain.documents)}"))
 
 
 def _ago(at: datetime | None, now: datetime) -> str:

@@ -69,6 +69,17 @@ def provider_invoice_by_id(connection: Connection, provider_invoice_id: int) -> 
     return found[0] if found else None
 
 
+def amended_documents(connection: Connection) -> Rows:
+    """The documents that amend another one, and those that are amended, oldest first."""
+    amending = select(func.lower(provider_invoice.c.provider), func.lower(provider_invoice.c.amends_of)).where(
+        provider_invoice.c.amends_of.is_not(None)
+    )
+    named = tuple_(func.lower(provider_invoice.c.provider), func.lower(provider_invoice.c.invoice_number))
+    told = [provider_invoice.c[name] for name in ("provider", "invoice_number", "amends_of", "currency", "header_total")]
+    query = select(*told).where(provider_invoice.c.amends_of.is_not(None) | named.in_(amending))
+    return _rows(connection, query.order_by(provider_invoice.c.invoice_date.nulls_first(), provider_invoice.c.invoice_number))
+
+
 def license_lines(connection: Connection, provider_invoice_id: int, *, after: int = 0, most: int = 200, kind: str | None = None) -> Rows:
     """The reconciliation file's lines after a line number, as stored; for an invoice in Error those that are staged."""
     return _lines(
