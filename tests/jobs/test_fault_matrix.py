@@ -152,7 +152,7 @@ CASES = [
     Case("a token that is never good", ("empty-401@operation",), failure=PROVIDER, said="answered 401 .* Check tenant"),
     # silence and torn connections
     Case("silence before the head, then fine", ("hang@operationx1",)),
-    Case("silence before the head of a blob", ("hang@blob",), failure=PROVIDER, said="no answer within 0.3 s"),
+    Case("silence before the head of a blob", ("hang@blob",), failure=PROVIDER, said="no answer within 0.4 s"),
     Case("silence in the middle of a blob", ("stall@blob",), failure=PROVIDER, said="stopped coming before its end"),
     Case("silence in the middle of an answer", ("stall@operation",), failure=PROVIDER, said="stopped coming before its end"),
     Case("a reset before the first byte", ("reset:0@blobx1",)),
@@ -236,7 +236,7 @@ def configured(template: str, served: Served, tmp_path_factory: pytest.TempPathF
     home = tmp_path_factory.mktemp("matrix")
     with postgres.fresh_database(template) as url:
         engine = create_engine(url, poolclass=NullPool)
-        settings = Settings(home=home / "home", database_url=url, http_timeout=0.3, http_tries=2, poll=0.02)
+        settings = Settings(home=home / "home", database_url=url, http_timeout=0.4, http_tries=2, poll=0.02)
         bare = Context(settings, engine, NOW, "tester", lambda sentence: None)
         context = estates.configure(bare, served.url, records=served.estate.records(home / "records"))
         estates.two_invoices_worth(served.estate, "N1")
