@@ -5,6 +5,7 @@ import pytest
 from w365core.errors import CallRefused
 from w365core.model import Provider, ProviderType, Secret
 from w365core.providers import registry
+from w365core.providers.addresses import Service
 from w365core.providers.contract import Patience
 from w365core.providers.microsoft_connector import Roots
 
@@ -58,3 +59,19 @@ def test_addresses_of_the_other_types_are_checked_too():
     ):
         with pytest.raises(CallRefused):
             registry.check(provider)
+
+
+def test_a_type_of_provider_is_a_row_of_the_table(monkeypatch):
+    built = []
+    row = registry.Kind(
+        lambda provider, means: built.append(means) or "its connector", {"api_url": Service.STREAMONE}, iter, ("client_id",)
+    )
+    monkeypatch.setattr(registry, "KINDS", {**registry.KINDS, ProviderType.MANUAL: row})
+    provider = Provider("new-one", ProviderType.MANUAL, client_id="c", api_url="https://ion.tdsynnex.com")
+    registry.check(provider)
+    assert connected(provider) == "its connector" and built[0].variable == "W365_SECRET_NEW_ONE"
+    assert registry.secret_of(ProviderType.MANUAL) == "client secret"
+    with pytest.raises(CallRefused, match="--client-id"):
+        registry.check(replace(provider, client_id=None))
+    with pytest.raises(CallRefused, match="evil.example"):
+        registry.check(replace(provider, api_url="https://evil.example"))
