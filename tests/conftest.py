@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from tests import postgres
+from tests import postgres, problems
 from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import schema
@@ -103,6 +103,17 @@ def pytest_testnodedown(node) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for sentence in config.stash.get(_TOLD, []):
         terminalreporter.write_line(f"kill harness: {sentence}")
+    matrix = {outcome: _of_the_matrix(terminalreporter, outcome) for outcome in ("passed", "failed", "error", "skipped")}
+    if tried := sum(matrix.values()):
+        terminalreporter.write_line(f"fault matrix: {tried} faults, {matrix['passed']} as promised")
+
+
+def _of_the_matrix(reporter: pytest.TerminalReporter, outcome: str) -> int:
+    return sum("test_fault_matrix.py::" in report.nodeid for report in reporter.stats.get(outcome, []))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(problems.Shown(problems.TABLE, tests=ROOT / "tests"), "provider problems")
 
 
 @pytest.fixture
