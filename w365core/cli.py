@@ -385,7 +385,10 @@ def invoices(
     wanted = queries.InvoiceFilter(providers=(provider,) if provider else (), months=(period,) if period else ())
     with guarded(), _context().engine.connect() as connection:
         amended = chains.load(connection)
-        rows = [printing.invoice(row, amended) for row in queries.provider_invoices(connection, wanted)]
+        rows = [
+            printing.invoice(row, amended.get(chains.key(row["provider"], row["invoice_number"])))
+            for row in queries.provider_invoices(connection, wanted)
+        ]
     shown = (
         "invoice",
         "provider",

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from w365core import money
 from w365core.errors import InputRefused, W365Error
 from w365core.model import Provider
-from w365core.reports.chains import Chain, key
+
+if TYPE_CHECKING:
+    from w365core.reports.chains import Chain
 
 Row = Mapping[str, Any]
 
@@ -76,7 +78,7 @@ def _cell(value: Any) -> str:
 # --- the documents that are fixed ----------------------------------------------------------------------------------------------------------
 
 
-def invoice(row: Row, chains: Mapping[tuple[str, str], Chain]) -> dict[str, Any]:
+def invoice(row: Row, chain: Chain | None) -> dict[str, Any]:
     """A provider invoice as `invoices --json` prints it. The net is that of the chain of documents that amend each other; null outside of one."""
     same = (
         "provider",
@@ -101,7 +103,6 @@ def invoice(row: Row, chains: Mapping[tuple[str, str], Chain]) -> dict[str, Any]
         "license_lines",
         "usage_lines",
     )
-    chain = chains.get(key(row["provider"], row["invoice_number"]))
     amended = {"amends": row["amends_of"], "chain": chain.documents if chain else (), "chain_net": chain.net if chain else None}
     return {"invoice": row["invoice_number"]} | {name: row[name] for name in same + more + parts} | amended
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -38,6 +39,7 @@ _WAITING = Table(
     (
         Column("provider", "Provider"),
         Column("customer", "Customer"),
+        Column("held_up", "Holds up", help="Its lines on invoices that are in Error"),
         Column("domain", "Domain"),
         Column("account", "Most likely is"),
         Column("confidence", "How sure", help="0 to 1; certain is a domain that one account and one customer have"),
@@ -72,6 +74,7 @@ def load(connection: Connection) -> Connections:
         pulls=provider_standing.pulls(connection),
         counts=provider_standing.counts(connection),
         waiting=provider_standing.waiting_proposals(connection),
+        held_up=provider_standing.held_up(connection),
         refusals=provider_standing.refusals(connection),
         accounts={account_id: name or account_id for account_id, name, _ in references.accounts(connection)},
         signed_in=tokens.signed_in(connection),
@@ -87,6 +90,7 @@ def build(
     waiting: Iterable[Row],
     refusals: Iterable[Row],
     accounts: Mapping[str, str],
+    held_up: Mapping[tuple[str, str], Mapping[str, Decimal]] = MappingProxyType({}),
     signed_in: Collection[str] = (),
 ) -> Connections:
     """`runs` are the last syncs of invoices by provider; `counts` how many customers and subscriptions each lists; `signed_in` where a person has."""
@@ -97,7 +101,8 @@ def build(
         if what == "changes" and pull["lost_from"]
     ]
     gaps += [Gap(row["provider"], "Not told", _refusal(row)) for row in refusals]
-    proposed = [_waiting(row, accounts) for row in waiting]
+    waiting = sorted(waiting, key=lambda row: -max(map(abs, _held_up(row, held_up).values()), default=0))
+    proposed = [_waiting(row, accounts, _held_up(row, held_up)) for row in waiting]
     return Connections(Table(_CONNECTIONS.name, _CONNECTIONS.columns, rows), tuple(gaps), Table(_WAITING.name, _WAITING.columns, proposed))
 
 
@@ -149,11 +154,16 @@ def _sure(confidence: Decimal | None) -> str | None:
     return "certain" if confidence == 1 else wording.digits(confidence)
 
 
-def _waiting(row: Row, accounts: Mapping[str, str]) -> dict[str, Any]:
+def _held_up(row: Row, money: Mapping[tuple[str, str], Mapping[str, Decimal]]) -> Mapping[str, Decimal]:
+    return money.get((row["provider"], row["provider_customer_id"]), {})
+
+
+def _waiting(row: Row, accounts: Mapping[str, str], held_up: Mapping[str, Decimal]) -> dict[str, Any]:
     proposed = row["proposed_account_id"]
     return {
         "provider": row["provider"],
         "customer": row["name"] or row["provider_customer_id"],
+        "held_up": " + ".join(wording.rounded(amount, currency) for currency, amount in sorted(held_up.items())) or wording.ABSENT,
         "domain": row["domain"],
         "account": f"{accounts.get(proposed, proposed)} ({proposed})" if proposed else wording.ABSENT,
         "account_id": proposed,

@@ -33,6 +33,13 @@ def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
     """The sentence, the next step and its command."""
     if subject.standing == CHANGED:
         return _changed(subject), "Deactivate it, then sync it again to take the provider's new version.", _command(subject, "deactivate")
+    if _unnamed(subject):
+        named = f"python -m w365core provider map-columns {shlex.quote(subject.provider)} --invoice {shlex.quote(subject.number)}"
+        return (
+            subject.message.partition(". ")[0] + ".",
+            "Open it and say which column is which; later files with the same headers know it.",
+            named,
+        )
     if subject.status == StatusReason.ERROR:
         return subject.message, *_after_failure(subject)
     if subject.status == StatusReason.POPULATING and subject.imported_at is None:
@@ -40,6 +47,11 @@ def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
     if subject.status == StatusReason.POPULATING:
         return subject.message, "Look through its lines, then activate it.", _command(subject, "activate")
     return subject.message, "Its lines are imported; look at the note before you bill them.", None
+
+
+def _unnamed(subject: Invoice) -> bool:
+    """Whether its file is of a layout that nobody has named."""
+    return subject.failure == Failure.INVALID_DATA and "map-columns" in subject.message
 
 
 def unexplained(subject: Invoice) -> Decimal:
@@ -58,9 +70,6 @@ def _after_failure(subject: Invoice) -> tuple[str, str | None]:
     if subject.failure == Failure.CHECKSUM_FAILED:
         override = money.override_for(unexplained(subject))
         return "Look for the difference in its lines; accept it with an override only once you know what it is.", _sync(subject, override)
-    if subject.failure == Failure.INVALID_DATA and "map-columns" in subject.message:
-        named = f"python -m w365core provider map-columns {shlex.quote(subject.provider)} --invoice {shlex.quote(subject.number)}"
-        return "The columns of its file are not named yet: look at them, say which is which, then sync it again.", named
     if subject.failure == Failure.INVALID_DATA:
         return "The provider's lines cannot be read: send the sentence to the provider's support, then sync again.", _sync(subject)
     return "Sync it again; if the provider still refuses, follow the sentence.", _sync(subject)

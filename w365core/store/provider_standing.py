@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from w365core.store.tables import provider_account, provider_customer, provider_pull, provider_subscription
+from w365core.model import ReferenceKind, StatusReason
+from w365core.store.tables import (
+    missing_reference,
+    provider_account,
+    provider_customer,
+    provider_invoice,
+    provider_pull,
+    provider_subscription,
+)
 
 
 def pulls(connection: Connection, provider: str | None = None) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -49,6 +58,21 @@ def waiting_proposals(connection: Connection, provider: str | None = None) -> li
     if provider is not None:
         query = query.where(provider_customer.c.provider == provider)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def held_up(connection: Connection) -> dict[tuple[str, str], dict[str, Decimal]]:
+    """(provider, customer) -> currency -> what its lines on invoices in Error come to, where our records lack the customer."""
+    customer = func.lower(func.btrim(missing_reference.c.key))
+    query = (
+        select(provider_invoice.c.provider, customer, missing_reference.c.currency, func.sum(missing_reference.c.amount))
+        .join(provider_invoice, provider_invoice.c.provider_invoice_id == missing_reference.c.provider_invoice_id)
+        .where(missing_reference.c.kind == ReferenceKind.CUSTOMER, provider_invoice.c.status_reason == StatusReason.ERROR)
+        .group_by(provider_invoice.c.provider, customer, missing_reference.c.currency)
+    )
+    found: dict[tuple[str, str], dict[str, Decimal]] = {}
+    for provider, key, currency, amount in connection.execute(query):
+        found.setdefault((provider, key), {})[currency] = amount
+    return found
 
 
 def refusals(connection: Connection) -> list[Mapping[str, Any]]:
