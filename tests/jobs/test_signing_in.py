@@ -132,5 +132,6 @@ def test_on_the_command_line(configured: Context, served: Served, w365: Command,
     assert "SANDBOX-7" in done.stderr and not REFRESHED.search(done.stdout + done.stderr)
     assert w365("pdf", "--invoice", "G1", "--provider", NAME, "--out", tmp_path / "a.pdf", **secret).returncode == 0
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
+    assert w365("rebuild", "--check").returncode == 0  # a sign-in is no event of the ledger
     files = w365("provider", "sign-in", "nobody", **secret)
     assert files.returncode == 2 and "There is no provider nobody" in files.stderr

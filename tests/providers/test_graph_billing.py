@@ -7,7 +7,7 @@ from tests.providers.scripted import Step, said
 from w365core.errors import CallRefused, ProviderChanged, ProviderRefused, ProviderUnavailable
 from w365core.model import Feed
 from w365core.providers.addresses import Service, allowed
-from w365core.providers.contract import Blob, ExportGone, Manifest, NoData, Patience, SasExpired
+from w365core.providers.contract import Blob, ExportFailed, ExportGone, Manifest, NoData, Patience, SasExpired
 
 BILLING = "/v1.0/reports/partners/billing"
 OPERATION = f"{BILLING}/operations/op-7"
@@ -131,14 +131,15 @@ def test_no_data_is_an_answer_and_no_failure(contoso, error):
 
 @pytest.mark.parametrize("error", [{"code": "5001", "message": "Export job died"}, None, "text", {}])
 def test_a_failed_export_is_said_in_the_providers_words(contoso, error):
-    with pytest.raises(ProviderUnavailable, match=r"5001: Export job died|no reason given"):
+    with pytest.raises(ExportFailed, match=r"5001: Export job died|no reason given"):
         waited(contoso, said({"status": "failed", "error": error}))
 
 
-def test_an_export_that_never_ends_is_left_for_later(contoso):
+@pytest.mark.parametrize("step", [running(), Step(status=202)])
+def test_an_export_that_never_ends_is_left_for_later(contoso, step):
     begun = time.monotonic()
     with pytest.raises(ProviderUnavailable, match="still running"):
-        waited(contoso, running(), patience=Patience(poll=0.05, deadline=0.4), sleep=time.sleep)
+        waited(contoso, step, patience=Patience(poll=0.05, deadline=0.4), sleep=time.sleep)
     assert 0.2 < time.monotonic() - begun < 3
 
 

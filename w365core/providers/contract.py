@@ -28,6 +28,10 @@ class ExportGone(ProviderUnavailable):
     """The provider no longer knows the export operation: request the export again."""
 
 
+class ExportFailed(ExportGone):
+    """The export failed at the provider, and will not be better for asking again: request another one later."""
+
+
 class NoEvidence(ProviderRefused):
     """The provider has no list of changes at this address: nothing is wrong, but changes without a log of ours stay unproven."""
 
@@ -109,7 +113,7 @@ class Connector(Protocol):
         """Asks for lines not yet invoiced; `period` is `current` or `last`. Returns the operation's URL."""
 
     def wait_for_export(self, operation_url: str) -> Manifest | NoData:
-        """Polls the operation until its manifest is there. ProviderUnavailable when the deadline passes, ExportGone when it is unknown."""
+        """Polls the operation until its manifest is there. ProviderUnavailable when the deadline passes, ExportGone when it is unknown or failed."""
 
     def customers(self) -> Iterator[ProviderCustomer]:
         """Every customer the provider lists. ProviderUnavailable where the list comes shorter than the provider says it is."""

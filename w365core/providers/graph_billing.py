@@ -19,7 +19,7 @@ from w365core.errors import CallRefused, ProviderChanged, ProviderRefused, Provi
 from w365core.model import Feed, Secret, shortened
 from w365core.providers import waiting
 from w365core.providers.addresses import Allowed, admitted, joined
-from w365core.providers.contract import Blob, ExportGone, Manifest, NoData
+from w365core.providers.contract import Blob, ExportFailed, ExportGone, Manifest, NoData
 from w365core.providers.http import Access, Calls
 from w365core.providers.replies import Reply, parsed
 from w365core.providers.secrecy import cut_text
@@ -28,6 +28,7 @@ PERMISSION = "the application permission PartnerBilling.Read.All with an adminis
 LONGEST_POLL = 60.0
 NO_DATA = "5000"
 
+_RUNNING: Mapping[str, Any] = {"status": "running"}
 _PATHS = {Feed.RECONCILIATION: "reconciliation", Feed.DAILY_RATED: "usage"}
 # A blob's name becomes the last step of an address: no step of its own, no query, no other scheme.
 _BLOB_NAME = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_.,=+@ ()-]{0,254}", re.ASCII)
@@ -54,14 +55,14 @@ def request_unbilled(calls: Calls, access: Access, *, root: str, currency: str, 
 def wait_for_export(calls: Calls, access: Access, *, operation_url: str, storage: Allowed) -> Manifest | NoData:
     """Polls until the manifest is there.
 
-    ProviderUnavailable when the export fails, the manifest is not whole or the deadline passes (the same operation may be waited
-    for again), ExportGone when Graph no longer knows the operation.
+    ProviderUnavailable when the manifest is not whole or the deadline passes (the same operation may be waited for again), ExportGone when
+    Graph no longer knows the operation, or it failed.
     """
     url = admitted(operation_url, within=access.within)
     begun = calls.clock()
     while True:
         reply = _polled(calls, access, url)
-        operation = parsed(reply, what="the state of an export")
+        operation = _RUNNING if _is_only_accepted(reply) else parsed(reply, what="the state of an export")
         status = str(operation.get("status") or "").lower()
         if status == "succeeded":
             return _manifest(_linked(calls, access, operation, base=url), storage=storage)
@@ -106,6 +107,11 @@ def _polled(calls: Calls, access: Access, url: str) -> Reply:
     return reply
 
 
+def _is_only_accepted(reply: Reply) -> bool:
+    """A bare 202 in place of a state, as long-running operations of other services answer."""
+    return reply.status == 202 and not reply.content.strip()
+
+
 def _until_next_poll(reply: Reply, *, poll: float) -> float:
     """Seconds: what the provider asks for, else our own; never above a minute, nor above a `poll` set below the usual 10 s."""
     asked = waiting.asked_for(reply.headers, now=datetime.now(UTC))
@@ -120,7 +126,7 @@ def _failed(operation: Mapping[str, Any]) -> NoData:
     if code == NO_DATA or "no data available" in message.lower():
         return NoData(code=code or NO_DATA, message=message or "No data available")
     said = ": ".join(part for part in (shortened(cut_text(code), 40), message) if part) or "no reason given"
-    raise ProviderUnavailable(f"The export failed at Microsoft ({said}). Run the command again later: it asks for a new export.")
+    raise ExportFailed(f"The export failed at Microsoft ({said}). Run the command again later: it asks for a new export.")
 
 
 def _linked(calls: Calls, access: Access, operation: Mapping[str, Any], *, base: str) -> Mapping[str, Any]:

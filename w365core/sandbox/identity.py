@@ -74,6 +74,11 @@ async def device_code(request: Request) -> Response:
     return json_answer({**told, "message": f"To sign in, open {place} and enter SANDBOX-7."}, headers={"Cache-Control": "no-store"})
 
 
+async def device_login(_request: Request) -> Response:
+    """GET /devicelogin: where a person would type the code"""
+    return Response("The sandbox takes every code as typed in. Go back to the command line; it goes on by itself.", media_type="text/plain")
+
+
 def is_for(request: Request, *audiences: str) -> bool:
     """Whether the request bears a token of ours for one of these audiences that has not run out."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")

@@ -47,6 +47,7 @@ def app(estate: Path, *, faults: Faults, now: datetime | None = None) -> Starlet
     graph = partial(_guarded, graph_billing.refused)
     routes = [
         Route("/{tenant}/oauth2/v2.0/token", partial(identity.token, **told), methods=["POST"]),
+        Route("/devicelogin", identity.device_login),
         Route("/{tenant}/oauth2/v2.0/devicecode", identity.device_code, methods=["POST"]),
         Route("/v1/invoices", partner(partial(partner_center.invoices, **told))),
         Route("/v1/invoices/{invoice_id}", partner(partial(partner_center.invoice, estate=known))),
