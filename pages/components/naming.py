@@ -44,6 +44,7 @@ def draw(invoice: Invoice) -> None:
             naming.remember(engine, **of, said=said)
             st.session_state["sync_job"] = queue.ask(engine, kind=queue.INVOICE, **of, actor=queue.person())
             st.toast("Remembered; the invoice is queued to be synced again.")
+            st.rerun()
 
 
 def _choices(shown: Shown, *, key: str) -> dict[str, str]:

@@ -44,6 +44,7 @@ def opened(provider_invoice_id: int) -> None:
         empty.no_such_invoice(back=address.close_invoice)
     else:
         st.set_page_config(page_title=f"{detail.invoice.number} · w365core")
+        sync.progress()
         invoice.draw(detail)
 
 
