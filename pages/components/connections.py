@@ -25,9 +25,11 @@ def check(proved: Mapping[str, Any]) -> None:
     icon, color = _LOOKS[proved["verdict"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(proved["verdict"].capitalize(), icon=icon, color=color)
-        st.text(f"{proved['capability']}: {proved['said']}" if proved["said"] else proved["capability"])
+        st.text(proved["capability"], width="content")
         if proved["verdict"] != "works" and proved["status"]:
             st.caption(" · ".join(str(part) for part in (proved["status"], proved["code"], proved["request_id"]) if part), width="content")
+    if proved["said"]:
+        st.text(proved["said"])
 
 
 def gaps(found: Sequence[Gap]) -> None:

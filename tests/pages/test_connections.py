@@ -107,7 +107,7 @@ def test_a_connection_is_tested_through_the_queue_and_each_right_is_shown_with_w
         assert (job.kind, job.provider) == ("test_connection", "csp")
         job_runs.end(connection, job.job_id, state="done", message="1 of 2 work; missing: usage.", outcome={"checks": [missing, works]})
     app.run()
-    for words in ("1 of 2 work", "usage: Grant it.", "403 · Forbidden · r-7", "customers"):
+    for words in ("1 of 2 work", "Grant it.", "403 · Forbidden · r-7", "customers"):
         assert words in said(app)
     assert "r-8" not in said(app)
 

@@ -300,7 +300,8 @@ def _checked(
     if provider is None and kind == DAILY:
         return None, None
     if provider is None:
-        raise CallRefused(f"Say whose invoice {number} is." if kind == INVOICE else "Say which provider.")
+        asked = {INVOICE: f"whose invoice {number} is", ACCOUNTS: "whose accounts"}
+        raise CallRefused(f"Say {asked.get(kind, 'whose connection')}.")
     known = store_providers.named(connection, provider)
     if kind != INVOICE and not _is_connected(known):
         raise CallRefused(f"{known.name} has no connection that could be asked; its invoices are imported from files.")

@@ -48,7 +48,7 @@ def tried(connector: MicrosoftConnector, *, person: PersonalConnector | None, to
     yield customers
     yield _subscriptions(connector, api, customers, first_items(known))
     yield CHANGES.asked(calls, access, f"{api}/auditrecords?startDate={today}&endDate={today}&size=1")[0]
-    yield _pdf(person, first_items(listed))
+    yield _pdf(person, headers, first_items(listed))
 
 
 def _subscriptions(connector: MicrosoftConnector, api: str, customers: Proof, known: list[Mapping[str, Any]]) -> Proof:
@@ -64,9 +64,11 @@ def _subscriptions(connector: MicrosoftConnector, api: str, customers: Proof, kn
     return proof
 
 
-def _pdf(person: PersonalConnector | None, listed: list[Mapping[str, Any]]) -> Proof:
+def _pdf(person: PersonalConnector | None, headers: Proof, listed: list[Mapping[str, Any]]) -> Proof:
     if person is None:
         return PDF.not_possible("An app alone may not: run `provider sign-in NAME`. Nothing else needs it.")
+    if headers.verdict is not Verdict.WORKS:
+        return PDF.not_possible("It takes the list of invoices, which could not be had.")
     if not listed:
         return PDF.not_possible("There is no invoice to ask for.")
     try:
