@@ -257,6 +257,9 @@ def test_lines_in_another_currency_are_unresolved_and_never_added():
         totals(), totals(subtotal="999", currency="USD"), missing=(missing(ReferenceKind.CURRENCY, "USD", None, "999", "USD"),)
     )
     assert (decision.failure, decision.lines_total, decision.difference) == (Failure.UNRESOLVED_REFERENCES, 100, 0)
+    assert decision.message.startswith("999.00 USD of its lines are in another currency than the invoice, which is in EUR;")
+    unknown = decided(totals(), missing=(missing(ReferenceKind.CURRENCY, "EUR", None, "100", "EUR"),))
+    assert unknown.message.startswith("Our records lack 1 currency")
 
 
 def test_a_line_that_cannot_be_read_is_said_with_its_place():

@@ -236,6 +236,14 @@ def test_importing_the_same_file_twice_keeps_one_set_of_lines(configured: Contex
     assert invoice(configured).version == 3
 
 
+def test_a_number_with_characters_that_nobody_sees_is_refused(configured: Context, written: Write) -> None:
+    path = json_lines(written, "monthly.json", [seat("100.00")])
+    for number in ("F\n1", "F1\u200b"):
+        with pytest.raises(CallRefused, match="characters that nobody sees"):
+            filed(configured, path, invoice_number=number)
+    assert invoice(configured) is None
+
+
 def test_an_active_invoice_takes_no_file(configured: Context, written: Write) -> None:
     path = json_lines(written, "monthly.json", [seat()])
     filed(configured, path)

@@ -149,6 +149,8 @@ def _unresolved(missing: Sequence[MissingReference], currency: str) -> Finding |
     blocking = [reference for reference in missing if reference.blocking]
     if not blocking:
         return None
+    if all(reference.kind is ReferenceKind.CURRENCY and reference.key.upper() != currency.upper() for reference in blocking):
+        return Failure.UNRESOLVED_REFERENCES, _foreign(blocking, currency)
     counts = [(kind, sum(reference.kind is kind for reference in blocking)) for kind in ReferenceKind]
     said = ", ".join(f"{count} {kind if count == 1 else _plural(kind)}" for kind, count in counts if count)
     names = ", ".join(dict.fromkeys(reference.name or reference.key for reference in blocking[:3]))
@@ -157,6 +159,14 @@ def _unresolved(missing: Sequence[MissingReference], currency: str) -> Finding |
         Failure.UNRESOLVED_REFERENCES,
         f"Our records lack {said} that the lines refer to ({names}{', …' if len(blocking) > 3 else ''}); "
         f"{' and '.join(amounts)} of its lines wait on it, and with them the whole invoice. Add what is missing and sync again.",
+    )
+
+
+def _foreign(lines: Sequence[MissingReference], currency: str) -> str:
+    amounts = " and ".join(_money(amount, code) for code, amount in _held_up(lines).items())
+    return (
+        f"{amounts} of its lines are in another currency than the invoice, which is in {currency}; an invoice holds lines of its own currency only, "
+        "so all of it waits. Correct the invoice's currency, or ask the provider for an invoice of each, and sync again."
     )
 
 

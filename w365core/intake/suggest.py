@@ -56,7 +56,10 @@ def _suggestion(reference: MissingReference, provider: str, accounts: Accounts, 
     if reference.kind is ReferenceKind.SUBSCRIPTION:
         return _subscription(reference, provider, view)
     if reference.kind is ReferenceKind.CURRENCY:
-        return f"Add {reference.key} with its rate to currencies.csv; an invoice holds lines of its own currency only."
+        return (
+            f"Add {reference.key} with its rate to currencies.csv where it is missing, and see that the invoice is in {reference.key}: "
+            "an invoice holds lines of its own currency only."
+        )
     return f"Add {reference.key} to products.csv, or choose the subscription's product; until then its lines are billed as write-ins."
 
 

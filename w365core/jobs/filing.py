@@ -57,6 +57,10 @@ class Filed:
 def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> Filed:
     """Lands, recognises and imports the files; `names` are what messages call them, where their paths do not say. InputRefused or CallRefused
     where they cannot be read in whole: nothing has changed."""
+    if not claimed.invoice_number.isprintable():
+        raise CallRefused(
+            f"The invoice number {claimed.invoice_number!r} holds characters that nobody sees; type it again. Nothing was imported."
+        )
     sweep(context)
     with context.engine.connect() as connection:
         provider = store_providers.named(connection, claimed.provider)
