@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -50,6 +51,7 @@ def read(lines: pa.BinaryArray, columns: tuple[Column, ...], order: DateOrder = 
         return None
 
 
+@lru_cache(maxsize=64)
 def _columns_of(keys: tuple[str, ...], columns: tuple[Column, ...]) -> list[Column | None]:
     """The column of each key, None for an unknown one."""
     spellings = by_header(columns)
@@ -79,10 +81,10 @@ class _Block:
         data = lines.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
         offsets -= offsets[0]
         signs = np.frombuffer(data, np.uint8)
-        printed = [msgspec.json.encode(key) + b":" for key in keys]
+        printed = tuple(msgspec.json.encode(key) + b":" for key in keys)
         gap = 1
         if data.slice(1, min(len(printed[0]) + 1, data.size - 1)).to_pybytes() == printed[0] + b" ":
-            printed, gap = [key + b" " for key in printed], 2
+            printed, gap = tuple(key + b" " for key in printed), 2
         marks = _marks(signs, gap)
         if len(marks.opened) != len(lines) * (len(keys) - 1):
             raise _NotRegular("not every line has these keys")
@@ -152,9 +154,19 @@ def _closing_braces(signs: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray,
     return close, line_ends
 
 
-def _verify_keys(data: pa.Buffer, opened: np.ndarray, printed: Sequence[bytes]) -> None:
-    """Every line prints exactly these keys: compared in words of 8 bytes, of a shorter key with what stands before it masked out."""
+def _verify_keys(data: pa.Buffer, opened: np.ndarray, printed: tuple[bytes, ...]) -> None:
+    """Every line prints exactly these keys."""
     words = np.ndarray((max(data.size - 7, 0),), "<u8", data, strides=(1,))
+    key_of, shift, mask, expected = _words_of(printed)
+    for begin in range(0, len(opened), _LINES_AT_ONCE):
+        at = opened[begin : begin + _LINES_AT_ONCE, key_of] + shift
+        if at.max(initial=0) >= len(words) or ((words[at] & mask) != expected).any():
+            raise _NotRegular("not every line has these keys in this order")
+
+
+@lru_cache(maxsize=64)
+def _words_of(printed: tuple[bytes, ...]) -> tuple[np.ndarray, ...]:
+    """The keys in words of 8 bytes, each at any place: which key, where in it, and what it says; before a shorter key all is masked out."""
     key_of, shift, mask, expected = [], [], [], []
     for place, key in enumerate(printed):
         for at in sorted({*range(0, len(key) - 8, 8), len(key) - 8}):
@@ -163,11 +175,7 @@ def _verify_keys(data: pa.Buffer, opened: np.ndarray, printed: Sequence[bytes]) 
             shift.append(at)
             mask.append(2**64 - 2 ** (8 * (8 - len(word))))
             expected.append(int.from_bytes(word.rjust(8, b"\0"), "little"))
-    shift, mask, expected = np.array(shift), np.array(mask, np.uint64), np.array(expected, np.uint64)
-    for begin in range(0, len(opened), _LINES_AT_ONCE):
-        at = opened[begin : begin + _LINES_AT_ONCE, key_of] + shift
-        if at.max(initial=0) >= len(words) or ((words[at] & mask) != expected).any():
-            raise _NotRegular("not every line has these keys in this order")
+    return np.array(key_of), np.array(shift), np.array(mask, np.uint64), np.array(expected, np.uint64)
 
 
 def _are_null(signs: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
