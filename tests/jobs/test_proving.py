@@ -16,7 +16,7 @@ from tests.conftest import Command
 from tests.estates import Estate, Served, seat
 from tests.providers.scripted import Scripted, Step, said, scripted
 from w365core.errors import CallRefused, ConfigurationMissing
-from w365core.jobs import configuring, proving, queue, running, signing_in
+from w365core.jobs import configuring, documents, proving, queue, running, signing_in
 from w365core.jobs.context import Context
 from w365core.jobs.proving import Proved
 from w365core.model import ProviderType
@@ -125,6 +125,25 @@ def test_a_wrong_secret_is_missing_everywhere_and_an_outage_is_none(script) -> N
     proved = prove(context, "ms")
     assert proved.exit_code == 3
     assert [name for name, verdict in verdicts(proved).items() if verdict == "not reachable"] == ["license lines", "usage"]
+
+
+def test_a_sign_in_without_a_second_factor_is_missing_one_though_it_still_works(script, tmp_path: Path) -> None:
+    server, context = script
+    server.on(
+        "/contoso.example/oauth2/v2.0/devicecode",
+        said({"device_code": "d", "user_code": "ABCD", "verification_uri": "https://microsoft.com/devicelogin"}),
+    )
+    tokens = {"token_type": "Bearer", "expires_in": 3599, "access_token": "t", "refresh_token": "r"}
+    server.on("/contoso.example/oauth2/v2.0/token", said(tokens))
+    server.on("/v1/invoices", said({"items": [{"id": "G7"}]}, isMfaCompliant="false"))
+    server.on("/v1/invoices/G7", said({"id": "G7", "pdfDownloadLink": "/invoices/G7/x"}, isMfaCompliant="false"))
+    server.on("/v1/invoices/G7/x", Step(body=b"%PDF-1.7"))
+    assert signing_in.sign_in(context, "ms").mfa is False
+    proof = prove(context, "ms").proofs[-1]
+    assert (proof.capability, proof.verdict) == ("PDF", "missing") and "provider sign-in ms" in proof.said
+    told: list[str] = []
+    documents.fetch_pdf(replace(context, report=told.append), provider_name="ms", invoice_number="G7", to=tmp_path / "g7.pdf")
+    assert "without MFA" in told[0] and (tmp_path / "g7.pdf").exists()
 
 
 def test_without_a_secret_or_a_connection_it_says_so(configured: Context) -> None:

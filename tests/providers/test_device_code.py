@@ -179,9 +179,9 @@ def test_a_signed_link_gets_no_token_and_is_written_down_nowhere(person: Person,
     caplog.set_level("DEBUG")
     person.script.on(TOKEN_PATH, granted())
     link = f"{person.script.url}/docs/g1.pdf?sv=1&sig=planted-signature"
-    person.script.on("/v1/invoices/G1", said({"id": "G1", "pdfDownloadLink": link}))
+    person.script.on("/v1/invoices/G1", said({"id": "G1", "pdfDownloadLink": link}, isMfaCompliant="false"))
     person.script.on("/docs/g1.pdf", Step(body=b"%PDF-1.7 y"))
-    person.connector().pdf("G1", tmp_path / "g1.pdf")
+    assert person.connector().pdf("G1", tmp_path / "g1.pdf") is False
     (asked,) = person.script.asked_for("/docs/g1.pdf")
     assert asked.header("Authorization") is None and asked.query == {"sv": "1", "sig": "planted-signature"}
     assert not any(b"planted" in answer.content or "planted" in answer.url for answer in person.kept)

@@ -37,13 +37,18 @@ def fetch_pdf(context: Context, *, provider_name: str | None, invoice_number: st
             raise CallRefused(f"{to} cannot be written to: name a file in a folder that is there with --out.")
         aside = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
         try:
-            personal.pdf(number, aside)
+            proved = personal.pdf(number, aside)
             os.replace(aside, to)
         except OSError as error:
             raise CallRefused(f"{to} cannot be written to: {error.strerror}. Choose another file with --out.") from None
         finally:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
+    if proved is False:
+        context.report(
+            f"Partner Center says that the sign-in of {provider.name} was made without MFA, and may refuse it next time. Run `provider sign-in {provider.name}` "
+            "again and sign in again with MFA."
+        )
     return Fetched(provider.name, number, to, to.stat().st_size)
 
 

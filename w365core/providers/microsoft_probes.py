@@ -7,6 +7,7 @@ Graph has no list that would show the right to export. An export of an impossibl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from w365core.errors import W365Error
 from w365core.providers.microsoft_connector import MicrosoftConnector
 from w365core.providers.personal import PERMISSION as PERSONAL, PersonalConnector
 from w365core.providers.probing import Probe, Proof, Verdict, first_items
+from w365core.providers.replies import second_factor
 
 ADMIN_AGENT = "the Admin agent role in Partner Center to the app (app-only: Account settings, User management, Web app)"
 EXPORTS = (
@@ -75,4 +77,9 @@ def _pdf(person: PersonalConnector | None, headers: Proof, listed: list[Mapping[
         reply = person.reply(str(listed[0].get("id")))
     except W365Error as error:
         return PDF.failed(error)
-    return PDF.proof(reply, label=person.access.label)
+    proof = PDF.proof(reply, label=person.access.label)
+    if proof.verdict is Verdict.WORKS and second_factor(reply) is False:
+        return replace(
+            proof, verdict=Verdict.MISSING, said="The sign-in was made without MFA. Run `provider sign-in NAME` again, with MFA."
+        )
+    return proof

@@ -18,7 +18,7 @@ from w365core.providers.addresses import Service, admitted, allowed, configured_
 from w365core.providers.contract import Keep, Patience, SasExpired
 from w365core.providers.device_code import Bearer, Rotation, SignIn
 from w365core.providers.http import Access, Calls, naming_partner_center
-from w365core.providers.replies import Reply, lacks_second_factor, parsed, refuse
+from w365core.providers.replies import Reply, lacks_second_factor, parsed, refuse, second_factor
 
 PERMISSION = "a signed-in person with the Admin agent or Billing admin role in the partner tenant (App+User)"
 _VALIDATED = {"ValidateMfa": "true"}
@@ -35,8 +35,8 @@ class PersonalConnector:
     calls: Calls = field(repr=False)
     access: Access = field(repr=False)
 
-    def document(self, number: str) -> Mapping[str, Any]:
-        """The document of that number. ProviderRefused where the person may not see it, or signed in without MFA."""
+    def document(self, number: str) -> tuple[Mapping[str, Any], bool | None]:
+        """The document of that number, and whether the sign-in had a second factor. ProviderRefused where the person may not see it."""
         reply, what = self.reply(number), f"invoice {number}"
         if lacks_second_factor(reply):
             raise ProviderRefused(
@@ -45,7 +45,7 @@ class PersonalConnector:
             )
         if not reply.is_fine:
             refuse(reply, what=what, label=self.access.label, permission=PERMISSION)
-        return parsed(reply, what=what)
+        return parsed(reply, what=what), second_factor(reply)
 
     def reply(self, number: str) -> Reply:
         """What Partner Center answers when it is asked for the document, whatever that is; its links are not kept."""
@@ -69,14 +69,12 @@ class PersonalConnector:
             headers=_VALIDATED,
             expected=frozenset({401}),
         )
-        if lacks_second_factor(reply):
-            return False
-        said = reply.headers.get("isMfaCompliant", "").lower()
-        return said == "true" if said in ("true", "false") else None
+        return second_factor(reply)
 
-    def pdf(self, number: str, to: Path) -> None:
-        """The document as a PDF, in that file; a failure leaves none."""
-        link = self.document(number).get("pdfDownloadLink")
+    def pdf(self, number: str, to: Path) -> bool | None:
+        """The document as a PDF, in that file; a failure leaves none. Whether the sign-in had a second factor, None where it was not said."""
+        document, proved = self.document(number)
+        link = document.get("pdfDownloadLink")
         if not isinstance(link, str) or not link.strip():
             raise ProviderUnavailable(f"Partner Center has no PDF of invoice {number} yet. Try again later.")
         link, what = link.strip(), f"the PDF of invoice {number}"
@@ -96,6 +94,7 @@ class PersonalConnector:
         if not is_pdf:
             to.unlink()
             raise ProviderChanged(f"Partner Center gave something else than a PDF for invoice {number}. Nothing was written; report it.")
+        return proved
 
     def _own(self, link: str) -> str | None:
         """The address of a link into the interface itself, which wants the person's token; None for one that is signed, or elsewhere."""

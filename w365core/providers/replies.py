@@ -61,6 +61,14 @@ def lacks_second_factor(reply: Reply) -> bool:
     return reply.status == 401 and (MFA_MISSING.encode() in reply.content or reply.headers.get("isMfaCompliant", "").lower() == "false")
 
 
+def second_factor(reply: Reply) -> bool | None:
+    """Whether the sign-in was made with MFA, as Partner Center says it of an answer; None where it does not say."""
+    if lacks_second_factor(reply):
+        return False
+    said = reply.headers.get("isMfaCompliant", "").lower()
+    return said == "true" if said in ("true", "false") else None
+
+
 def refuse(reply: Reply, *, what: str, label: str, permission: str) -> NoReturn:
     """Raises what a final answer other than 2xx means. `what` names the call, `permission` what the provider wants for it."""
     raise _meaning(reply, what=what, label=label, permission=permission)
