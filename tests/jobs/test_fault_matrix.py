@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from sqlalchemy import column, create_engine, func, literal, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.pool import NullPool
 
 from tests import estates, postgres
 from tests.conftest import NOW
@@ -235,7 +234,7 @@ def configured(template: str, served: Served, tmp_path_factory: pytest.TempPathF
     """Two neighbours imported, and one that the cases are compared with."""
     home = tmp_path_factory.mktemp("matrix")
     with postgres.fresh_database(template) as url:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = create_engine(url, connect_args={"options": "-c synchronous_commit=off"})
         settings = Settings(home=home / "home", database_url=url, http_timeout=0.4, http_tries=2, poll=0.02)
         bare = Context(settings, engine, NOW, "tester", lambda sentence: None)
         context = estates.configure(bare, served.url, records=served.estate.records(home / "records"))

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, select
-from sqlalchemy.pool import NullPool
 
 from tests import estates, postgres
 from tests.conftest import NOW
@@ -89,7 +88,7 @@ class Provided:
 def provided(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provided]:
     home = tmp_path_factory.mktemp("known")
     with estates.serve(Estate(home / "estate")) as served, postgres.fresh_database(template) as url:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = create_engine(url, connect_args={"options": "-c synchronous_commit=off"})
         bare = Context(
             Settings(home=home / "home", database_url=url, http_timeout=5, http_tries=2, poll=0.02),
             engine,
