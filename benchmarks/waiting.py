@@ -24,12 +24,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import load
 from playwright.sync_api import sync_playwright
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 from streamlit.testing.v1 import AppTest
 
+from benchmarks import load
 from tests.browser.conftest import ARGUMENTS, found_browser
 from w365core.store import embedded
 

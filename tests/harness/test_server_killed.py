@@ -24,7 +24,7 @@ from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import audit, embedded, embedded_locks, schema
 
-OFFSETS, ROUNDS, RACERS = 20, 20, 4
+OFFSETS, ROUNDS, RACERS = 22, 20, 4  # two more than the twenty that shall strike: how often the provider is polled differs from run to run
 LINES = ([seat("100.00"), seat("-1.25"), usage("10.00")], [daily("4.125"), daily("5.875", day=2)])
 NUMBERS = [f"G{number}" for number in range(OFFSETS + 2)]
 
@@ -127,7 +127,7 @@ def test_a_database_killed_at_twenty_operations_of_an_import_loses_and_halves_no
             assert estates.leftovers(engine, installation.context.settings.home) == [], where
     with engine.connect() as connection:
         assert audit.first_broken(connection) is None
-    assert kills >= OFFSETS - 2
+    assert kills >= 20
     harness_said.append(f"database killed at {kills} of {len(steps)} operations, {whole} of them past the commit, violations 0")
 
 
