@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from w365core import frames
+from w365core.arrays import lines_of
 from w365core.frames import Kind
 from w365core.intake.parse import parse_json_tolerantly
 from w365core.kernels import regular_lines
-from w365core.arrays import lines_of
 
 COLUMNS = frames.DAILY_RATED
 LINE = {
