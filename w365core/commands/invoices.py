@@ -1,0 +1,141 @@
+"""Commands for provider invoices: fetching them, taking them from files, showing them and their lines."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from w365core import printing
+from w365core.commands import typed
+from w365core.commands.typed import InvoiceNumber, Json, Override, ProviderName, opened
+from w365core.errors import CallRefused
+
+commands = typer.Typer()
+
+
+@commands.command()
+def sync(provider: ProviderName = None, invoice: InvoiceNumber = None, override_tolerance: Override = None, json: Json = False) -> None:
+    """The daily job; with --invoice a manual sync of that one."""
+    from w365core.jobs import syncing
+    from w365core.store.engine import guarded
+
+    override = typed.amount(override_tolerance, "--override-tolerance", least=Decimal(0))
+    if override is not None and invoice is None:
+        raise CallRefused("--override-tolerance is for one invoice: say which with --invoice NUMBER.")
+    context = opened()
+    with guarded():
+        if invoice:
+            result = syncing.sync_invoice(context, provider_name=provider, invoice_number=invoice, override=override)
+        else:
+            result = syncing.sync_daily(context, provider_name=provider)
+    printing.sync_result(result, json)
+    raise typer.Exit(result.exit_code)
+
+
+@commands.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Files downloaded by hand: CSV or JSON lines, gzip, zip or neither.")
+    ],
+    provider: Annotated[str, typer.Option("--provider", help="The provider's name.")],
+    invoice: Annotated[str, typer.Option("--invoice", help="The invoice's number.")],
+    total: Annotated[str | None, typer.Option("--total", help="The header's total, tax included; without it the sum of the lines.")] = None,
+    currency: Annotated[str | None, typer.Option("--currency", help="The header's currency; without it that of the first line.")] = None,
+    invoice_date: Annotated[str | None, typer.Option("--invoice-date", help="YYYY-MM-DD; without it today.")] = None,
+    override_tolerance: Override = None,
+    date_order: Annotated[str | None, typer.Option("--date-order", help="MDY or DMY, where the files leave it open.")] = None,
+    decimal: Annotated[str | None, typer.Option("--decimal", help="point or comma, where the files leave it open.")] = None,
+    activate: Annotated[bool, typer.Option("--activate", help="For a manual provider: activate it where it validates.")] = False,
+    json: Json = False,
+) -> None:
+    """Imports an invoice from files downloaded by hand."""
+    from w365core.jobs import filing
+    from w365core.store.engine import guarded
+
+    claimed = filing.Claimed(
+        provider=provider,
+        invoice_number=invoice.strip(),
+        total=typed.amount(total, "--total"),
+        currency=typed.currency(currency),
+        invoice_date=typed.day(invoice_date, "--invoice-date"),
+        override=typed.amount(override_tolerance, "--override-tolerance", least=Decimal(0)),
+        date_order=typed.order(date_order),
+        activate=activate,
+        decimal_comma=typed.decimal_comma(decimal),
+    )
+    if not claimed.invoice_number:
+        raise CallRefused("--invoice is blank; say the invoice's number.")
+    context = opened()
+    with guarded():
+        filed = filing.import_by_hand(context, files, claimed)
+    printing.filed(filed, json)
+    raise typer.Exit(filed.outcome.exit_code)
+
+
+@commands.command()
+def invoices(
+    provider: ProviderName = None,
+    period: Annotated[str | None, typer.Option("--period", help="Month of the invoice date, YYYY-MM.")] = None,
+    json: Json = False,
+) -> None:
+    """Provider invoices with status, totals, difference and message."""
+    from w365core.reports import chains
+    from w365core.store import queries
+    from w365core.store.engine import guarded
+
+    typed.month(period)
+    wanted = queries.InvoiceFilter(providers=(provider,) if provider else (), months=(period,) if period else ())
+    with guarded(), opened().engine.connect() as connection:
+        amended = chains.load(connection)
+        rows = [
+            printing.invoice(row, amended.get(chains.key(row["provider"], row["invoice_number"])))
+            for row in queries.provider_invoices(connection, wanted)
+        ]
+    shown = (
+        "invoice",
+        "provider",
+        "state",
+        "status_reason",
+        "currency",
+        "header_total",
+        "lines_total",
+        "difference",
+        "invoice_date",
+        "message",
+    )
+    printing.table(rows, shown, json, empty="No provider invoice yet: `sync` fetches them, `import` takes files.")
+
+
+@commands.command()
+def lines(
+    invoice: Annotated[str, typer.Option("--invoice", help="The invoice's number.")], provider: ProviderName = None, json: Json = False
+) -> None:
+    """An invoice's license lines and usage summaries as stored."""
+    from w365core.store import ledger, queries
+    from w365core.store.engine import guarded
+
+    context = opened()
+    with guarded():
+        found = ledger.named(context.engine, provider_name=provider, invoice_number=invoice)
+        with context.engine.connect() as connection:
+            licenses = printing.license_lines(queries.all_license_lines(connection, found.provider_invoice_id))
+            usage = [printing.usage(row) for row in queries.usage_summaries(connection, found.provider_invoice_id)]
+            printing.lines(licenses, usage, json)
+
+
+@commands.command()
+def pdf(
+    invoice: Annotated[str, typer.Option("--invoice", help="The invoice's number.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write it.")],
+    provider: ProviderName = None,
+    json: Json = False,
+) -> None:
+    """Fetches an invoice's PDF from Partner Center, as the person who signed in."""
+    from w365core.jobs import documents
+
+    done = documents.fetch_pdf(opened(), provider_name=provider, invoice_number=invoice, to=out)
+    told = {"provider": done.provider, "invoice": done.invoice, "file": str(done.file), "size": done.size}
+    printing.answer(told, f"The PDF of invoice {done.invoice} is in {done.file} ({done.size:,} bytes).", json)
