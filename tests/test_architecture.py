@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOUNS = ("model", "errors", "money", "frames", "arrays", "dates")
+NOUNS = ("model", "errors", "lifecycle", "money", "frames", "arrays", "dates")
 COMPOSERS = ("app.py", "pages/frame.py", "w365core/cli.py", "w365core/printing.py", "w365core/__main__.py", "w365core/__init__.py")
 
 
@@ -30,6 +30,7 @@ class Part:
 
 
 _ABOVE = ("nouns", "settings", "providers", "intake", "rating", "billing", "reconcile", "diagnosis", "kernels", "store", "reports")
+DOORS = ("queue", "naming", "deciding", "supplying", "tolerances")  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
     "settings": Part(("nouns",)),
@@ -44,7 +45,7 @@ PARTS = {
     "reports": Part(("nouns", "store"), ("polars", "plotly", "xlsxwriter")),
     "jobs": Part(_ABOVE, ("procrastinate", "jinja2")),
     "sandbox": Part(("nouns",), ("starlette", "uvicorn")),
-    "pages/components": Part(("nouns", "reports", "queue", "naming"), ("streamlit",)),  # of jobs two doors: jobs.queue, jobs.naming
+    "pages/components": Part(("nouns", "reports", *DOORS), ("streamlit",)),
     "pages/section": Part(("model", "errors", "pages/components"), ("streamlit",)),
 }
 HARMLESS = {

@@ -274,6 +274,15 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a person saw of an invoice when deciding: where it has changed since, the decision is refused and says what changed."""
+
+    status_reason: str
+    version: int
+    import_run_id: int | None
+
+
 def shortened(text: str, most: int = 60) -> str:
     """The text as a message can carry it."""
     return text if len(text) <= most else text[: most - 1] + "…"

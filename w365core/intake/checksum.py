@@ -64,6 +64,7 @@ class Decision:
     license_lines: int
     usage_lines: int
     warnings: tuple[str, ...] = field(default=())
+    failures: tuple[Failure, ...] = field(default=())  # all of them; `failure` is the first
 
 
 def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[MissingReference], problems: Sequence[Problem] = ()) -> Decision:
@@ -109,6 +110,7 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
         license_lines=sum(t.lines for t in reconciled if t.kind is LineKind.LICENSE),
         usage_lines=usage_lines,
         warnings=warnings,
+        failures=tuple(dict.fromkeys(failure for failure, _ in failed)),
     )
 
 

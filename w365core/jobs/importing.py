@@ -21,13 +21,12 @@ from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
 from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources, references_of
+from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import NO_CURRENCY, Connector
 from w365core.store import engine as store_engine, ledger, references as store_references, stage
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import import_source, provider_invoice
-
-RETRY_DAYS = 15  # a failed invoice is tried again this long after it was first seen, that day included
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def carry_out(
 
 def amounts(decision: Decision) -> dict:
     """What the invoice's row says of its lines."""
-    return {name: getattr(decision, name) for name in _AMOUNTS}
+    return {name: getattr(decision, name) for name in _AMOUNTS} | {"failures": [str(failure) for failure in decision.failures] or None}
 
 
 def _order(context: Context, connection: Connection, attempt: Attempt, ending: Ending, *, message: str, failure: Failure | None) -> Order:

@@ -30,7 +30,8 @@ from w365core.store.rebuilding import Digest
 from w365core.store.tables import audit_log, provider_invoice
 
 MOST_FINDINGS = 100
-_SENTENCES = {"message": "", "warnings": ()}  # a sentence that is worded better today is no other decision
+# A sentence that is worded better today is no other decision; orders of before say the first failure only.
+_SENTENCES = {"message": "", "warnings": (), "failures": ()}
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from w365core.dates import month_of
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderError, W365Error
 from w365core.jobs import estimating, evidence, importing, signing_in, tokens
 from w365core.jobs.context import Context
-from w365core.jobs.importing import RETRY_DAYS, Outcome
+from w365core.jobs.importing import Outcome
 from w365core.jobs.runs import recorded, sweep
+from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Keep, Patience

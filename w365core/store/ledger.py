@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
-from w365core import money
+from w365core import lifecycle, money
 from w365core.errors import CallRefused
 from w365core.model import Failure, InvoiceHeader, InvoiceState, MissingReference, StatusReason
 from w365core.store import audit, engine as store_engine, orders, stage
@@ -85,7 +85,7 @@ def begin(
         .where(provider_invoice.c.provider == provider, provider_invoice.c.invoice_number == header.number)
         .with_for_update()
     ).first()
-    if found and (found.state, found.status_reason) == (InvoiceState.ACTIVE, StatusReason.ACTIVE):
+    if found and not lifecycle.allows("import", found.status_reason):
         raise CallRefused(f"Invoice {header.number} of {provider} is Active and is not downloaded again; deactivate it first, then sync.")
     changed = {
         **values,
@@ -226,6 +226,7 @@ def fail(
         order=order,
         values={
             **_UNSEEN,
+            "failures": [failure],
             **outcome,
             "state": InvoiceState.INACTIVE,
             "status_reason": StatusReason.ERROR,

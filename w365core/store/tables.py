@@ -154,6 +154,11 @@ provider_invoice = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("changed_at_provider", Boolean, nullable=False, server_default="false"),
     _amount("header_total_now"),  # what the provider says today, where it differs
+    Column("fingerprint_now", Text),  # which version of its lines the provider has today, where it is another
+    Column("failures", JSONB),  # every failure of the last attempt; `failure` is the first of them
+    Column("proven_cause", Text),  # the one hypothesis that explains a failed checksum to the cent, as a sentence
+    Column("customers", BigInteger),  # how many customers the lines are for, and how many days have usage: what is usual for this provider
+    Column("usage_days", BigInteger),
     Column("import_run_id", BigInteger),  # the run whose lines are published, or staged while in Error
     _moment("first_seen_at", nullable=False),
     _moment("last_attempt_at"),
@@ -250,6 +255,104 @@ usage_estimate = Table(
     Column("currency", Text, nullable=False),
     Column("lines", BigInteger, nullable=False),
     _moment("estimated_at", nullable=False),
+)
+
+# --- what is said of invoices beside the ledger: what the provider lists, how it changed what was imported, what was deleted, which differences pass --
+
+# What a provider listed when it was asked last, whether or not it is here.
+listed_invoice = Table(
+    "listed_invoice",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("invoice_number", Text, primary_key=True),
+    Column("document_type", Text, nullable=False),
+    Column("invoice_type", Text),
+    Column("amends_of", Text),
+    Column("invoice_date", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    _amount("total"),
+    _moment("first_listed_at", nullable=False),
+    _moment("listed_at", nullable=False),
+    *_finite("total"),
+)
+
+# An invoice that was deleted here: its fifteen days go on from when it was first seen.
+deleted_invoice = Table(
+    "deleted_invoice",
+    metadata,
+    Column("provider", Text, primary_key=True),  # lower-cased, as is the number
+    Column("invoice_number", Text, primary_key=True),
+    _moment("first_seen_at", nullable=False),
+    _moment("deleted_at", nullable=False),
+)
+
+# How a provider changed an invoice after it was imported: one row per change, and line by line what is otherwise.
+invoice_change = Table(
+    "invoice_change",
+    metadata,
+    Column("change_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("provider_invoice_id", BigInteger, nullable=False),
+    _moment("noticed_at", nullable=False),
+    _amount("header_total_before"),
+    _amount("header_total_now"),
+    Column("fingerprint_before", Text),
+    Column("fingerprint_now", Text),
+    Column("compared", Boolean, nullable=False, server_default="false"),  # whether the lines could be compared; `message` says why not
+    Column("message", Text, nullable=False, server_default=""),
+    Column("lines_added", BigInteger),
+    Column("lines_removed", BigInteger),
+    Column("lines_changed", BigInteger),
+    _amount("amount_added"),  # with tax
+    _amount("amount_removed"),
+    _amount("amount_changed"),
+    *_finite("header_total_before", "header_total_now", "amount_added", "amount_removed", "amount_changed"),
+)
+Index("invoice_change_invoice_idx", invoice_change.c.provider_invoice_id, invoice_change.c.change_id)
+
+invoice_change_line = Table(
+    "invoice_change_line",
+    metadata,
+    Column("change_id", BigInteger, primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),  # the biggest money first
+    Column("what", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("account_id", Text),
+    Column("provider_customer_id", Text),
+    Column("customer_name", Text),
+    Column("subscription_id", Text),
+    Column("provider_subscription_id", Text),
+    Column("product_id", Text),
+    Column("product_name", Text),
+    Column("charge_type", Text),
+    Column("charge_start", Date),
+    Column("charge_end", Date),
+    _amount("quantity_before"),
+    _amount("quantity_now"),
+    _amount("amount_before"),
+    _amount("amount_now"),
+    Column("currency", Text),
+    CheckConstraint("what in ('added', 'removed', 'changed')", name="what_known"),
+    *_finite("quantity_before", "quantity_now", "amount_before", "amount_now"),
+)
+
+# Up to which difference an override passes with one click, up to which with a reason, and how much less than usual is said aloud.
+tolerance_policy = Table(
+    "tolerance_policy",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    _amount("one_click_amount", nullable=False, server_default=text("0.50")),
+    _amount("one_click_percent"),  # of the header; both hold where both are given
+    _amount("most_amount"),  # above it no override passes while the policy stands
+    _amount("most_percent"),
+    _amount("drop_percent"),  # a header that is so much less than the month before is said aloud
+    Column("owner", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("expires_on", Date),  # the last day that it holds
+    Column("set_by", Text, nullable=False),
+    _moment("set_at", nullable=False),
+    CheckConstraint("one_click_amount >= 0 and one_click_amount <> 'NaN'", name="one_click_plausible"),
+    *_finite("one_click_percent", "most_amount", "most_percent", "drop_percent"),
 )
 
 # --- the provider's view: what it says its customers own; our records are never touched by it -----------------------------------------------
@@ -424,10 +527,13 @@ job_run = Table(
     _moment("finished_at"),
     Column("outcome", JSONB),
     Column("message", Text, nullable=False, server_default=""),
-    CheckConstraint("kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection')", name="kind_known"),
+    CheckConstraint(
+        "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection', 'list_invoices', 'validate', 'take_new_version')",
+        name="kind_known",
+    ),
     CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state_known"),
     CheckConstraint("(finished_at is not null) = (state in ('done', 'failed', 'cancelled'))", name="ended_has_moment"),
-    CheckConstraint("(kind in ('sync_invoice', 'import_files')) = (invoice is not null)", name="invoice_named"),
+    CheckConstraint("(kind in ('sync_invoice', 'import_files', 'take_new_version')) = (invoice is not null)", name="invoice_named"),
     *_finite("override_tolerance"),
 )
 Index("job_run_unfinished_idx", job_run.c.job_id, postgresql_where=job_run.c.finished_at.is_(None))

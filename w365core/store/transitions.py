@@ -1,26 +1,26 @@
-"""What a person may do to an invoice once it is in, and when: activate, deactivate, delete; each with its guard, in one table.
-
-action       from                                          guard                                  to
-activate     Active/Populating                             its import is complete                 Active/Active
-deactivate   Active/Active, Active/Populating complete     none of its usage is invoiced          Inactive/Deactivated
-delete       anything but a running import                 none of its usage is invoiced          gone; listed again, it is imported again
+"""What a person does to an invoice once it is in: activate, deactivate, delete. Which step is allowed from where stands in `lifecycle`; the guards
+that need to look are here.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, Row, delete as sql_delete, select, update
 
+from w365core import lifecycle
 from w365core.errors import CallRefused
-from w365core.model import InvoiceState, StatusReason, UsageStatus
+from w365core.model import InvoiceState, Seen, StatusReason, UsageStatus
 from w365core.store import audit, stage
 from w365core.store.ledger import Who
-from w365core.store.tables import import_run, import_source, invoice_attachment, missing_reference, provider_invoice, usage_summary
+from w365core.store.tables import (
+    audit_log,
+    import_run,
+    import_source,
+    invoice_attachment,
+    missing_reference,
+    provider_invoice,
+    usage_summary,
+)
 
-_ALLOWED = {
-    "activate": {StatusReason.POPULATING},
-    "deactivate": {StatusReason.ACTIVE, StatusReason.POPULATING},
-    "delete": {StatusReason.ACTIVE, StatusReason.POPULATING, StatusReason.ERROR, StatusReason.DEACTIVATED},
-}
 _INSTEAD = {
     StatusReason.ERROR: "it is in Error; mend what its message says and sync it again",
     StatusReason.DEACTIVATED: "it is deactivated; sync it again to have it back",
@@ -28,24 +28,24 @@ _INSTEAD = {
 }
 
 
-def activate(connection: Connection, *, provider_invoice_id: int, who: Who) -> None:
+def activate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
     """Makes the usage of a complete manual invoice billable."""
-    before = _guarded(connection, provider_invoice_id, "activate")
+    before = _guarded(connection, provider_invoice_id, "activate", seen)
     _become(connection, before, "activate", InvoiceState.ACTIVE, StatusReason.ACTIVE, "", who)
 
 
-def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who) -> None:
+def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
     """Takes the invoice out of billing, so that it can be synced anew; its lines stay until then."""
-    before = _guarded(connection, provider_invoice_id, "deactivate")
+    before = _guarded(connection, provider_invoice_id, "deactivate", seen)
     _refuse_invoiced(connection, before, "deactivated")
     _become(
         connection, before, "deactivate", InvoiceState.INACTIVE, StatusReason.DEACTIVATED, "Deactivated; sync it to import it again.", who
     )
 
 
-def delete(connection: Connection, *, provider_invoice_id: int, who: Who) -> None:
+def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
     """Removes the invoice and all its children; the provider's is untouched, what landed and the audit log stay."""
-    before = _guarded(connection, provider_invoice_id, "delete")
+    before = _guarded(connection, provider_invoice_id, "delete", seen)
     _refuse_invoiced(connection, before, "deleted")
     stage.withdraw(connection, provider_invoice_id=provider_invoice_id)
     runs = (
@@ -61,10 +61,15 @@ def delete(connection: Connection, *, provider_invoice_id: int, who: Who) -> Non
     _sealed(connection, before, "delete", None, who)
 
 
-def _guarded(connection: Connection, provider_invoice_id: int, action: str) -> Row:
+def _guarded(connection: Connection, provider_invoice_id: int, action: str, seen: Seen | None) -> Row:
+    """The invoice, locked. CallRefused where it is gone, has changed since it was seen, is being imported, or the table has no such step."""
     invoice = connection.execute(
         select(provider_invoice).where(provider_invoice.c.provider_invoice_id == provider_invoice_id).with_for_update()
-    ).one()
+    ).first()
+    if invoice is None:
+        raise CallRefused(f"That invoice is not here any more, so it cannot be {_done(action)}: somebody else has deleted it.")
+    if seen is not None and seen != Seen(invoice.status_reason, invoice.version, invoice.import_run_id):
+        raise CallRefused(_changed_since(connection, invoice))
     running = connection.execute(
         select(import_run.c.import_run_id).where(import_run.c.provider_invoice_id == provider_invoice_id, import_run.c.status == "running")
     ).first()
@@ -72,10 +77,24 @@ def _guarded(connection: Connection, provider_invoice_id: int, action: str) -> R
         raise CallRefused(
             f"Invoice {invoice.invoice_number} cannot be {_done(action)} while it is being imported; wait until that has ended."
         )
-    if invoice.status_reason not in _ALLOWED[action]:
+    if not lifecycle.allows(action, invoice.status_reason):
         reason = _INSTEAD.get(StatusReason(invoice.status_reason), f"it is {invoice.state}/{invoice.status_reason}")
         raise CallRefused(f"Invoice {invoice.invoice_number} cannot be {_done(action)}: {reason}.")
     return invoice
+
+
+def _changed_since(connection: Connection, invoice: Row) -> str:
+    last = connection.execute(
+        select(audit_log.c.action, audit_log.c.actor, audit_log.c.at)
+        .where(audit_log.c.target_kind == "provider invoice", audit_log.c.target == f"{invoice.provider} {invoice.invoice_number}")
+        .order_by(audit_log.c.audit_id.desc())
+        .limit(1)
+    ).first()
+    by = f": {last.action} by {last.actor}, {last.at:%Y-%m-%d %H:%M} UTC" if last else ""
+    return (
+        f"Invoice {invoice.invoice_number} has changed since you looked at it{by}. It is {invoice.state}/{invoice.status_reason} now; nothing was done. "
+        "Look at it again, then decide."
+    )
 
 
 def _refuse_invoiced(connection: Connection, invoice: Row, done: str) -> None:

@@ -1,0 +1,30 @@
+"""What does a person decide of an invoice on a page, that takes no job? The steps of `lifecycle`, each refused where it has changed since it was seen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from w365core.model import Seen
+from w365core.store import transitions
+from w365core.store.engine import guarded
+from w365core.store.ledger import Who
+
+
+def activate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> None:
+    """Makes the usage of a complete manual invoice billable. CallRefused as the guards say."""
+    with guarded(), engine.begin() as connection:
+        transitions.activate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
+
+
+def deactivate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> None:
+    """Takes the invoice out of billing, so that it can be synced anew. CallRefused while any of its usage is invoiced."""
+    with guarded(), engine.begin() as connection:
+        transitions.deactivate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
+
+
+def delete(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> None:
+    """Removes the invoice and its lines here. CallRefused while any of its usage is invoiced."""
+    with guarded(), engine.begin() as connection:
+        transitions.delete(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
