@@ -114,6 +114,9 @@ def _of_the_matrix(reporter: pytest.TerminalReporter, outcome: str) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(problems.Shown(problems.TABLE, tests=ROOT / "tests"), "provider problems")
+    config.pluginmanager.register(
+        problems.Shown(problems.RULES, tests=ROOT / "tests", noun="import rule", needs_bytes=False), "import rules"
+    )
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""Is every known problem of docs/provider-problems.md shown in this run? By tests that ran, passed, and read bytes from a file or a socket.
+"""Is every row of docs/provider-problems.md and docs/rules.md shown in this run? By tests that ran and passed; a problem's read bytes from a file or a socket.
 
-    read      the table: a number, what is met, what the product does, the tests that show it
-    Shown     a plugin of pytest: watches what each test opens, and ends a whole run as failed where a problem is not shown
+    read      a table: a number, what is met, what the product does, the tests that show it
+    Shown     a plugin of pytest: watches what each test opens, and ends a whole run as failed where a row is not shown
 
-A run of chosen tests is not judged; that every name exists is tested by tests/test_provider_problems.py in any run.
+A run of chosen tests is not judged; that every name exists is tested by tests/test_provider_problems.py and tests/test_rules.py in any run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "provider-problems.md"
+RULES = ROOT / "docs" / "rules.md"
 BYTES = "bytes from"
 _CHOOSING = ("keyword", "markexpr", "lf", "failedfirst", "deselect", "ignore", "ignore_glob", "collectonly", "stepwise")
 _OURS = (f"{ROOT / 'data'}{os.sep}", f"{ROOT / 'tests' / 'samples'}{os.sep}")
@@ -37,9 +38,13 @@ class Problem:
 
 
 def read(table: Path) -> list[Problem]:
-    """The rows that begin with a number; tests are what stands in backticks in the last cell."""
-    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.read_text(encoding="utf-8").splitlines() if re.match(r"\| *\d+ *\|", line)]
-    return [Problem(int(number), met.strip(), does.strip(), tuple(re.findall(r"`([^`]+)`", tests))) for number, met, does, tests in rows]
+    """The rows that begin with a number (of a rule: R and a number); tests are what stands in backticks in the last cell."""
+    lines = table.read_text(encoding="utf-8").splitlines()
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if re.match(r"\| *R?\d+ *\|", line)]
+    return [
+        Problem(int(number.strip().removeprefix("R")), met.strip(), does.strip(), tuple(re.findall(r"`([^`]+)`", tests)))
+        for number, met, does, tests in rows
+    ]
 
 
 # --- what a test opens -------------------------------------------------------------------------------------------------------------------------
@@ -80,9 +85,11 @@ def _is_data(path: str | bytes) -> bool:
 class Shown:
     """Registered in every process of a run: those that run tests say what each opened, the one that reports judges."""
 
-    def __init__(self, table: Path, *, tests: Path) -> None:
+    def __init__(self, table: Path, *, tests: Path, noun: str = "provider problem", needs_bytes: bool = True) -> None:
         self.table = table
         self.tests = tests
+        self.noun = noun
+        self.needs_bytes = needs_bytes
         self.outcomes: dict[str, str] = {}
         self.bytes: dict[str, str] = {}
         self.lacking: list[str] | None = None
@@ -90,7 +97,8 @@ class Shown:
         self._by_module: defaultdict[str, set[str]] = defaultdict(set)
 
     def pytest_sessionstart(self) -> None:
-        sys.addaudithook(self._opened.hear)
+        if self.needs_bytes:
+            sys.addaudithook(self._opened.hear)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
@@ -107,7 +115,8 @@ class Shown:
             return (yield)
         finally:
             kinds = self._opened.taken() | self._by_module[item.nodeid.partition("::")[0]]
-            item.user_properties.append((BYTES, " ".join(sorted(kinds))))
+            if self.needs_bytes:
+                item.user_properties.append((BYTES, " ".join(sorted(kinds))))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed or report.skipped or report.when == "call":
@@ -126,9 +135,9 @@ class Shown:
         if self.lacking is None:
             return
         count = len(read(self.table))
-        terminalreporter.write_line(f"provider problems: {count}, {count - len(self.lacking)} shown")
+        terminalreporter.write_line(f"{self.noun}s: {count}, {count - len(self.lacking)} shown")
         for sentence in self.lacking:
-            terminalreporter.write_line(f"provider problem {sentence}", red=True)
+            terminalreporter.write_line(f"{self.noun} {sentence}", red=True)
 
     def not_shown(self) -> list[str]:
         """A sentence for each problem that this run has not shown."""
@@ -144,7 +153,8 @@ class Shown:
             return [f"{test} did not run"]
         if bad := [node for node in ran if self.outcomes[node] != "passed"]:
             return [f"{bad[0]} {self.outcomes[bad[0]]}"]
-        return [] if any(self.bytes[node] for node in ran) else [f"{test} read neither a file nor a socket"]
+        read = not self.needs_bytes or any(self.bytes[node] for node in ran)
+        return [] if read else [f"{test} read neither a file nor a socket"]
 
     def _is_whole(self, config: pytest.Config) -> bool:
         named = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
