@@ -260,6 +260,9 @@ class MissingReference:
         return self.kind.blocking
 
 
+OLD_IDS = "old-ids"  # the manual provider that is made for old ids by the first fix that needs one, where there is none
+
+
 class FixAction(StrEnum):
     MAP_ACCOUNT = "map_account"
     ADD_SUBSCRIPTION = "add_subscription"

@@ -11,9 +11,8 @@ from decimal import Decimal
 
 from w365core.intake.matching import EQUAL_NAME, Account, Accounts
 from w365core.intake.suggest import View
-from w365core.model import Fix, FixAction, MissingReference, ReferenceKind
+from w365core.model import OLD_IDS, Fix, FixAction, MissingReference, ReferenceKind
 
-OLD_IDS = "old-ids"  # the manual provider that is made for old ids where there is none
 KNOWN = Decimal("0.95")  # the provider itself says what it is
 SEEN_BEFORE = Decimal("0.90")  # it was so on an earlier invoice
 HALF_KNOWN = Decimal("0.80")  # the provider says what it is, not whose
@@ -82,7 +81,9 @@ def _customer(reference: MissingReference, provider: str, accounts: Accounts, vi
     name = best_name(reference, view, around)
     fix = Fix(FixAction.MAP_ACCOUNT, reference.key, provider, name=name)
     if before is not None and before.ours:
-        return replace(fix, account_id=before.ours, confidence=SEEN_BEFORE, because=f"it was account {before.ours} on invoice {before.invoice}")
+        return replace(
+            fix, account_id=before.ours, confidence=SEEN_BEFORE, because=f"it was account {before.ours} on invoice {before.invoice}"
+        )
     match = accounts.match(name=name, domain=around.domains.get(key) or (known.domain if known else None))
     if match is None:
         return replace(fix, because="no account is like it")
@@ -99,7 +100,9 @@ def _subscription(reference: MissingReference, provider: str, view: View, around
             alias, subscription_id=former, confidence=KNOWN, because=f"{provider} says that it took the place of {known.migrated_from_id}"
         )
     if before is not None and before.ours:
-        return replace(alias, subscription_id=before.ours, confidence=SEEN_BEFORE, because=f"it was {before.ours} on invoice {before.invoice}")
+        return replace(
+            alias, subscription_id=before.ours, confidence=SEEN_BEFORE, because=f"it was {before.ours} on invoice {before.invoice}"
+        )
     account_id = view.account_of.get(known.customer_id.lower() if known else view.customer_of.get(key, ""))
     fix = replace(alias, action=FixAction.ADD_SUBSCRIPTION, account_id=account_id, subscription_id=reference.key)
     if known is not None:
@@ -148,4 +151,3 @@ def _product(reference: MissingReference, provider: str, around: Surroundings) -
         confidence=NEW_PRODUCT,
         because="a new product with the printed id and name",
     )
-

@@ -34,7 +34,9 @@ def missing_references(connection: Connection, *, provider_invoice_id: int | Non
     for (provider, run_id, _), of_attempt in by_attempt.items():
         missing = [_reference(row) for row in of_attempt]
         view = view_of(connection, provider, missing, run_id=run_id)
-        around = _surroundings(connection, provider, missing, run_id=run_id, currency=of_attempt[0]["invoice_currency"], past=earlier[provider])
+        around = _surroundings(
+            connection, provider, missing, run_id=run_id, currency=of_attempt[0]["invoice_currency"], past=earlier[provider]
+        )
         renewed = with_suggestions(_as_printed(missing, around), provider=provider, accounts=accounts, view=view)
         fixes = fixes_of(missing, provider=provider, accounts=accounts, view=view, around=around)
         for row, before, now, fix in zip(of_attempt, missing, renewed, fixes, strict=True):
@@ -45,7 +47,13 @@ def missing_references(connection: Connection, *, provider_invoice_id: int | Non
 
 
 def _surroundings(
-    connection: Connection, provider: str, missing: Sequence[MissingReference], *, run_id: int | None, currency: str, past: Mapping[tuple[str, str], Past]
+    connection: Connection,
+    provider: str,
+    missing: Sequence[MissingReference],
+    *,
+    run_id: int | None,
+    currency: str,
+    past: Mapping[tuple[str, str], Past],
 ) -> Surroundings:
     """What our records and the lines, these and earlier ones, say of what is missing."""
     keys = {kind: {one.key.lower() for one in missing if one.kind is kind} for kind in ReferenceKind}

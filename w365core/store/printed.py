@@ -67,3 +67,15 @@ def before(
         return {}
     asked = {"provider": provider, "customers": list(customers), "subscriptions": list(subscriptions)}
     return {(row.kind, row.key): row for row in connection.execute(_PAST, asked)}
+
+
+def products_of(connection: Connection, *, provider_invoice_id: int, run_id: int | None, keys: Collection[str]) -> list[Row[Any]]:
+    """Which of our subscriptions the lines of an invoice, published or staged, are for that print these products: `key`, `sku`, and `product`,
+    what the subscription has. A line without a product is known by its subscription."""
+    table = stage.LICENSE if run_id is None or not stage.exists(connection, run_id=run_id) else stage.table_of(stage.LICENSE, run_id)
+    printed = "lower(coalesce(nullif(line.product_id, ''), line.subscription_id))"
+    statement = text(
+        f"select distinct {printed} as key, lower(line.sku_id) as sku, lower(s.product_id) as product from {table} line "
+        f"join subscription s on s.subscription_id = line.subscription_id where line.provider_invoice_id = :id and {printed} = any(:keys)"
+    )
+    return list(connection.execute(statement, {"id": provider_invoice_id, "keys": list(keys)}))

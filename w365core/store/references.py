@@ -70,13 +70,18 @@ def product_names(connection: Connection) -> list[tuple[str, str | None]]:
 
 def manual_providers(connection: Connection) -> list[str]:
     """The providers whose subscriptions answer for any provider's old ids, by name."""
-    return list(connection.execute(select(provider.c.name).where(provider.c.type == ProviderType.MANUAL).order_by(provider.c.name)).scalars())
+    return list(
+        connection.execute(select(provider.c.name).where(provider.c.type == ProviderType.MANUAL).order_by(provider.c.name)).scalars()
+    )
 
 
 def subscription_names(connection: Connection) -> list[Mapping[str, Any]]:
     """Every subscription of ours to choose from, by its account's name: ids, name, kind, the account's name."""
     query = (
-        select(*(subscription.c[name] for name in ("subscription_id", "provider", "name", "kind", "product_id")), account.c.name.label("account_name"))
+        select(
+            *(subscription.c[name] for name in ("subscription_id", "provider", "name", "kind", "product_id")),
+            account.c.name.label("account_name"),
+        )
         .outerjoin(account, account.c.account_id == subscription.c.account_id)
         .order_by(account.c.name, subscription.c.name, subscription.c.subscription_id)
     )

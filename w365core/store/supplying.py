@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, ColumnElement, Table, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Table, func, insert, select, text, update
 
 from w365core import money
 from w365core.errors import InputRefused
-from w365core.model import Fix, FixAction, Problem, Provider, ProviderType
+from w365core.model import OLD_IDS, Fix, FixAction, Problem, Provider, ProviderType
 from w365core.store import audit, mapping, providers as store_providers, stage
 from w365core.store.ledger import Who
 from w365core.store.tables import (
@@ -30,7 +30,6 @@ from w365core.store.tables import (
     subscription_alias,
 )
 
-OLD_IDS = "old-ids"  # made by the first fix that needs a manual provider where there is none
 _RECORDS_LOCK = 3650002  # that of a load: a fix and a load of the same key take turns
 _LONGEST = 400
 _ORDER = (FixAction.ADD_CURRENCY, FixAction.MAP_ACCOUNT, FixAction.ADD_SUBSCRIPTION, FixAction.ALIAS, FixAction.CHOOSE_PRODUCT)
@@ -75,7 +74,9 @@ def _map_account(connection: Connection, fix: Fix, who: Who, reason: str | None,
     owner = _provider(connection, fix)
     known = _account(connection, fix.account_id)
     stands = connection.execute(
-        select(provider_account.c.account_id).where(_same(provider_account.c.provider, owner.name), _same(provider_account.c.provider_account_id, fix.key))
+        select(provider_account.c.account_id).where(
+            _same(provider_account.c.provider, owner.name), _same(provider_account.c.provider_account_id, fix.key)
+        )
     ).scalar()
     if stands == known:
         return f"{fix.key} of {owner.name} is account {known} already."
@@ -107,7 +108,11 @@ def _add_subscription(connection: Connection, fix: Fix, who: Who, reason: str | 
     under, is_new = _under(connection, fix, owner)
     row["provider"] = under
     stands = connection.execute(select(subscription).where(_same(subscription.c.subscription_id, ours))).first()
-    if stands is not None and _lower(stands.provider) == under.lower() and _lower(stands.provider_subscription_id) == fix.key.strip().lower():
+    if (
+        stands is not None
+        and _lower(stands.provider) == under.lower()
+        and _lower(stands.provider_subscription_id) == fix.key.strip().lower()
+    ):
         return f"{fix.key} is our subscription {stands.subscription_id} of {stands.provider} already."
     _refuse_known(connection, owner, fix)
     if stands is not None:
@@ -196,7 +201,11 @@ def _add_currency(connection: Connection, fix: Fix, who: Who, reason: str | None
     if stands is not None and stands == rate:
         return f"{code} is known with that rate already."
     if stands is not None:
-        raise refused("key", code, f"a currency that our records lack; {code} has the rate {money.plain(stands)}, which a load of currencies.csv changes")
+        raise refused(
+            "key",
+            code,
+            f"a currency that our records lack; {code} has the rate {money.plain(stands)}, which a load of currencies.csv changes",
+        )
     connection.execute(insert(currency).values(code=code, rate_to_base=rate))
     _told(connection, who, "add currency", "currency", code, reason, {"rate_to_base": rate})
     return f"{code} is known now, 1 {code} = {money.plain(rate)} in base currency."
@@ -236,10 +245,10 @@ def _given_product(connection: Connection, fix: Fix, product_id: str, who: Who, 
     changed = [one for one in owned if one.product_id != product_id]
     for one in changed:
         if one.product_id is not None and _is_product(connection, one.product_id):
-            raise refused("subscription_id", one.subscription_id, f"a subscription without a product; it has {one.product_id}, which a load changes")
-        connection.execute(
-            update(subscription).where(subscription.c.subscription_id == one.subscription_id).values(product_id=product_id)
-        )
+            raise refused(
+                "subscription_id", one.subscription_id, f"a subscription without a product; it has {one.product_id}, which a load changes"
+            )
+        connection.execute(update(subscription).where(subscription.c.subscription_id == one.subscription_id).values(product_id=product_id))
         before, after = {"product_id": one.product_id}, {"product_id": product_id}
         _told(connection, who, "choose product", "subscription", one.subscription_id, reason, after, before)
     named = ", ".join(one.subscription_id for one in changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
@@ -293,7 +302,9 @@ def _is_product(connection: Connection, printed: str) -> bool:
 
 
 def _subscription(connection: Connection, subscription_id: str | None) -> Any:
-    known = _found(connection, subscription, "subscription_id", subscription_id, "a subscription of ours; load it with subscriptions.csv first")
+    known = _found(
+        connection, subscription, "subscription_id", subscription_id, "a subscription of ours; load it with subscriptions.csv first"
+    )
     return connection.execute(select(subscription).where(subscription.c.subscription_id == known).with_for_update()).one()
 
 
@@ -344,5 +355,13 @@ def _told(
 ) -> None:
     told = {name: money.plain(value) if isinstance(value, Decimal) else value for name, value in after.items() if value is not None}
     audit.append(
-        connection, at=who.now, actor=who.actor, action=action, target_kind=target_kind, target=target, reason=reason, before=before, after=told
+        connection,
+        at=who.now,
+        actor=who.actor,
+        action=action,
+        target_kind=target_kind,
+        target=target,
+        reason=reason,
+        before=before,
+        after=told,
     )

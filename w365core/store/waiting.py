@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, text
+from sqlalchemy import Connection, or_, select, text
 
 from w365core.model import Failure, StatusReason
 from w365core.store import stage
@@ -32,14 +32,6 @@ def lacked(connection: Connection, invoices: Collection[int]) -> dict[int, dict[
     for row in connection.execute(query):
         found.setdefault(row.provider_invoice_id, {})[row.kind, row.key.lower()] = row.name or row.key
     return found
-
-
-def printing(connection: Connection, *, kind: str, key: str) -> list[int]:
-    """The invoices on which this was missing."""
-    query = select(missing_reference.c.provider_invoice_id).where(
-        missing_reference.c.kind == kind, func.lower(missing_reference.c.key) == key.lower()
-    )
-    return sorted(set(connection.execute(query).scalars()))
 
 
 def referred(connection: Connection, *, run_id: int) -> list[tuple[str, str | None, str | None, str | None, str]]:
