@@ -150,7 +150,7 @@ def _carry_out(
         raise CallRefused("There is no fix to carry out.")
     store.one_by_one(connection)
     said: dict[int, str] = {}
-    problems: list[Problem] = []
+    problems: dict[int, list[Problem]] = {}
     for place, fix in sorted(enumerate(fixes), key=lambda numbered: store.in_order(numbered[1])):
         try:
             with connection.begin_nested():
@@ -159,10 +159,10 @@ def _carry_out(
             if len(fixes) == 1 and file is None:
                 raise
             where = {"file": file.name, "row": file.lines[place]} if file else {"file": f"fix of {fix.key}"}
-            problems += [replace(one, **where) for one in refusal.problems]
+            problems[place] = [replace(one, **where) for one in refusal.problems]
     if problems:
-        problems.sort(key=lambda one: one.row or 0)
-        raise InputRefused(f"Nothing was changed: {len(problems)} of {len(fixes)} fixes make no sense; each is named.", problems)
+        named = [one for place in sorted(problems) for one in problems[place]]
+        raise InputRefused(f"Nothing was changed: {len(problems)} of {len(fixes)} fixes make no sense; each is named.", named)
     return [said[place] for place in sorted(said)]
 
 
