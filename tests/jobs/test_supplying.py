@@ -297,9 +297,7 @@ def test_a_ledger_with_validated_invoices_is_rebuilt_as_it_is(shop: Context, ser
     assert rebuilt.findings == () and all(one.same for one in rebuilt.tables)
 
 
-def test_the_validation_that_a_page_asks_for_is_a_job_that_says_what_it_did(
-    shop: Context, served: Served, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_validation_that_a_page_asks_for_is_a_job_that_says_what_it_did(shop: Context, served: Served, monkeypatch: pytest.MonkeyPatch):
     served.estate.invoice("G1", [seat("4.00", CustomerId=FABRIKAM)])
     served.estate.invoice("G2", [seat("4.00", CustomerId=FABRIKAM)], total="5.00")
     sync(shop, "G1"), sync(shop, "G2")
@@ -424,4 +422,3 @@ def _fix(name: str, own, unknown: str) -> Fix:
         return Fix(ALIAS, own(rest), PROVIDER, subscription_id="S-1")
     key, _, homeless = rest.partition(" ")
     return Fix(ADD, own(key), PROVIDER, account_id=None if homeless else "A-1", kind="License", under="distributor")
-

@@ -46,6 +46,7 @@ class Choices:
     subscriptions: Sequence[tuple[str, str]]
     products: Sequence[tuple[str, str]]
     manual: Sequence[str]
+    account_names: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,13 @@ def missing(connection: Connection, *, provider_invoice_id: int | None = None) -
 
 def choices(connection: Connection) -> Choices:
     """Everything that can be chosen."""
+    accounts = references.accounts(connection)
     return Choices(
-        accounts=sorted(((one, _labelled(name, one)) for one, name, _ in references.accounts(connection)), key=_by_label),
+        accounts=sorted(((one, _labelled(name, one)) for one, name, _ in accounts), key=_by_label),
         subscriptions=[(row["subscription_id"], _subscription(row)) for row in references.subscription_names(connection)],
         products=sorted(((one, _labelled(name, one)) for one, name in references.product_names(connection)), key=_by_label),
         manual=references.manual_providers(connection) or [OLD_IDS],
+        account_names={one: name or one for one, name, _ in accounts},
     )
 
 
