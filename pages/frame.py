@@ -19,7 +19,8 @@ st.logo(str(_PICTURES / "logo.svg"), icon_image=str(_PICTURES / "mark.svg"), siz
 page = st.navigation(
     {
         "Provider invoices": [
-            st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True)
+            st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True),
+            st.Page("references/inbox.py", title="Missing references", icon=":material/link_off:", url_path="missing-references"),
         ],
         "Setup": [st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers")],
     }

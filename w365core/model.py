@@ -260,6 +260,56 @@ class MissingReference:
         return self.kind.blocking
 
 
+OLD_IDS = "old-ids"  # the manual provider that is made for old ids by the first fix that needs one, where there is none
+
+
+class FixAction(StrEnum):
+    MAP_ACCOUNT = "map_account"
+    ADD_SUBSCRIPTION = "add_subscription"
+    ALIAS = "alias"
+    ADD_CURRENCY = "add_currency"
+    CHOOSE_PRODUCT = "choose_product"
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What would supply one missing thing. `key` is what the lines of `provider` print (a currency is nobody's).
+
+    What a person still has to say is None; `confidence` (0 to 1) says how sure a suggestion is, None where it is none. `subscription_id` is ours:
+    the new one's, the one that an alias stands for, or the one that gets the product. `under` is the provider that a new subscription stands under,
+    a manual one where the id is an old one.
+    """
+
+    action: FixAction
+    key: str
+    provider: str | None = None
+    account_id: str | None = None
+    subscription_id: str | None = None
+    product_id: str | None = None
+    name: str | None = None
+    kind: str | None = None
+    quantity: Decimal | None = None
+    under: str | None = None
+    start_date: date | None = None
+    status: str | None = None
+    billing_type: str | None = None
+    rate_to_base: Decimal | None = None
+    confidence: Decimal | None = None
+    because: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing of it is still to be said by a person."""
+        needed = {
+            FixAction.MAP_ACCOUNT: self.account_id,
+            FixAction.ADD_SUBSCRIPTION: self.kind and self.account_id,
+            FixAction.ALIAS: self.subscription_id,
+            FixAction.ADD_CURRENCY: self.rate_to_base,
+            FixAction.CHOOSE_PRODUCT: self.product_id,
+        }
+        return bool(needed[self.action])
+
+
 @dataclass(frozen=True)
 class Answer:
     """One provider answer as received. `url` carries no secret; `content` is the body, byte for byte."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from w365core import money
 from w365core.errors import InputRefused, W365Error
-from w365core.model import Provider
+from w365core.model import Fix, Provider
 
 if TYPE_CHECKING:
     from w365core.reports.chains import Chain
@@ -153,7 +153,72 @@ def usage(row: Row) -> dict[str, Any]:
 def missing(row: Row) -> dict[str, Any]:
     """A missing reference as `missing-references --json` prints it."""
     same = ("kind", "key", "name", "blocking", "lines", "amount", "currency", "suggestion", "provider")
-    return {"invoice": row["invoice_number"]} | {name: row[name] for name in same}
+    found = row["fix"]
+    waits = {"customers_waiting": row["customers_waiting"], "confidence": found.confidence if found else None}
+    return {"invoice": row["invoice_number"]} | {name: row[name] for name in same} | waits | {"fix": None if found is None else fix(found)}
+
+
+def fix(found: Fix) -> dict[str, Any]:
+    """A fix as JSON: what it would do and why, and what of it is known."""
+    return {name: value for name, value in asdict(found).items() if value not in (None, "") and name != "confidence"} | {
+        "ready": found.is_ready
+    }
+
+
+def standings(found: Iterable[Any]) -> list[dict[str, Any]]:
+    """How invoices would end, as JSON."""
+    return [
+        {
+            "provider": one.provider,
+            "invoice": one.invoice,
+            "amount": one.amount,
+            "currency": one.currency,
+            "released": one.released,
+            "lacks": [{"kind": kind, "name": name} for kind, name in one.lacks],
+            "message": "" if one.released else one.sentence,
+        }
+        for one in found
+    ]
+
+
+def dry_run(found: Any, told: Row, as_json: bool) -> None:
+    """What fixes would do; nothing was changed."""
+    if as_json:
+        money_by_currency = {"released_money": found.released_money}
+        stand = {"released": standings(found.released), "held_up": standings(found.held_up)}
+        print(encoded(dict(told) | {"dry_run": True, "message": found.sentence, "would": found.done} | stand | money_by_currency))
+        return
+    for sentence in found.done:
+        print(f"Would be done: {sentence}")
+    print(found.sentence)
+    for one in found.held_up:
+        print(f"  {one.sentence}")
+
+
+def supplied(done: Any, validated: Any, told: Row, sentence: str, as_json: bool) -> None:
+    """What fixes did, and how the invoices ended that were validated again."""
+    if as_json:
+        more = {"done": done.said}
+        if validated is not None:
+            more |= {"invoices": outcomes(validated.outcomes), "skipped": validated.skipped, "warnings": validated.warnings}
+        print(encoded(dict(told) | more))
+        return
+    print(sentence)
+    if validated is not None:
+        validation(validated)
+
+
+def validation(result: Any, as_json: bool = False) -> None:
+    """How validating again ended, invoice by invoice."""
+    if as_json:
+        print(encoded({"invoices": outcomes(result.outcomes), "skipped": result.skipped, "warnings": result.warnings}))
+        return
+    for outcome in result.outcomes:
+        print(f"{outcome.invoice}: {outcome.status}{', ' + outcome.message if outcome.message else ''}")
+    for sentence in result.warnings:
+        print(sentence)
+    if not (result.outcomes or result.warnings):
+        print("Nothing to do: no invoice waits on a reference.")
 
 
 def lines(licenses: Iterable[Row], usage_rows: Sequence[Row], as_json: bool) -> None:

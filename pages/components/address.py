@@ -1,4 +1,5 @@
-"""What does the URL say beside the filters? Which invoice is open (?invoice=) and which usage summary of it (&usage=)."""
+"""What does the URL say beside the filters? Which invoice is open (?invoice=) and which usage summary of it (&usage=); on the inbox of missing
+references, of which invoice alone (?of=)."""
 
 from __future__ import annotations
 
@@ -7,10 +8,16 @@ import streamlit as st
 
 def invoice() -> int | None:
     """The open invoice's id; 0 where the URL names something that is no id."""
-    text = st.query_params.get("invoice")
-    if text is None:
-        return None
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return _number("invoice")
+
+
+def inbox_invoice() -> int | None:
+    """The invoice that the inbox is narrowed to."""
+    return _number("of")
+
+
+def close_inbox_invoice() -> None:
+    st.query_params.pop("of", None)
 
 
 def usage() -> str | None:
@@ -33,3 +40,10 @@ def open_usage(usage_id: str) -> None:
 
 def close_usage() -> None:
     st.query_params.pop("usage", None)
+
+
+def _number(name: str) -> int | None:
+    text = st.query_params.get(name)
+    if text is None:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

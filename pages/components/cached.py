@@ -11,11 +11,20 @@ from contextlib import contextmanager
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.reports import connection, connections as connections_report, invoice_detail, invoice_status as status_report
+from w365core.jobs import supplying
+from w365core.jobs.supplying import Choices
+from w365core.reports import (
+    connection,
+    connections as connections_report,
+    invoice_detail,
+    invoice_status as status_report,
+    missing_references as references_report,
+)
 from w365core.reports.connection import Connection, Engine, Installation
 from w365core.reports.connections import Connections
 from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
+from w365core.reports.missing_references import MissingReferences
 
 
 @st.cache_resource(show_spinner="Opening the database …")
@@ -58,6 +67,18 @@ def connections() -> Connections:
     """The providers, as they are now."""
     with reading() as opened:
         return connections_report.load(opened)
+
+
+def missing_references(wanted: InvoiceFilter, *, kind: str | None, invoice: int | None) -> MissingReferences:
+    """What is missing on the chosen invoices, as things are now."""
+    with reading() as opened:
+        return references_report.load(opened, supplying.missing(opened), wanted, kind=kind, invoice=invoice)
+
+
+def choices() -> Choices:
+    """What can be chosen to supply it."""
+    with reading() as opened:
+        return supplying.choices(opened)
 
 
 def invoice(provider_invoice_id: int) -> InvoiceDetail | None:

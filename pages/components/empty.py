@@ -32,6 +32,21 @@ def no_providers() -> None:
         st.code("python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT", language="bash")
 
 
+def nothing_missing(*, filtered: bool, waiting: bool) -> None:
+    """Everything resolves; or what is missing is on other invoices, or waits to be validated."""
+    with st.container(border=True):
+        if filtered:
+            st.badge("Nothing is missing here", icon=":material/check_circle:", color="green")
+            st.text("Every line of the chosen invoices resolves to our records; other invoices may still wait.")
+            st.button("Clear filters", key="clear_nothing_missing", icon=":material/filter_alt_off:", on_click=filters.clear)
+        elif waiting:
+            st.badge("Nothing is missing any more", icon=":material/check_circle:", color="green")
+            st.text("Everything that the lines refer to is in our records by now; what waited on it comes in once it is validated again.")
+        else:
+            st.badge("Everything resolves", icon=":material/check_circle:", color="green")
+            st.text("Every customer, subscription, currency and product that the imported lines refer to is in our records.")
+
+
 def no_match() -> None:
     """The filters leave nothing."""
     with st.container(border=True):

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import address, cached, charts, naming, plain, standings, tables
+from w365core.jobs import supplying
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
@@ -83,7 +84,8 @@ def _attached(detail: InvoiceDetail) -> None:
 
 def _content(invoice: Invoice, name: str) -> bytes:
     with cached.reading() as opened:
-        return invoice_files.content(opened, invoice, name)
+        missing = supplying.missing(opened, provider_invoice_id=invoice.id)
+        return invoice_files.content(opened, invoice, name, missing=missing)
 
 
 def _facts(detail: InvoiceDetail) -> None:
@@ -184,7 +186,17 @@ def _missing(detail: InvoiceDetail) -> None:
         table = invoice_detail.missing_references(opened, detail.invoice)
     if not table.rows:
         return _nothing("Nothing is missing: every line resolves to our records.")
-    st.caption("What the lines refer to and our records lack, the biggest money first. What does not block is billed as a write-in.")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(
+            "What the lines refer to and our records lack, the biggest money first. What does not block is billed as a write-in.",
+            width="content",
+        )
+        st.page_link(
+            "references/inbox.py",
+            label="Fix these in Missing references",
+            icon=":material/build:",
+            query_params={"of": str(detail.invoice.id)},
+        )
     for row in table.rows[:SHOWN_AS_ROWS]:
         _missing_row(row)
     if len(table.rows) > SHOWN_AS_ROWS:

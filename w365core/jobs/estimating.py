@@ -10,7 +10,8 @@ from sqlalchemy import delete, insert
 from w365core.errors import ProviderError, W365Error
 from w365core.intake.parse import TextForm
 from w365core.jobs.context import Context
-from w365core.jobs.rating import Sums, Whole, references_of
+from w365core.jobs.lookups import references_of
+from w365core.jobs.rating import Sums, Whole
 from w365core.kernels.lines import rate_batch
 from w365core.kernels.partials import Job
 from w365core.model import Feed, Provider

@@ -19,8 +19,9 @@ from w365core.intake.checksum import Claim
 from w365core.jobs import fetching, ordering, suggesting
 from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
+from w365core.jobs.lookups import references_of
 from w365core.jobs.ordering import Grounds
-from w365core.jobs.rating import Whole, rate_sources, references_of
+from w365core.jobs.rating import Whole, rate_sources
 from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import NO_CURRENCY, Connector
@@ -96,8 +97,17 @@ def import_files(
         )
 
 
-def validate_again(context: Context, provider: Provider, invoice_number: str, *, override: Decimal | None, sync_run_id: int) -> Outcome:
-    """Imports an invoice by hand once more from what landed, against our records as they are now."""
+def validate_again(
+    context: Context,
+    provider: Provider,
+    invoice_number: str,
+    *,
+    override: Decimal | None,
+    sync_run_id: int,
+    judged_by: Claim | None = None,
+) -> Outcome:
+    """Imports an invoice once more from what landed, against our records as they are now. Of one that was synced, `judged_by` says whether its
+    daily usage was published and whether the reconciliation file's lines were taken instead."""
     with context.engine.connect() as connection:
         invoice = connection.execute(
             select(provider_invoice).where(
@@ -119,8 +129,12 @@ def validate_again(context: Context, provider: Provider, invoice_number: str, *,
         period_end=invoice.period_end,
     )
     sources = tuple(Source(row.feed, row.name, row.fingerprint, row.form) for row in rows)
-    material = Material(sources, invoice.fingerprint or "")
-    return import_files(context, provider, header, material, override=override, sync_run_id=sync_run_id, activate=False)
+    material = Material(sources, invoice.fingerprint or "", judged_by is None or judged_by.daily_usage_published)
+    if invoice.source == "file":
+        return import_files(context, provider, header, material, override=override, sync_run_id=sync_run_id, activate=False)
+    with _attempt(context, provider, header, source="synced", override=override, sync_run_id=sync_run_id) as (connection, attempt):
+        by_hand = judged_by is not None and judged_by.reconciliation_usage_accepted
+        return _import(context, connection, attempt, provider, header, lambda _: material, override=override, by_hand=by_hand)
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------------------------------

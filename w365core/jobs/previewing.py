@@ -17,7 +17,8 @@ from w365core.intake.parse import TextForm
 from w365core.jobs import filing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed, Recognised
-from w365core.jobs.rating import BATCH_LINES, Sums, Whole, references_of
+from w365core.jobs.lookups import references_of
+from w365core.jobs.rating import BATCH_LINES, Sums, Whole
 from w365core.kernels.lines import Job, rate_batch
 from w365core.model import Feed, InvoiceState, Problem, Provider, ProviderType, StatusReason
 from w365core.providers import files

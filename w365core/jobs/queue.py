@@ -2,6 +2,7 @@
 
 ask       queues a job, or gives the one that waits or runs already
 plan      what it would do, in one sentence, before anybody asks
+ask_validation                 what failed for want of references, again
 keep, inbox, ask_files        files by hand: where they wait, and the look at them or their import
 watch, unfinished, recent     how jobs go, as `JobRun`
 cancel    takes back what has not begun
@@ -39,6 +40,7 @@ __all__ = [
     "Plan",
     "ask",
     "ask_files",
+    "ask_validation",
     "every_provider",
     "inbox",
     "inbox_files",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 DAILY, INVOICE, ACCOUNTS, TEST = "sync", "sync_invoice", "sync_accounts", "test_connection"
+VALIDATE = "validate"  # what failed for want of references, again from what landed; asked for by `ask_validation`
 KINDS = (DAILY, INVOICE, ACCOUNTS, TEST)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
@@ -187,6 +190,23 @@ def ask_files(engine: Engine, asked: FilesAsked, *, look: bool, actor: str) -> i
         job_id = _queue.configure_task(TASK, connection=connection.connection.driver_connection).defer()
         told = {"provider": name, "invoice": number, "override": asked.override, "actor": actor, "reason": None}
         job_runs.add(connection, job_id=job_id, kind=FILES, asked=said, **told)
+    return job_id
+
+
+def ask_validation(engine: Engine, invoices: Sequence[int], *, actor: str, reason: str | None = None) -> int:
+    """Queues the validation of these invoices (ids of ours) against our records as they are now; the number of the one that waits already, where it
+    is the same. CallRefused without any."""
+    if not invoices:
+        raise CallRefused("No invoice waits on that, so there is nothing to validate.")
+    asked = {"invoices": sorted(set(invoices))}
+    with guarded(), engine.begin() as connection:
+        job_runs.ask_one_by_one(connection)
+        same = [job for job in job_runs.unfinished(connection) if (job.kind, job.asked, job.state) == (VALIDATE, asked, "queued")]
+        if same:
+            return same[0].job_id
+        job_id = _queue.configure_task(TASK, connection=connection.connection.driver_connection).defer()
+        told = {"provider": None, "invoice": None, "override": None, "actor": actor, "reason": (reason or "").strip() or None}
+        job_runs.add(connection, job_id=job_id, kind=VALIDATE, asked=asked, **told)
     return job_id
 
 

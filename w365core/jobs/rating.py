@@ -17,14 +17,14 @@ from w365core import money
 from w365core.arrays import scalar
 from w365core.intake.checksum import LineTotals
 from w365core.intake.parse import TextForm
-from w365core.intake.resolve import References, Subscription, subscriptions_by_provider_id
+from w365core.intake.resolve import References
 from w365core.jobs.context import Context
 from w365core.kernels.lines import rate_batch
 from w365core.kernels.partials import SUMMARIES, Job, RatedBatch, least_names
 from w365core.model import Feed, LineKind, MissingReference, Problem, ReferenceKind
 from w365core.providers import files
 from w365core.rating.summaries import UsageSummary, rated_summaries
-from w365core.store import references as store_references, stage
+from w365core.store import stage
 from w365core.store.ledger import Attempt, Source
 
 MOST_PROBLEMS = 100
@@ -43,23 +43,6 @@ class Whole:
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
     used: References | None = None  # of our records those that the lines refer to
-
-
-def references_of(connection: Connection, *, provider: str, invoice_number: str, currency: str) -> References:
-    """Our records as this import sees them."""
-
-    def known(pairs: Iterable[tuple[str, dict]]) -> Iterable[tuple[str, Subscription]]:
-        return ((provider_id, Subscription(**values)) for provider_id, values in pairs)
-
-    return References(
-        provider=provider,
-        invoice_number=invoice_number,
-        currency=currency,
-        customers=store_references.customers(connection, provider),
-        subscriptions=subscriptions_by_provider_id(*map(known, store_references.subscriptions(connection, provider))),
-        currencies=frozenset(store_references.currencies(connection)),
-        products=store_references.products(connection),
-    )
 
 
 def rate_sources(context: Context, connection: Connection, attempt: Attempt, sources: Sequence[Source], references: References) -> Whole:

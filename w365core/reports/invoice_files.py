@@ -1,11 +1,14 @@
 """Which files belong to an invoice? What is attached to it, made when it is taken, and what was received for it.
 
-errors.csv holds what blocks the import, warnings.csv what is billed as a write-in; both are the missing references as they are now.
+errors.csv holds what blocks the import, warnings.csv what is billed as a write-in; both are the missing references as they are now, each with what
+would supply it in columns of their own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,6 +16,7 @@ from w365core.errors import CallRefused
 from w365core.frames import Kind
 from w365core.reports import export, wording
 from w365core.reports.line_columns import MISSING_COLUMNS
+from w365core.reports.missing_references import ATTACHED_COLUMNS, attached_row
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.tables import Column, Table, moment
 from w365core.store import queries, received
@@ -20,7 +24,7 @@ from w365core.store import queries, received
 ERRORS, WARNINGS = "errors.csv", "warnings.csv"
 _PURPOSES = {"reconciliation": "Invoice lines", "daily_rated": "Daily usage", "plain": "Lines by hand"}
 _SHORT = 12  # characters of a fingerprint that people compare by eye
-_COLUMNS = tuple(column for column in MISSING_COLUMNS if column.name != "blocking")
+_COLUMNS = (*(column for column in MISSING_COLUMNS if column.name != "blocking"), *ATTACHED_COLUMNS)
 
 RECEIVED_COLUMNS = (
     moment("received_at", "Received (UTC)", width=130),
@@ -54,15 +58,16 @@ def attached(connection: Connection, invoice: Invoice) -> tuple[Attached, ...]:
     return tuple((made | stored).values())
 
 
-def content(connection: Connection, invoice: Invoice, name: str) -> bytes:
-    """One attached file. CallRefused where it has gone since it was offered."""
+def content(connection: Connection, invoice: Invoice, name: str, *, missing: Sequence[Mapping[str, Any]] | None = None) -> bytes:
+    """One attached file; `missing` are the missing references with their fixes, where the caller has them. CallRefused where the file has gone since
+    it was offered."""
     stored = received.content(connection, invoice.id, name)
     if stored is not None:
         return stored
     if name not in (ERRORS, WARNINGS):
         raise CallRefused(f"{name} is not attached to {invoice.number} any more; open the invoice again to see what is.")
-    rows = queries.missing_references(connection, provider_invoice_id=invoice.id)
-    return export.csv_bytes(_COLUMNS, (row for row in rows if row["blocking"] == (name == ERRORS)))
+    rows = queries.missing_references(connection, provider_invoice_id=invoice.id) if missing is None else missing
+    return export.csv_bytes(_COLUMNS, (attached_row(row) for row in rows if row["blocking"] == (name == ERRORS)))
 
 
 def received_files(connection: Connection, invoice: Invoice) -> Table:

@@ -186,7 +186,8 @@ def usage_summaries_by_cost(
 
 def missing_references(connection: Connection, *, provider_invoice_id: int | None = None) -> Rows:
     """What is missing, biggest money first, with the number and provider of the invoice that waits on it."""
-    attempt = (provider_invoice.c.invoice_number, provider_invoice.c.provider, provider_invoice.c.import_run_id)
+    attempt = [provider_invoice.c[name] for name in ("invoice_number", "provider", "import_run_id", "status_reason")]
+    attempt.append(provider_invoice.c.currency.label("invoice_currency"))
     query = select(*missing_reference.columns, *attempt).join(
         provider_invoice, provider_invoice.c.provider_invoice_id == missing_reference.c.provider_invoice_id
     )
@@ -250,7 +251,7 @@ def last_runs(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
     """Provider -> its last sync of invoices: when it began and how it ended."""
     last = (
         select(func.max(sync_run.c.sync_run_id))
-        .where(sync_run.c.provider.is_not(None), sync_run.c.command != "sync accounts")
+        .where(sync_run.c.provider.is_not(None), sync_run.c.command.not_in(("sync accounts", "validate")))
         .group_by(sync_run.c.provider)
     )
     told = (sync_run.c.provider, sync_run.c.started_at, sync_run.c.status, sync_run.c.message)

@@ -63,6 +63,31 @@ def products(connection: Connection) -> frozenset[str]:
     return frozenset(text.lower() for row in rows for text in row if text)
 
 
+def product_names(connection: Connection) -> list[tuple[str, str | None]]:
+    """(product id, name) of every product, by id."""
+    return [tuple(row) for row in connection.execute(select(product.c.product_id, product.c.name).order_by(product.c.product_id))]
+
+
+def manual_providers(connection: Connection) -> list[str]:
+    """The providers whose subscriptions answer for any provider's old ids, by name."""
+    return list(
+        connection.execute(select(provider.c.name).where(provider.c.type == ProviderType.MANUAL).order_by(provider.c.name)).scalars()
+    )
+
+
+def subscription_names(connection: Connection) -> list[Mapping[str, Any]]:
+    """Every subscription of ours to choose from, by its account's name: ids, name, kind, the account's name."""
+    query = (
+        select(
+            *(subscription.c[name] for name in ("subscription_id", "provider", "name", "kind", "product_id")),
+            account.c.name.label("account_name"),
+        )
+        .outerjoin(account, account.c.account_id == subscription.c.account_id)
+        .order_by(account.c.name, subscription.c.name, subscription.c.subscription_id)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def accounts(connection: Connection) -> list[tuple[str, str | None, str | None]]:
     """(account id, name, domain) of every account, by id."""
     return [
