@@ -13,7 +13,6 @@ from decimal import Decimal
 from itertools import combinations
 
 from w365core import money
-from w365core.diagnosis import words
 from w365core.difference import Fit, Gap, Hypothesis, Selection
 
 MOST_IN_PART = 6
