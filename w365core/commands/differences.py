@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from w365core import money, printing, tolerance
+from w365core import printing, tolerance
 from w365core.commands import typed
 from w365core.commands.typed import Json, ProviderName, opened
 from w365core.errors import ConfigurationMissing
@@ -18,7 +18,6 @@ commands = typer.Typer()
 policy_commands = typer.Typer(no_args_is_help=True, help="Up to which difference an override passes.")
 commands.add_typer(policy_commands, name="policy")
 
-_SHOWN = ("gap", "explains", "proven", "amount", "lines", "sentence")
 _LIMITS = ("one_click_amount", "one_click_percent", "most_amount", "most_percent", "drop_percent")
 
 
@@ -42,17 +41,7 @@ def explain_difference(
             explained = explaining.explained_again(connection, found)
             if out is not None:
                 _write(out, differences.csv_of(connection, explained.lines, explained.explanation, currency=found.currency))
-    told = explaining.told(explained)
-    if json:
-        print(printing.encoded(told))
-        return
-    for gap in told["gaps"]:
-        print(f"{gap['about']}: a difference of {gap['difference']} {told['currency']}.")
-    if told["proven_cause"]:
-        print(f"Proven cause: {told['proven_cause']}")
-    printing.table(told["hypotheses"], _SHOWN[:-1], False, empty=_nothing(told))
-    for number, one in enumerate(told["hypotheses"], 1):
-        print(f"{number}. {one['sentence']}")
+    printing.explained(explaining.told(explained), json)
 
 
 @policy_commands.command("set")
@@ -61,8 +50,12 @@ def policy_set(
     currency: str,
     owner: Annotated[str, typer.Option("--owner", help="Who answers for it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is so.")],
-    one_click: Annotated[str | None, typer.Option("--one-click", help="Up to this difference one click is enough; 0.50 without it.")] = None,
-    one_click_percent: Annotated[str | None, typer.Option("--one-click-percent", help="The same in per cent of the header; both hold.")] = None,
+    one_click: Annotated[
+        str | None, typer.Option("--one-click", help="Up to this difference one click is enough; 0.50 without it.")
+    ] = None,
+    one_click_percent: Annotated[
+        str | None, typer.Option("--one-click-percent", help="The same in per cent of the header; both hold.")
+    ] = None,
     most: Annotated[str | None, typer.Option("--most", help="Above this no override passes.")] = None,
     most_percent: Annotated[str | None, typer.Option("--most-percent", help="The same in per cent of the header; both hold.")] = None,
     drop_percent: Annotated[
@@ -124,13 +117,6 @@ def policy_remove(provider: str, currency: str, json: Json = False) -> None:
 def _policy(policy: tolerance.Policy, today: date) -> dict[str, Any]:
     names = ("provider", "currency", *_LIMITS, "owner", "reason", "expires_on")
     return {name: getattr(policy, name) for name in names} | {"expired": policy.has_expired(today)}
-
-
-def _nothing(told: dict[str, Any]) -> str:
-    if not told["gaps"]:
-        return "Nothing differs beyond the tolerance."
-    gap = ", ".join(money.plain(one["difference"]) for one in told["gaps"])
-    return f"Nothing that is known explains the difference of {gap} {told['currency']}; ask the provider, with the CSV of --out."
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -40,7 +40,9 @@ def _unpublished(facts: Facts) -> Iterator[Candidate]:
     lines = money.total(group.total for group in facts.lines)
     if not facts.lines:
         yield Candidate(
-            UNPUBLISHED, "The provider has published no lines of it yet, or none in its currency; it is its whole header that differs.", facts.header_gap
+            UNPUBLISHED,
+            "The provider has published no lines of it yet, or none in its currency; it is its whole header that differs.",
+            facts.header_gap,
         )
     elif money.EXACT.add(lines, facts.header_gap) == 0:
         sentence = "The provider's total is 0 while there are lines: the header is not published in full yet."

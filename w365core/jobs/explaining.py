@@ -18,7 +18,6 @@ from w365core.intake.checksum import Claim
 from w365core.store import differences, providers as store_providers, references
 from w365core.store.differences import Lines
 
-
 _ABOUT = {Gap.HEADER: "Header against lines, tax included", Gap.USAGE: "Reconciliation against daily-rated usage, before tax"}
 
 

@@ -182,18 +182,14 @@ def by_dimension(
     """The biggest values of customer, product or charge type and, as the last row, what all others come to: `label`, `lines`, `billed`, `tax` and
     `daily`. Of usage: both files before tax, ordered by how much they differ; else the lines with their tax."""
     source = _COMPARED if of_usage else _SUMMED
-    label = {
-        "customer": "coalesce(customer_name, customer, '(not given)')",
-        "product": "coalesce(product_name, product, '(not given)')",
-        "charge type": "coalesce(charge_type, '(not given)')",
-    }[dimension]
+    key, label = _DIMENSIONS[dimension]
     size = "abs(coalesce(sum(billed), 0) - coalesce(sum(daily), 0))" if of_usage else "abs(sum(billed) + sum(tax))"
+    sums = "sum(lines) as lines, sum(billed) as billed, sum(tax) as tax, sum(daily) as daily"
     statement = text(
-        f"with sides as ({source.format(**_tables(lines))}), by_value as (select {label} as label, sum(lines) as lines, sum(billed) as billed, "
-        f"sum(tax) as tax, sum(daily) as daily, row_number() over (order by {size} desc, {label}) as place from sides group by 1) "
-        f"select case when place <= :most then label end as label, sum(lines) as lines, sum(billed) as billed, sum(tax) as tax, sum(daily) as daily, "
-        f"count(*) as values from by_value group by case when place <= :most then place end, 1 "
-        f"order by min(place)"
+        f"with sides as ({source.format(**_tables(lines))}), by_value as (select coalesce(max({label}), '(not given)') as label, {sums}, "
+        f"row_number() over (order by {size} desc, max({label})) as place from sides group by {key}) "
+        f"select case when place <= :most then label end as label, {sums}, count(*) as values from by_value "
+        f"group by case when place <= :most then place end, 1 order by min(place)"
     )
     rows = connection.execute(statement, _given(lines, currency) | {"most": most}).mappings()
     return [dict(row) for row in rows]
@@ -201,10 +197,17 @@ def by_dimension(
 
 # --- statements --------------------------------------------------------------------------------------------------------------------------
 
+_DIMENSIONS = {  # what makes two rows the same value, and what it is called
+    "customer": ("coalesce(customer, customer_name)", "coalesce(customer_name, customer)"),
+    "product": ("concat_ws('/', product, sku)", "coalesce(product_name, product)"),
+    "charge type": ("lower(charge_type)", "charge_type"),
+}
+_PRINTED = "max(btrim(line.product_id)) as product_id, max(btrim(line.sku_id)) as sku_id, "
 _SIDE = (
     "select nullif(lower(btrim(line.provider_customer_id)), '') as customer, nullif(lower(btrim(line.provider_subscription_id)), '') as subscription, "
     "nullif(lower(btrim(line.product_id)), '') as product, nullif(lower(btrim(line.sku_id)), '') as sku, max(line.customer_name) as customer_name, "
-    "max(concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name))) as product_name, "
+    + _PRINTED
+    + "max(concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name))) as product_name, "
     "string_agg(distinct nullif(btrim(line.charge_type), ''), ', ') as charge_type, count(*) as lines, sum(line.{amount}) as amount from {table} line "
     "where line.provider_invoice_id = :id and upper(btrim(line.{currency})) = :currency {only} group by 1, 2, 3, 4"
 )
@@ -216,7 +219,8 @@ _COMPARED = (
     f"with billed as ({_BILLED}), daily as ({_DAILY}) "
     "select coalesce(billed.customer, daily.customer) as customer, coalesce(billed.customer_name, daily.customer_name) as customer_name, "
     "coalesce(billed.subscription, daily.subscription) as subscription, coalesce(billed.product, daily.product) as product, "
-    "coalesce(billed.sku, daily.sku) as sku, coalesce(billed.product_name, daily.product_name) as product_name, "
+    "coalesce(billed.sku, daily.sku) as sku, coalesce(billed.product_id, daily.product_id) as product_id, "
+    "coalesce(billed.sku_id, daily.sku_id) as sku_id, coalesce(billed.product_name, daily.product_name) as product_name, "
     "coalesce(billed.charge_type, daily.charge_type) as charge_type, coalesce(billed.lines, 0) + coalesce(daily.lines, 0) as lines, "
     "billed.amount as billed, 0::numeric as tax, daily.amount as daily, coalesce(billed.amount, 0) - coalesce(daily.amount, 0) as difference, "
     "cast(:currency as text) as currency "
@@ -226,7 +230,8 @@ _COMPARED = (
 _SUMMED = (
     "select nullif(lower(btrim(line.provider_customer_id)), '') as customer, max(line.customer_name) as customer_name, "
     "nullif(lower(btrim(line.product_id)), '') as product, nullif(lower(btrim(line.sku_id)), '') as sku, "
-    "max(concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name))) as product_name, nullif(btrim(line.charge_type), '') as charge_type, "
+    + _PRINTED
+    + "max(concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name))) as product_name, nullif(btrim(line.charge_type), '') as charge_type, "
     "count(*) as lines, sum(line.subtotal) as billed, sum(coalesce(line.tax_total, 0)) as tax, sum(line.total) as total, null::numeric as daily, "
     "cast(:currency as text) as currency from {reconciled} line where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency "
     "group by 1, 3, 4, 6 order by abs(sum(line.total)) desc, 1, 3, 4, 6"
