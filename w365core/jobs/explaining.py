@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from w365core import money
 from w365core.diagnosis import tax
@@ -25,7 +25,7 @@ _ABOUT = {Gap.HEADER: "Header against lines, tax included", Gap.USAGE: "Reconcil
 class Explained:
     """An invoice, the lines that were looked at, and what its difference is made of."""
 
-    invoice: Row
+    invoice: Any  # its row
     lines: Lines
     explanation: Explanation
 
@@ -59,7 +59,7 @@ def facts_of(connection: Connection, lines: Lines, *, currency: str, header_gap:
     return replace(facts, taxed_per_line=differences.taxed_per_line(connection, lines, currency=currency, rates=rates)) if rates else facts
 
 
-def explained_again(connection: Connection, invoice: Row) -> Explained:
+def explained_again(connection: Connection, invoice: Any) -> Explained:
     """The same for an invoice of the store, from its lines as they are now. CallRefused where it has no lines to look at."""
     if invoice.lines_total is None:
         raise CallRefused(

@@ -22,7 +22,7 @@ from w365core.reports import export, wording
 from w365core.reports.line_columns import LICENSE_COLUMNS, USAGE_COLUMNS
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.tables import Column, Table, amount
-from w365core.store import differences as store_differences, policies, queries
+from w365core.store import breakdowns, differences as store_differences, policies, queries
 from w365core.store.differences import Lines
 from w365core.tolerance import Allowed
 
@@ -157,7 +157,7 @@ def lines(connection: Connection, invoice: Invoice, place: int) -> Table:
 
 def bars(connection: Connection, invoice: Invoice, dimension: str, *, of_usage: bool) -> tuple[Bar, ...]:
     """The biggest of a dimension and what all others come to: of usage how much the two files differ, else what the lines come to."""
-    found = store_differences.by_dimension(
+    found = breakdowns.by_dimension(
         connection,
         store_differences.lines_of(connection, invoice.id),
         dimension,
@@ -168,12 +168,16 @@ def bars(connection: Connection, invoice: Invoice, dimension: str, *, of_usage: 
     return tuple(_bar(row, of_usage) for row in found)
 
 
-def table(connection: Connection, invoice: Invoice) -> Table:
+def table(invoice: Invoice) -> Table:
+    """What differences.csv is called and its columns, for `rows`."""
+    return Table(f"{invoice.number} differences", _COLUMNS, [])
+
+
+def rows(connection: Connection, invoice: Invoice) -> Iterator[Mapping[str, Any]]:
     """The differing groups, biggest first: what differences.csv holds."""
     row = queries.provider_invoice_by_id(connection, invoice.id)
-    found = difference.from_dict(row["explanation"])
-    sides = _rows(connection, store_differences.lines_of(connection, invoice.id), found, currency=invoice.currency)
-    return Table(f"{invoice.number} differences", _COLUMNS, list(sides))
+    found, of = difference.from_dict(row["explanation"]), store_differences.lines_of(connection, invoice.id)
+    return _rows(connection, of, found, currency=invoice.currency)
 
 
 def csv_of(connection: Connection, of: Lines, found: Explanation, *, currency: str) -> bytes:
@@ -186,8 +190,8 @@ def csv_of(connection: Connection, of: Lines, found: Explanation, *, currency: s
 
 
 def _rows(connection: Connection, of: Lines, found: Explanation, *, currency: str) -> Iterator[Mapping[str, Any]]:
-    usage = store_differences.compared(connection, of, currency=currency) if found.usage_gap is not None else ()
-    header = store_differences.summed(connection, of, currency=currency) if found.header_gap is not None else ()
+    usage = breakdowns.compared(connection, of, currency=currency) if found.usage_gap is not None else ()
+    header = breakdowns.summed(connection, of, currency=currency) if found.header_gap is not None else ()
     return chain(
         ({**row, "tax": None, "about": _ABOUT[Gap.USAGE]} for row in usage), ({**row, "about": _ABOUT[Gap.HEADER]} for row in header)
     )
