@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from w365core import money
@@ -18,6 +18,7 @@ from w365core.model import LineKind
 
 _APART = (Trait.RESERVATION, Trait.SAVINGS_PLAN, Trait.MARKETPLACE)
 _OF = {Trait.RESERVATION: "reservation", Trait.SAVINGS_PLAN: "savings plan", Trait.MARKETPLACE: "marketplace"}
+_REST = ("(rest)",)
 _MOST_SUBSCRIPTIONS = 200  # that are named to list their lines
 
 
@@ -52,7 +53,13 @@ def candidates(facts: Facts) -> list[Candidate]:
             Candidate(UNPUBLISHED, sentence, _sum(billed), frozenset(billed), _lines(billed), Selection(kind="usage"), shown_by_files=True)
         ]
     found = [*_of_a_trait(facts, pairs), *_of_subscriptions(facts, pairs), *_of_days(facts, pairs), *_in_daily_alone(facts, pairs)]
-    return [*with_tried(found), *_of_one_value(facts, pairs), *_within_rounding(facts)]
+    values = [replace(one, may_be_proven=not _holds_another(one, found)) for one in _of_one_value(facts, pairs)]
+    return [*with_tried(found), *values, *_within_rounding(facts)]
+
+
+def _holds_another(value: Candidate, named: Sequence[Candidate]) -> bool:
+    """Whether a cause with a name of its own is a part of it: then it is where two causes meet, and none itself."""
+    return any(one.members < value.members for one in named)
 
 
 def paired(facts: Facts) -> list[Pair]:
@@ -60,10 +67,10 @@ def paired(facts: Facts) -> list[Pair]:
     pairs: dict[tuple, Pair] = {}
     for group in facts.lines:
         if group.kind is LineKind.USAGE:
-            key = ("(rest)",) if group.is_rest else group.key
+            key = _REST if group.is_rest else group.key
             pairs.setdefault(key, Pair(key)).billed.append(group)
     for group in facts.daily:
-        key = ("(rest)",) if group.is_rest else group.key
+        key = _REST if group.is_rest else group.key
         pairs.setdefault(key, Pair(key)).daily.append(group)
     return list(pairs.values())
 
@@ -89,12 +96,15 @@ def _of_a_trait(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate]:
 
 
 def _of_subscriptions(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate]:
-    """Subscriptions, or products of them, that the daily-rated file does not have at all: a part of it is not published."""
+    """Subscriptions that the daily-rated file does not have at all, and products of others: a part of it is not published. Reservations and their like
+    are another cause, so they alone make no subscription missing."""
     daily = {group.subscription for group in facts.daily}
-    alone = [pair for pair in pairs if not pair.daily and pair.billed]
+    alone = [pair for pair in pairs if not pair.daily and pair.billed and pair.key != _REST]
+    plain = [pair for pair in alone if all(group.trait not in _APART for group in pair.billed)]
+    gone = {pair.key[1] for pair in plain} - daily
     for mine, code, what in (
-        ([pair for pair in alone if pair.key[1:2] and pair.key[1] not in daily], "subscription_not_in_daily", "subscription"),
-        (alone, "usage_not_in_daily", "product"),
+        ([pair for pair in alone if pair.key[1] in gone], "subscription_not_in_daily", "subscription"),
+        ([pair for pair in plain if pair.key[1] not in gone], "usage_not_in_daily", "product"),
     ):
         if mine:
             billed = [group for pair in mine for group in pair.billed]
@@ -158,7 +168,7 @@ def _in_daily_alone(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate]:
 
 def _of_one_value(facts: Facts, pairs: Sequence[Pair]) -> list[Candidate]:
     """One customer, subscription or product whose own difference is the whole gap: missing from one file, or twice in it."""
-    if any(pair.key == ("(rest)",) for pair in pairs):
+    if any(pair.key == _REST for pair in pairs):
         return []
     found, tried = [], []
     for place, name in ((2, "product"), (1, "subscription"), (0, "customer")):
@@ -202,7 +212,7 @@ def _within_rounding(facts: Facts) -> Iterator[Candidate]:
 
 def _others_agree(facts: Facts, pairs: Sequence[Pair], mine: Sequence[Pair]) -> bool:
     own = {id(pair) for pair in mine}
-    return all(pair.agrees(facts.currency) and pair.key != ("(rest)",) for pair in pairs if id(pair) not in own)
+    return all(pair.agrees(facts.currency) and pair.key != _REST for pair in pairs if id(pair) not in own)
 
 
 def _by(pairs: Sequence[Pair], place: int) -> dict[str, list[Pair]]:
