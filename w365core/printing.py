@@ -102,6 +102,10 @@ def invoice(row: Row, chain: Chain | None) -> dict[str, Any]:
         "daily_rated_total",
         "license_lines",
         "usage_lines",
+        "override_reason",
+        "proven_cause",
+        "customers",
+        "usage_days",
     )
     amended = {"amends": row["amends_of"], "chain": chain.documents if chain else (), "chain_net": chain.net if chain else None}
     return {"invoice": row["invoice_number"]} | {name: row[name] for name in same + more + parts} | amended
@@ -321,6 +325,22 @@ def layout(provider_name: str, shown: Any, *, saved: bool, as_json: bool) -> Non
         print(f"{'ok' if check.passed else 'look'}: {check.what}: {check.said}")
     if not found.complete:
         print(f'Not readable yet: {found.lacking}. Say it with --set "Their Header=column".')
+
+
+def explained(told: Row, as_json: bool) -> None:
+    """What a difference is made of: each comparison, what is proven, and every explanation with its sentence."""
+    if as_json:
+        print(encoded(told))
+        return
+    for gap in told["gaps"]:
+        print(f"{gap['about']}: a difference of {money.plain(gap['difference'])} {told['currency']}.")
+    if told["proven_cause"]:
+        print(f"Proven cause: {told['proven_cause']}")
+    said = "Nothing that is known explains it; ask the provider, with the CSV of --out."
+    empty = said if told["gaps"] else "Nothing differs beyond the tolerance."
+    table(told["hypotheses"], ("gap", "code", "explains", "proven", "amount", "lines"), False, empty=empty)
+    for number, one in enumerate(told["hypotheses"], 1):
+        print(f"{number}. {one['sentence']}")
 
 
 def rebuilt(result: Any, as_json: bool) -> None:

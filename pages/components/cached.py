@@ -16,15 +16,20 @@ from w365core.jobs.supplying import Choices
 from w365core.reports import (
     connection,
     connections as connections_report,
+    differences,
     invoice_detail,
     invoice_status as status_report,
     missing_references as references_report,
+    tolerances,
 )
 from w365core.reports.connection import Connection, Engine, Installation
 from w365core.reports.connections import Connections
+from w365core.reports.differences import Bar, Difference
 from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 from w365core.reports.missing_references import MissingReferences
+from w365core.reports.provider_invoice import Invoice
+from w365core.reports.tolerances import Tolerances
 
 
 @st.cache_resource(show_spinner="Opening the database …")
@@ -55,6 +60,27 @@ def customers(provider_invoice_id: int, import_run_id: int | None, standing: str
     """By customer. The run and the standing are in the key because another import has other lines."""
     with reading() as opened:
         return invoice_detail.customers(opened, provider_invoice_id)
+
+
+@st.cache_data(max_entries=200, show_spinner="Adding up the difference …")
+def difference_bars(
+    provider_invoice_id: int, import_run_id: int | None, standing: str, dimension: str, *, of_usage: bool
+) -> tuple[Bar, ...]:
+    """A difference by customer, product or charge type; keyed as the customers are."""
+    with reading() as opened:
+        return differences.bars(opened, invoice(provider_invoice_id).invoice, dimension, of_usage=of_usage)
+
+
+def difference(of: Invoice) -> Difference | None:
+    """What the invoice's difference is made of, as it is now."""
+    with reading() as opened:
+        return differences.load(opened, of, now=connection.installation(opened).now)
+
+
+def tolerance_policies() -> Tolerances:
+    """Limits, what expires and what was overridden, as it is now."""
+    with reading() as opened:
+        return tolerances.load(opened, now=connection.installation(opened).now)
 
 
 def invoice_status(wanted: InvoiceFilter) -> InvoiceStatus:

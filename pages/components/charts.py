@@ -8,10 +8,12 @@ from typing import Any
 import streamlit as st
 
 from pages.components import filters, standings
-from w365core.reports import figures, wording
+from w365core.reports import differences, figures, wording
+from w365core.reports.differences import Bar
 from w365core.reports.invoice_detail import Customer, Part
 from w365core.reports.invoice_status import Month
 from w365core.reports.status_map import StatusMap, month_name
+from w365core.reports.tolerances import Differed
 
 _CONFIG = {"displayModeBar": False, "scrollZoom": False}
 
@@ -50,6 +52,21 @@ def by_part(parts: Sequence[Part], *, currency: str) -> None:
     with st.container(border=True, height="stretch"):
         st.caption(f"What the header is made of, {currency}")
         st.plotly_chart(figures.by_part(parts), config=_CONFIG, key="by_part", alt=" ".join(f"{p.sign} {p.label} {p.value}" for p in parts))
+
+
+def by_difference(bars: Sequence[Bar], *, currency: str, of_usage: bool) -> None:
+    """The biggest of a difference, on top."""
+    figure = figures.by_difference(bars, currency=currency, of_usage=of_usage)
+    st.plotly_chart(figure, config=_CONFIG, key="by_difference", alt=differences.said(bars, currency))
+
+
+def by_month_differed(months: Sequence[Differed], *, currency: str) -> None:
+    """What the documents of each month differed by, and what became of it."""
+    told = "; ".join(
+        f"{wording.month(m.month)}: overridden {wording.digits(m.overridden, currency)}, held up {wording.digits(m.held_up, currency)}"
+        for m in months
+    )
+    st.plotly_chart(figures.by_month_differed(months, currency=currency), config=_CONFIG, key="by_month_differed", alt=told)
 
 
 def by_month(months: Sequence[Month]) -> None:

@@ -61,3 +61,9 @@ def no_such_invoice(*, back: object) -> None:
         st.subheader("There is no such invoice")
         st.text("The address names an invoice that does not exist; it may have been deleted since the link was made.")
         st.button("All invoices", key="back", icon=":material/arrow_back:", type="primary", on_click=back)
+
+
+def nothing(sentence: str) -> None:
+    """There is nothing of this kind, and why."""
+    with st.container(border=True):
+        st.text(sentence)

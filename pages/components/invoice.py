@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, cached, charts, naming, plain, standings, tables
+from pages.components import address, cached, charts, difference, naming, plain, standings, tables
 from w365core.jobs import supplying
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
@@ -31,6 +31,8 @@ def draw(detail: InvoiceDetail) -> None:
         _attached(detail)
     if detail.identity:
         _identity(detail.identity)
+        if invoice.is_explained:
+            difference.draw(invoice)
         made_of, customers = st.columns((4, 6), gap="small")
         with made_of:
             charts.by_part(detail.identity, currency=invoice.currency)

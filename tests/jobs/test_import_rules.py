@@ -40,10 +40,7 @@ def day_by_day(context: Context) -> syncing.SyncResult:
 
 def records(context: Context) -> dict[str, list]:
     with context.engine.connect() as connection:
-        return {
-            one.table: connection.execute(text(f"select * from {one.table} order by 1, 2")).all()
-            for one in RECORD_FILES.values()
-        }
+        return {one.table: connection.execute(text(f"select * from {one.table} order by 1, 2")).all() for one in RECORD_FILES.values()}
 
 
 def invoices(context: Context) -> dict:

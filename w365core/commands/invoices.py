@@ -10,14 +10,20 @@ import typer
 
 from w365core import printing
 from w365core.commands import typed
-from w365core.commands.typed import InvoiceNumber, Json, Override, ProviderName, opened
+from w365core.commands.typed import InvoiceNumber, Json, Override, ProviderName, Reason, opened
 from w365core.errors import CallRefused
 
 commands = typer.Typer()
 
 
 @commands.command()
-def sync(provider: ProviderName = None, invoice: InvoiceNumber = None, override_tolerance: Override = None, json: Json = False) -> None:
+def sync(
+    provider: ProviderName = None,
+    invoice: InvoiceNumber = None,
+    override_tolerance: Override = None,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
     """The daily job; with --invoice a manual sync of that one."""
     from w365core.jobs import syncing
     from w365core.store.engine import guarded
@@ -28,7 +34,8 @@ def sync(provider: ProviderName = None, invoice: InvoiceNumber = None, override_
     context = opened()
     with guarded():
         if invoice:
-            result = syncing.sync_invoice(context, provider_name=provider, invoice_number=invoice, override=override)
+            how = {"override": override, "reason": typed.reason(reason, override)}
+            result = syncing.sync_invoice(context, provider_name=provider, invoice_number=invoice, **how)
         else:
             result = syncing.sync_daily(context, provider_name=provider)
     printing.sync_result(result, json)
@@ -46,6 +53,7 @@ def import_(
     currency: Annotated[str | None, typer.Option("--currency", help="The header's currency; without it that of the first line.")] = None,
     invoice_date: Annotated[str | None, typer.Option("--invoice-date", help="YYYY-MM-DD; without it today.")] = None,
     override_tolerance: Override = None,
+    reason: Reason = None,
     date_order: Annotated[str | None, typer.Option("--date-order", help="MDY or DMY, where the files leave it open.")] = None,
     decimal: Annotated[str | None, typer.Option("--decimal", help="point or comma, where the files leave it open.")] = None,
     activate: Annotated[bool, typer.Option("--activate", help="For a manual provider: activate it where it validates.")] = False,
@@ -61,7 +69,8 @@ def import_(
         total=typed.amount(total, "--total"),
         currency=typed.currency(currency),
         invoice_date=typed.day(invoice_date, "--invoice-date"),
-        override=typed.amount(override_tolerance, "--override-tolerance", least=Decimal(0)),
+        override=(override := typed.amount(override_tolerance, "--override-tolerance", least=Decimal(0))),
+        reason=typed.reason(reason, override),
         date_order=typed.order(date_order),
         activate=activate,
         decimal_comma=typed.decimal_comma(decimal),

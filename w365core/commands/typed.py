@@ -16,6 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 ProviderName = Annotated[str | None, typer.Option("--provider", help="The provider's name.")]
 InvoiceNumber = Annotated[str | None, typer.Option("--invoice", help="The invoice's number.")]
 Override = Annotated[str | None, typer.Option("--override-tolerance", help="Let a difference of this size pass, for this import only.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why it is overridden; stands in the log and on the invoice.")]
 
 
 def opened():
@@ -34,6 +35,14 @@ def amount(text: str | None, option: str, *, least: Decimal | None = None) -> De
             f"{option} is {text!r}; write a number{f' of at least {least}' if least is not None else ''} with a point, such as 1330 or 0.05."
         )
     return number
+
+
+def reason(text: str | None, override: Decimal | None) -> str | None:
+    """Why it is overridden, in one line; blank is none."""
+    said = " ".join((text or "").split())
+    if said and override is None:
+        raise CallRefused("--reason is for an override: say how much with --override-tolerance N.")
+    return said or None
 
 
 def header_and_column(text: str) -> tuple[str, str]:

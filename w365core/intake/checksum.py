@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from w365core import money
+from w365core.intake import unusual
+from w365core.intake.unusual import Breadth, Usual
 from w365core.model import Failure, Feed, LineKind, MissingReference, Problem, ReferenceKind, StatusReason
 
 CENT_PER_LINE = Decimal("0.01")  # what two files of different precision may differ by, for each daily-rated line
@@ -42,6 +44,7 @@ class Claim:
     override: Decimal | None = None
     daily_usage_published: bool = True
     reconciliation_usage_accepted: bool = False  # the window for daily usage has passed and a person asked for the reconciliation lines
+    usual: Usual | None = None  # the months before; None where there is nothing to compare with
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,15 @@ class Decision:
     failures: tuple[Failure, ...] = field(default=())  # all of them; `failure` is the first
 
 
-def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[MissingReference], problems: Sequence[Problem] = ()) -> Decision:
-    """The decision for one invoice out of the sums of its lines."""
+def decide(
+    claim: Claim,
+    totals: Sequence[LineTotals],
+    missing: Sequence[MissingReference],
+    problems: Sequence[Problem] = (),
+    *,
+    breadth: Breadth | None = None,
+) -> Decision:
+    """The decision for one invoice out of the sums of its lines; `breadth` is whom and which days they are for."""
     mine = [t for t in totals if t.currency == claim.currency.upper()]
     daily = [t for t in mine if t.feed is Feed.DAILY_RATED]
     reconciled = [t for t in mine if t.feed is not Feed.DAILY_RATED] or daily
@@ -91,7 +101,10 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
             _daily_differs(claim, usage_total, daily_total, sum(t.lines for t in daily)) if reconciled is not daily else None,
         ]
     failed = [finding for finding in findings if finding]
-    warnings = tuple(_warnings(claim, header_total, totals, missing, reconciliation_alone=daily_total is None))
+    warnings = (
+        *_warnings(claim, header_total, totals, missing, reconciliation_alone=daily_total is None),
+        *unusual.sentences(claim.usual, breadth, header_total=header_total, currency=claim.currency),
+    )
     sentences = [sentence for _, sentence in failed]
     return Decision(
         status=StatusReason.ERROR if failed else StatusReason.ACTIVE,
@@ -112,6 +125,25 @@ def decide(claim: Claim, totals: Sequence[LineTotals], missing: Sequence[Missing
         warnings=warnings,
         failures=tuple(dict.fromkeys(failure for failure, _ in failed)),
     )
+
+
+def gaps(
+    claim: Claim,
+    *,
+    difference: Decimal,
+    usage_total: Decimal | None,
+    daily_total: Decimal | None,
+    daily_lines: int,
+    daily_missing: bool = False,
+) -> tuple[Decimal | None, Decimal | None]:
+    """What does not agree within the default tolerance, whatever an override let pass: header less lines, and usage less daily-rated usage; None where
+    it does. `daily_missing`: the provider has none of the daily usage that it bills."""
+    header_gap = None if _within(difference, claim, None) else difference
+    if daily_total is None or usage_total is None:
+        return header_gap, usage_total if daily_missing and usage_total else None
+    of_usage = money.EXACT.subtract(usage_total, daily_total)
+    is_shown = _within(of_usage, claim, None) or of_usage.copy_abs() <= CENT_PER_LINE * daily_lines
+    return header_gap, None if is_shown else of_usage
 
 
 def tolerance_in_currency(claim: Claim) -> Decimal:

@@ -13,7 +13,7 @@ from w365core.dates import DateOrder
 from w365core.errors import CallRefused, InputRefused
 from w365core.frames import COLUMNS_OF
 from w365core.intake.parse import parse
-from w365core.jobs import importing, layouts
+from w365core.jobs import importing, layouts, tolerances
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Material, Outcome
 from w365core.jobs.runs import recorded, sweep
@@ -37,6 +37,7 @@ class Claimed:
     date_order: DateOrder | None
     activate: bool
     decimal_comma: bool | None = None
+    reason: str | None = None  # why it is overridden
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
             currency=(claimed.currency or first_currency(context.landing.path(first.fingerprint), first.name, _form(first))).upper(),
             total=claimed.total,
         )
+        with context.engine.connect() as connection:
+            limited = {"provider": provider.name, "currency": header.currency, "header_total": header.total}
+            tolerances.refuse_beyond(connection, **limited, override=claimed.override, today=context.now.date())
         fingerprint = " ".join(f"{source.feed}:{source.fingerprint[:16]}" for source in ordered)
         outcome = importing.import_files(
             context,
@@ -85,6 +89,7 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
             override=claimed.override,
             sync_run_id=run_id,
             activate=claimed.activate,
+            reason=claimed.reason,
         )
     return Filed(outcome, tuple(said(one) for one in read))
 

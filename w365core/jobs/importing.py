@@ -14,9 +14,11 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
+from w365core.difference import UNPUBLISHED, Explanation
 from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
-from w365core.intake.checksum import Claim
-from w365core.jobs import fetching, ordering, suggesting
+from w365core.intake import checksum
+from w365core.intake.checksum import Claim, Decision
+from w365core.jobs import comparing, explaining, fetching, ordering, suggesting
 from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
 from w365core.jobs.lookups import references_of
@@ -26,6 +28,7 @@ from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import NO_CURRENCY, Connector
 from w365core.store import engine as store_engine, ledger, references as store_references, stage
+from w365core.store.differences import Lines
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import import_source, provider_invoice
 
@@ -59,6 +62,16 @@ class Material:
     currency: str | None = None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How the import was asked for, and what the provider lists besides."""
+
+    override: Decimal | None
+    by_hand: bool
+    activate: bool = False
+    listed: tuple[InvoiceHeader, ...] = ()
+
+
 def import_synced(
     context: Context,
     provider: Provider,
@@ -68,16 +81,23 @@ def import_synced(
     override: Decimal | None,
     sync_run_id: int,
     by_hand: bool,
+    reason: str | None = None,
+    listed: Sequence[InvoiceHeader] = (),
 ) -> Outcome:
-    """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened."""
+    """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened. `listed` is what it
+    lists besides."""
 
     def fetch(attempt: Attempt) -> Material:
         anew = ledger.failure_before(context.engine, attempt) in (Failure.CHECKSUM_FAILED, Failure.INVALID_DATA)
         fetched = fetching.fetch(context, provider, connector, header, sync_run_id=sync_run_id, anew=anew)
         return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published, fetched.currency)
 
-    with _attempt(context, provider, header, source="synced", override=override, sync_run_id=sync_run_id) as (connection, attempt):
-        return _import(context, connection, attempt, provider, header, fetch, override=override, by_hand=by_hand)
+    asked = Asked(override, by_hand, listed=tuple(listed))
+    with _attempt(context, provider, header, source="synced", override=override, reason=reason, sync_run_id=sync_run_id) as (
+        connection,
+        attempt,
+    ):
+        return _import(context, connection, attempt, provider, header, fetch, asked)
 
 
 def import_files(
@@ -89,12 +109,15 @@ def import_files(
     override: Decimal | None,
     sync_run_id: int,
     activate: bool,
+    reason: str | None = None,
 ) -> Outcome:
     """Imports an invoice from landed files by hand. InputRefused where a line cannot be read: then nothing has changed."""
-    with _attempt(context, provider, header, source="file", override=override, sync_run_id=sync_run_id) as (connection, attempt):
-        return _import(
-            context, connection, attempt, provider, header, lambda _: material, override=override, by_hand=True, activate=activate
-        )
+    asked = Asked(override, by_hand=True, activate=activate)
+    with _attempt(context, provider, header, source="file", override=override, reason=reason, sync_run_id=sync_run_id) as (
+        connection,
+        attempt,
+    ):
+        return _import(context, connection, attempt, provider, header, lambda _: material, asked)
 
 
 def validate_again(
@@ -104,6 +127,7 @@ def validate_again(
     *,
     override: Decimal | None,
     sync_run_id: int,
+    reason: str | None = None,
     judged_by: Claim | None = None,
 ) -> Outcome:
     """Imports an invoice once more from what landed, against our records as they are now. Of one that was synced, `judged_by` says whether its
@@ -131,10 +155,13 @@ def validate_again(
     sources = tuple(Source(row.feed, row.name, row.fingerprint, row.form) for row in rows)
     material = Material(sources, invoice.fingerprint or "", judged_by is None or judged_by.daily_usage_published)
     if invoice.source == "file":
-        return import_files(context, provider, header, material, override=override, sync_run_id=sync_run_id, activate=False)
-    with _attempt(context, provider, header, source="synced", override=override, sync_run_id=sync_run_id) as (connection, attempt):
-        by_hand = judged_by is not None and judged_by.reconciliation_usage_accepted
-        return _import(context, connection, attempt, provider, header, lambda _: material, override=override, by_hand=by_hand)
+        return import_files(context, provider, header, material, override=override, sync_run_id=sync_run_id, activate=False, reason=reason)
+    asked = Asked(override, by_hand=judged_by is not None and judged_by.reconciliation_usage_accepted)
+    with _attempt(context, provider, header, source="synced", override=override, reason=reason, sync_run_id=sync_run_id) as (
+        connection,
+        attempt,
+    ):
+        return _import(context, connection, attempt, provider, header, lambda _: material, asked)
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------------------------------
@@ -147,10 +174,7 @@ def _import(
     provider: Provider,
     header: InvoiceHeader,
     fetch: Callable[[Attempt], Material],
-    *,
-    override: Decimal | None,
-    by_hand: bool,
-    activate: bool = False,
+    asked: Asked,
 ) -> Outcome:
     """One attempt, step by step."""
     context.report(f"{attempt.invoice_number}: importing")
@@ -167,14 +191,23 @@ def _import(
         return _fail(context, connection, attempt, Failure.INVALID_DATA, error)
     if whole.problems and attempt.source == "file":
         raise InputRefused(_unreadable(whole.problems), whole.problems)
-    claim = _claim(context, connection, attempt, provider, header, material, override, by_hand)
-    grounds = Grounds(claim, whole.used, ordering.judged(claim, whole), _suggested(connection, attempt, whole))
-    return _settle(context, connection, attempt, grounds, whole, populating=provider.type is ProviderType.MANUAL and not activate)
+    claim = _claim(context, connection, attempt, provider, header, material, asked)
+    decision = ordering.judged(claim, whole)
+    explanation = _explained(connection, attempt, claim, decision, whole)
+    grounds = Grounds(claim, whole.used, decision, _suggested(connection, attempt, whole), explanation)
+    return _settle(context, connection, attempt, grounds, whole, populating=provider.type is ProviderType.MANUAL and not asked.activate)
 
 
 @contextmanager
 def _attempt(
-    context: Context, provider: Provider, header: InvoiceHeader, *, source: str, override: Decimal | None, sync_run_id: int
+    context: Context,
+    provider: Provider,
+    header: InvoiceHeader,
+    *,
+    source: str,
+    override: Decimal | None,
+    reason: str | None,
+    sync_run_id: int,
 ) -> Iterator[tuple[Connection, Attempt]]:
     """The invoice's lock and a begun attempt; an attempt that ends with an error of ours is taken back, one that dies is swept later."""
     names = ledger.lock_names(provider.name, header.number)
@@ -194,6 +227,7 @@ def _attempt(
                     who=context.who,
                     sync_run_id=sync_run_id,
                     override=override,
+                    reason=reason,
                 )
             try:
                 yield connection, attempt
@@ -248,10 +282,10 @@ def _claim(
     provider: Provider,
     header: InvoiceHeader,
     material: Material,
-    override: Decimal | None,
-    by_hand: bool,
+    asked: Asked,
 ) -> Claim:
     with connection.begin():
+        usual = comparing.usual_for(connection, provider.name, header, listed=asked.listed, today=context.now.date())
         rate = store_references.currencies(connection).get(header.currency.upper())
         first_seen = connection.execute(
             select(provider_invoice.c.first_seen_at).where(provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id)
@@ -262,16 +296,34 @@ def _claim(
         header_total=header.total,
         tolerance=provider.tolerance,
         rate_to_base=rate,
-        override=override,
+        override=asked.override,
         daily_usage_published=material.daily_usage_published,
-        reconciliation_usage_accepted=by_hand and window_closed,
+        reconciliation_usage_accepted=asked.by_hand and window_closed,
+        usual=usual,
     )
+
+
+def _explained(connection: Connection, attempt: Attempt, claim: Claim, decision: Decision, whole: Whole) -> Explanation | None:
+    """What a difference is made of, whether or not an override lets it pass; None where all agrees, or lines cannot be read."""
+    if whole.problems:
+        return None
+    header_gap, usage_gap = checksum.gaps(
+        claim,
+        difference=decision.difference,
+        usage_total=decision.usage_total,
+        daily_total=decision.daily_rated_total,
+        daily_lines=decision.usage_lines,
+        daily_missing=not (claim.daily_usage_published or claim.reconciliation_usage_accepted),
+    )
+    lines = Lines(attempt.provider_invoice_id, attempt.import_run_id)
+    with connection.begin():
+        return explaining.explain(connection, lines, currency=claim.currency, header_gap=header_gap, usage_gap=usage_gap)
 
 
 def _settle(context: Context, connection: Connection, attempt: Attempt, grounds: Grounds, whole: Whole, *, populating: bool) -> Outcome:
     """Lands the order, then carries it out: published or failed, in one transaction."""
     decision = grounds.decision
-    failed, message = decision.status is StatusReason.ERROR, decision.message
+    failed, message = decision.status is StatusReason.ERROR, _with_cause(decision, grounds.explanation)
     if populating and not failed:
         message = " ".join(filter(None, [message, "Its lines are complete; activate it so that its usage can be billed."]))
     order = ordering.decided(context, connection, attempt, grounds, message=message, populating=populating)
@@ -284,6 +336,12 @@ def _settle(context: Context, connection: Connection, attempt: Attempt, grounds:
     context.report(f"{attempt.invoice_number}: {'complete, to be activated' if populating else 'Active'}, {whole.lines:,} lines")
     status = "Active/Populating" if populating else "Active/Active"
     return Outcome(attempt.provider, attempt.invoice_number, status, None, message, whole.lines)
+
+
+def _with_cause(decision: Decision, explanation: Explanation | None) -> str:
+    """The decision's message and what is proven of a difference; of usage that is not published the message says it already."""
+    proven = [one.sentence for one in explanation.proven if one.code != UNPUBLISHED] if explanation else []
+    return " ".join(filter(None, [decision.message, f"Proven cause: {' '.join(proven)}" if proven else ""]))
 
 
 def _fail(context: Context, connection: Connection, attempt: Attempt, failure: Failure, error: W365Error) -> Outcome:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import msgspec
 from sqlalchemy import Connection
 
+from w365core import difference
+from w365core.difference import Explanation
 from w365core.intake.checksum import Claim, Decision, decide
 from w365core.intake.resolve import References
 from w365core.jobs.context import Context
@@ -33,11 +35,12 @@ class Grounds:
     references: References
     decision: Decision
     missing: tuple[MissingReference, ...] = ()  # with the suggestions that were made then
+    explanation: Explanation | None = None  # what a difference was found to be made of then
 
 
 def judged(claim: Claim, whole: Whole) -> Decision:
     """The decision on rated lines."""
-    return decide(claim, whole.totals, whole.missing, whole.problems)
+    return decide(claim, whole.totals, whole.missing, whole.problems, breadth=whole.breadth)
 
 
 def decided(context: Context, connection: Connection, attempt: Attempt, grounds: Grounds, *, message: str, populating: bool) -> Order:
@@ -78,7 +81,7 @@ def carry_out(
             attempt,
             failure=Failure(order.failure),
             message=order.message,
-            outcome=amounts(grounds.decision) if grounds else {},
+            outcome=_outcome(grounds, whole) if grounds else {},
             missing=grounds.missing if grounds else (),
             fingerprint=order.begun.run["fingerprint"] if grounds else None,
             who=who,
@@ -89,7 +92,7 @@ def carry_out(
         ledger.publish(
             connection,
             attempt,
-            outcome=amounts(grounds.decision) | {"message": order.message},
+            outcome=_outcome(grounds, whole) | {"message": order.message},
             summaries=whole.summaries,
             missing=grounds.missing,
             fingerprint=order.begun.run["fingerprint"],
@@ -102,6 +105,18 @@ def carry_out(
 def amounts(decision: Decision) -> dict:
     """What the invoice's row says of its lines."""
     return {name: getattr(decision, name) for name in _AMOUNTS} | {"failures": [str(failure) for failure in decision.failures] or None}
+
+
+def _outcome(grounds: Grounds, whole: Whole) -> dict:
+    """The same with what a difference is made of, and whom and which days the lines are for."""
+    found = grounds.explanation
+    told = (
+        {"explanation": None, "proven_cause": None}
+        if found is None
+        else {"explanation": difference.as_dict(found), "proven_cause": found.cause}
+    )
+    breadth = whole.breadth
+    return amounts(grounds.decision) | told | {"customers": breadth.customers, "usage_days": breadth.usage_days}
 
 
 def _order(context: Context, connection: Connection, attempt: Attempt, ending: Ending, *, message: str, failure: Failure | None) -> Order:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from w365core.arrays import scalar
 from w365core.intake.checksum import LineTotals
 from w365core.intake.parse import TextForm
 from w365core.intake.resolve import References
+from w365core.intake.unusual import Breadth
 from w365core.jobs.context import Context
 from w365core.kernels.lines import rate_batch
 from w365core.kernels.partials import SUMMARIES, Job, RatedBatch, least_names
@@ -43,6 +45,7 @@ class Whole:
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
     used: References | None = None  # of our records those that the lines refer to
+    breadth: Breadth | None = None  # for how many customers the lines are, and on how many days there is usage
 
 
 def rate_sources(context: Context, connection: Connection, attempt: Attempt, sources: Sequence[Source], references: References) -> Whole:
@@ -76,17 +79,19 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
             used.add(rated)
             if whole.lines % 100_000 < batch.num_rows and whole.lines >= 100_000:
                 context.report(f"{attempt.invoice_number}: {whole.lines:,} lines read")
-    whole.used = used.of(references)
+    whole.used, whole.breadth = used.of(references), used.breadth
     return sums.into(whole)
 
 
 @dataclass
 class Used:
-    """The ids that the lines print so far: what an import depended on is these of our records and no others."""
+    """The ids and days that the lines print so far: what an import depended on is these of our records and no others."""
 
     customers: set[str] = field(default_factory=set)
     subscriptions: set[str] = field(default_factory=set)
     products: set[str] = field(default_factory=set)
+    days: set[date] = field(default_factory=set)
+    usage_lines: int = 0
 
     def add(self, rated: RatedBatch) -> None:
         for lines in (rated.license_lines, rated.usage_lines):
@@ -95,6 +100,13 @@ class Used:
             self.products.update(_printed(lines.column("product_id")))
             self.products.update(_printed(pc.binary_join_element_wise(lines.column("product_id"), lines.column("sku_id"), _COLON)))
         self.subscriptions.update(map(str.strip, _printed(rated.usage_lines.column("entitlement_id"))))
+        self.days.update(day for day in pc.unique(rated.usage_lines.column("usage_date")).to_pylist() if day is not None)
+        self.usage_lines += rated.usage_lines.num_rows
+
+    @property
+    def breadth(self) -> Breadth:
+        """Usage that prints no days has no number of them."""
+        return Breadth(len(self.customers), len(self.days) if self.days or not self.usage_lines else None)
 
     def of(self, references: References) -> References:
         """The part of our records that decides what these lines come to; everything else makes no difference to them."""

@@ -91,7 +91,8 @@ def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
             return validating.validate(context, (job.asked or {}).get("invoices", ()))
         if job.kind == DAILY:
             return syncing.sync_daily(context, provider_name=job.provider)
-        return syncing.sync_invoice(context, provider_name=job.provider, invoice_number=job.invoice or "", override=job.override_tolerance)
+        how = {"override": job.override_tolerance, "reason": job.reason}
+        return syncing.sync_invoice(context, provider_name=job.provider, invoice_number=job.invoice or "", **how)
 
 
 def _end(engine: Engine, told: Telling, **how: Any) -> None:

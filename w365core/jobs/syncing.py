@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 
 from w365core.dates import month_of
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderError, W365Error
-from w365core.jobs import estimating, evidence, importing, signing_in, tokens
+from w365core.jobs import estimating, evidence, importing, signing_in, tokens, tolerances
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Outcome
 from w365core.jobs.runs import recorded, sweep
@@ -66,8 +66,11 @@ def sync_daily(context: Context, *, provider_name: str | None, with_estimate: bo
     return result
 
 
-def sync_invoice(context: Context, *, provider_name: str | None, invoice_number: str, override: Decimal | None) -> SyncResult:
-    """A manual sync of one invoice: from the provider, or for one imported by hand from what landed. CallRefused while it is Active."""
+def sync_invoice(
+    context: Context, *, provider_name: str | None, invoice_number: str, override: Decimal | None, reason: str | None = None
+) -> SyncResult:
+    """A manual sync of one invoice: from the provider, or for one imported by hand from what landed. CallRefused while it is Active, or where a policy
+    refuses the override; `reason` is why it is overridden."""
     sweep(context)
     local = _local(context, provider_name, invoice_number)
     provider = _provider_of(context, provider_name, local, invoice_number)
@@ -76,16 +79,20 @@ def sync_invoice(context: Context, *, provider_name: str | None, invoice_number:
             f"Invoice {local.invoice_number} of {provider.name} is Active and is not downloaded again; deactivate it first, then sync."
         )
     with recorded(context, provider.name, "sync invoice") as run_id:
+        how = {"override": override, "reason": reason}
         if local and local.source == "file":
-            return SyncResult([importing.validate_again(context, provider, local.invoice_number, override=override, sync_run_id=run_id)])
+            _refuse_beyond(context, provider, local.currency, override, local.header_total)
+            return SyncResult([importing.validate_again(context, provider, local.invoice_number, sync_run_id=run_id, **how)])
         connector = connect(context, provider, sync_run_id=run_id)
         wanted = invoice_number.lower()
-        header = next((h for h in connector.invoices() if wanted in (h.number.lower(), (h.provider_id or "").lower())), None)
+        headers = connector.invoices()
+        header = next((h for h in headers if wanted in (h.number.lower(), (h.provider_id or "").lower())), None)
         if header is None:
             raise CallRefused(
                 f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists."
             )
-        return SyncResult([_import(context, provider, connector, header, local, run_id, override=override, by_hand=True)])
+        _refuse_beyond(context, provider, header.currency, override, header.total)
+        return SyncResult([_import(context, provider, connector, header, local, run_id, by_hand=True, listed=headers, **how)])
 
 
 def connect(context: Context, provider: Provider, *, sync_run_id: int | None) -> Connector:
@@ -174,7 +181,8 @@ def _sync_listed(
                 result.changed.append(header.number)
             continue
         try:
-            result.outcomes.append(_import(context, provider, connector, header, local, run_id, override=None, by_hand=False))
+            how = {"override": None, "by_hand": False, "listed": headers}
+            result.outcomes.append(_import(context, provider, connector, header, local, run_id, **how))
         except CallRefused as error:  # somebody else imports it right now, or just has
             context.report(str(error))
             result.skipped.append(header.number)
@@ -187,6 +195,13 @@ def _import(context: Context, provider: Provider, connector: Connector, header: 
                 delete(line_export).where(line_export.c.provider == provider.name, line_export.c.invoice_number == header.number)
             )
     return importing.import_synced(context, provider, connector, header, sync_run_id=run_id, **how)
+
+
+def _refuse_beyond(context: Context, provider: Provider, currency: str, override: Decimal | None, total: Decimal | None) -> None:
+    with context.engine.connect() as connection:
+        tolerances.refuse_beyond(
+            connection, provider=provider.name, currency=currency, override=override, header_total=total, today=context.now.date()
+        )
 
 
 def _notice_change(context: Context, provider: Provider, local, header: InvoiceHeader) -> bool:

@@ -13,11 +13,13 @@ import plotly.graph_objects as go
 
 from w365core import money
 from w365core.reports import wording
+from w365core.reports.differences import Bar
 from w365core.reports.invoice_detail import Customer, Part
 from w365core.reports.invoice_status import Month
 from w365core.reports.status_map import Cell, StatusMap, month_name
+from w365core.reports.tolerances import Differed
 
-BILLED, HELD_UP, USAGE, TOTAL = "#3b82c4", "#d9534f", "#e0a13a", "#7b8794"
+BILLED, HELD_UP, USAGE, TOTAL, OVERRIDDEN = "#3b82c4", "#d9534f", "#e0a13a", "#7b8794", "#8b6fc9"
 _UNTOUCHED = {"marker": {"opacity": 1}}  # a click leads on; it greys out nothing
 _CELL_HEIGHT = 0.92
 _HATCHED = {"fillmode": "overlay", "fgcolor": "rgba(255,255,255,.7)", "size": 6, "solidity": 0.25}
@@ -48,7 +50,7 @@ def by_month(months: Sequence[Month]) -> go.Figure:
 
 def by_customer(customers: Sequence[Customer], *, currency: str) -> go.Figure:
     """License and usage before tax of the biggest customers, the biggest on top; the label is the total with tax."""
-    names = _names(customers)
+    names = _names([customer.name for customer in customers])
     figure = go.Figure()
     for label, color, pattern, amounts in (
         ("License", BILLED, "", [customer.license for customer in customers]),
@@ -127,6 +129,55 @@ def by_part(parts: Sequence[Part]) -> go.Figure:
     return figure
 
 
+def by_difference(bars: Sequence[Bar], *, currency: str, of_usage: bool) -> go.Figure:
+    """Biggest on top. Of usage the difference of the two files alone; else the lines before tax and their tax on top of it."""
+    figure = go.Figure()
+    traces = [("Difference", HELD_UP, "", [bar.amount for bar in bars])]
+    if not of_usage:
+        traces = [("Before tax", BILLED, "", [bar.amount for bar in bars]), ("Tax", USAGE, "/", [bar.tax for bar in bars])]
+    for label, color, pattern, amounts in traces:
+        said = [[wording.amount(amount, currency), wording.counted(bar.lines, "line")] for amount, bar in zip(amounts, bars, strict=True)]
+        figure.add_bar(
+            y=_names([bar.label for bar in bars]),
+            x=_texts(amounts),
+            name=label,
+            orientation="h",
+            customdata=said,
+            marker={"color": color, "pattern": {"shape": pattern, **_HATCHED}},
+            hovertemplate="%{y}<br>" + label + " %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+        )
+    figure.update_layout(
+        barmode="relative",
+        xaxis={"type": "linear", "tickformat": ",.2~s"},
+        yaxis={"type": "category", "autorange": "reversed", "ticklabelstandoff": 6},
+        **_layout(80 + 26 * max(len(bars), 2)) | {"showlegend": not of_usage},
+    )
+    return figure
+
+
+def by_month_differed(months: Sequence[Differed], *, currency: str) -> go.Figure:
+    """What the documents of a month differed by, whatever the sign, by what became of it."""
+    names = [month.month for month in months]
+    figure = go.Figure()
+    for label, color, pattern, amounts in (
+        ("Within the tolerance", TOTAL, "", [month.passed for month in months]),
+        ("Overridden", OVERRIDDEN, "x", [month.overridden for month in months]),
+        ("Held up", HELD_UP, "/", [month.held_up for month in months]),
+    ):
+        shown = [[wording.month(month.month), wording.amount(amount, currency)] for month, amount in zip(months, amounts, strict=True)]
+        figure.add_bar(
+            x=names,
+            y=_texts(amounts),
+            name=label,
+            customdata=shown,
+            marker={"color": color, "pattern": {"shape": pattern, **_HATCHED}},
+            hovertemplate="%{customdata[0]}<br>" + label + " %{customdata[1]}<extra></extra>",
+        )
+    axis = {"type": "category", "tickvals": names, "ticktext": _month_labels(names), "tickangle": 0}
+    figure.update_layout(barmode="stack", yaxis={"type": "linear", "tickformat": ",.2~s"}, xaxis=axis, **_layout(230))
+    return figure
+
+
 def _hover(cell: Cell) -> str:
     return f"{html.escape(cell.provider, quote=False)} · {month_name(cell.month)}<br>{cell.told}"
 
@@ -145,11 +196,11 @@ def _month_labels(months: Sequence[str]) -> list[str]:
     return [f"{name}<br>{year}" if place == 0 or name in ("Jan", "no") else name for place, (name, year) in enumerate(said)]
 
 
-def _names(customers: Sequence[Customer]) -> list[str]:
+def _names(labels: Sequence[str]) -> list[str]:
     """Names as a chart may print them: its markup is defused, and two customers of one name stay two bars."""
     names: list[str] = []
-    for customer in customers:
-        name = html.escape(_shortened(customer.name), quote=False)
+    for label in labels:
+        name = html.escape(_shortened(label), quote=False)
         names.append(name + "\u200b" * sum(other.rstrip("\u200b") == name for other in names))
     return names
 

@@ -1,7 +1,7 @@
 """Which files belong to an invoice? What is attached to it, made when it is taken, and what was received for it.
 
 errors.csv holds what blocks the import, warnings.csv what is billed as a write-in; both are the missing references as they are now, each with what
-would supply it in columns of their own.
+would supply it in columns of their own. differences.csv holds what does not add up, biggest first.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from w365core import difference
 from w365core.errors import CallRefused
 from w365core.frames import Kind
-from w365core.reports import export, wording
+from w365core.reports import differences, export, wording
 from w365core.reports.line_columns import MISSING_COLUMNS
 from w365core.reports.missing_references import ATTACHED_COLUMNS, attached_row
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.tables import Column, Table, moment
-from w365core.store import queries, received
+from w365core.store import differences as store_differences, queries, received
 
-ERRORS, WARNINGS = "errors.csv", "warnings.csv"
+ERRORS, WARNINGS, DIFFERENCES = "errors.csv", "warnings.csv", "differences.csv"
 _PURPOSES = {"reconciliation": "Invoice lines", "daily_rated": "Daily usage", "plain": "Lines by hand"}
 _SHORT = 12  # characters of a fingerprint that people compare by eye
 _COLUMNS = (*(column for column in MISSING_COLUMNS if column.name != "blocking"), *ATTACHED_COLUMNS)
@@ -55,6 +56,8 @@ def attached(connection: Connection, invoice: Invoice) -> tuple[Attached, ...]:
         for name, rows in ((ERRORS, sum(blocking)), (WARNINGS, len(blocking) - sum(blocking)))
         if rows
     }
+    if invoice.is_explained:
+        made[DIFFERENCES] = Attached(DIFFERENCES, "what does not add up, biggest first")
     return tuple((made | stored).values())
 
 
@@ -64,10 +67,18 @@ def content(connection: Connection, invoice: Invoice, name: str, *, missing: Seq
     stored = received.content(connection, invoice.id, name)
     if stored is not None:
         return stored
+    if name == DIFFERENCES and invoice.is_explained:
+        return _differences(connection, invoice)
     if name not in (ERRORS, WARNINGS):
         raise CallRefused(f"{name} is not attached to {invoice.number} any more; open the invoice again to see what is.")
     rows = queries.missing_references(connection, provider_invoice_id=invoice.id) if missing is None else missing
     return export.csv_bytes(_COLUMNS, (attached_row(row) for row in rows if row["blocking"] == (name == ERRORS)))
+
+
+def _differences(connection: Connection, invoice: Invoice) -> bytes:
+    row = queries.provider_invoice_by_id(connection, invoice.id)
+    found, lines = difference.from_dict(row["explanation"]), store_differences.lines_of(connection, invoice.id)
+    return differences.csv_of(connection, lines, found, currency=invoice.currency)
 
 
 def received_files(connection: Connection, invoice: Invoice) -> Table:

@@ -52,6 +52,8 @@ class Invoice:
     first_seen_at: datetime
     last_attempt_at: datetime | None
     imported_at: datetime | None
+    proven_cause: str | None = None
+    is_explained: bool = False
 
     @property
     def money(self) -> Decimal | None:
@@ -66,9 +68,11 @@ class Invoice:
 def invoice(row: Mapping[str, Any]) -> Invoice:
     """A row of the store as the noun of the pages."""
     renamed = {"id": "provider_invoice_id", "number": "invoice_number", "date": "invoice_date", "status": "status_reason"}
-    values = {name: row[renamed.get(name, name)] for name in Invoice.__dataclass_fields__ if name not in ("type", "standing")}
+    values = {
+        name: row[renamed.get(name, name)] for name in Invoice.__dataclass_fields__ if name not in ("type", "standing", "is_explained")
+    }
     kind = row["document_type"] if row["document_type"] != "invoice" else row["invoice_type"] or "invoice"
-    return Invoice(**values, type=kind.replace("_", " "), standing=_standing(row))
+    return Invoice(**values, type=kind.replace("_", " "), standing=_standing(row), is_explained=row["explanation"] is not None)
 
 
 def _standing(row: Mapping[str, Any]) -> str:

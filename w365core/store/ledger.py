@@ -30,6 +30,7 @@ _UNSEEN: Mapping[str, Any] = {
     "daily_rated_total": None,
     "license_lines": 0,
     "usage_lines": 0,
+    **dict.fromkeys(("explanation", "proven_cause", "customers", "usage_days")),
 }
 BROKEN_OFF = "The import was broken off before it was complete; nothing of it was stored. Sync it again."
 
@@ -77,6 +78,7 @@ def begin(
     who: Who,
     sync_run_id: int | None,
     override: Decimal | None,
+    reason: str | None = None,
 ) -> Attempt:
     """Starts an attempt in the caller's transaction: the invoice says Populating, the stage stands. CallRefused while it is Active."""
     values = _header_values(header)
@@ -95,6 +97,7 @@ def begin(
         "message": "The import is running.",
         "last_attempt_at": who.now,
         "override_tolerance": override,
+        "override_reason": reason if override is not None else None,
         "source": source,
     }
     if found:
@@ -412,6 +415,7 @@ def _finish(
         action=action,
         target_kind="provider invoice",
         target=f"{attempt.provider} {attempt.invoice_number}",
+        reason=before.override_reason,
         before={k: run[k] for k in ("state", "status_reason", "failure")} if run else None,
         after={
             "state": values["state"],
@@ -422,9 +426,18 @@ def _finish(
             "lines_total": values.get("lines_total"),
             "override_tolerance": before.override_tolerance,
             "fingerprint": values.get("fingerprint"),
+            **(_overridden(before, values) if before.override_tolerance is not None else {}),
             **_sealed(attempt, order),
         },
     )
+
+
+def _overridden(before: Row, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an import that was asked for with an override: what differed, whether the override let it pass, and what is proven of it."""
+    explanation = values.get("explanation") or {}
+    gaps = {"difference": explanation.get("header_gap"), "usage_difference": explanation.get("usage_gap")}
+    passed = values["failure"] is None and any(gaps.values())
+    return {"currency": before.currency, **gaps, "overridden": passed, "proven_cause": values.get("proven_cause")}
 
 
 def _sealed(attempt: Attempt, order: str) -> dict[str, Any]:

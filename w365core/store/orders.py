@@ -26,7 +26,7 @@ FORM = 1  # of the document; another form is another number, and both are read
 # What `ledger.begin` writes of an invoice: its header and how it stands while the attempt runs.
 _BEGUN = (
     "provider_invoice_id", "provider", "invoice_number", "document_type", "amends_of", "invoice_type", "invoice_date", "period_start",
-    "period_end", "currency", "header_total", "source", "override_tolerance", "state", "status_reason", "failure", "message", "attempts",
+    "period_end", "currency", "header_total", "source", "override_tolerance", "override_reason", "state", "status_reason", "failure", "message", "attempts",
     "first_seen_at", "last_attempt_at", "import_run_id",
 )  # fmt: skip
 _RUN = ("import_run_id", "sync_run_id", "provider_invoice_id", "fingerprint", "status", "previous", "started_at")

@@ -101,7 +101,7 @@ def usage_lines(connection: Connection, provider_invoice_id: int, *, after: int 
 
 def is_staged(connection: Connection, provider_invoice_id: int) -> bool:
     """Whether the invoice's lines are a preview: staged by a failed import, not published."""
-    return _staged_run(connection, provider_invoice_id) is not None
+    return staged_run(connection, provider_invoice_id) is not None
 
 
 def every_license_line(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
@@ -135,7 +135,7 @@ def _every_line(
 
 def _lines_of(connection: Connection, which: str, provider_invoice_id: int) -> str:
     """The lines of invoice :id, published or staged, with the account's name."""
-    run_id = _staged_run(connection, provider_invoice_id)
+    run_id = staged_run(connection, provider_invoice_id)
     table = which if run_id is None else stage.table_of(which, run_id)
     names = ", ".join(f"line.{column.name}" for column in stage.columns_of(which))
     return (
@@ -144,7 +144,8 @@ def _lines_of(connection: Connection, which: str, provider_invoice_id: int) -> s
     )
 
 
-def _staged_run(connection: Connection, provider_invoice_id: int) -> int | None:
+def staged_run(connection: Connection, provider_invoice_id: int) -> int | None:
+    """The run whose lines are staged as a preview of an invoice in Error; None where its lines are published, or there are none."""
     row = connection.execute(
         select(provider_invoice.c.import_run_id, provider_invoice.c.status_reason).where(
             provider_invoice.c.provider_invoice_id == provider_invoice_id
@@ -216,7 +217,7 @@ def import_runs(connection: Connection, provider_invoice_id: int, *, most: int =
 
 def lines_by_account(connection: Connection, provider_invoice_id: int, *, most: int = 15) -> Rows:
     """Published or staged license lines summed by customer, biggest first: account, its name as the lines print it, lines, total with tax."""
-    run_id = _staged_run(connection, provider_invoice_id)
+    run_id = staged_run(connection, provider_invoice_id)
     table = "license_line" if run_id is None else stage.table_of(stage.LICENSE, run_id)
     statement = text(
         f"select line.account_id, coalesce(account.name, max(line.customer_name), '(not given)') as account_name, count(*) as lines, "

@@ -121,6 +121,8 @@ def upgrade() -> None:
     )
     op.add_column("provider_invoice", sa.Column("fingerprint_now", sa.Text(), nullable=True))
     op.add_column("provider_invoice", sa.Column("failures", postgresql.JSONB(astext_type=Text()), nullable=True))
+    op.add_column("provider_invoice", sa.Column("override_reason", sa.Text(), nullable=True))
+    op.add_column("provider_invoice", sa.Column("explanation", postgresql.JSONB(astext_type=Text()), nullable=True))
     op.add_column("provider_invoice", sa.Column("proven_cause", sa.Text(), nullable=True))
     op.add_column("provider_invoice", sa.Column("customers", sa.BigInteger(), nullable=True))
     op.add_column("provider_invoice", sa.Column("usage_days", sa.BigInteger(), nullable=True))
