@@ -108,7 +108,7 @@ def _versions(work: _Work, pairs: Sequence[_Pair]) -> dict[str, Version]:
             fetching.forget(work.context, work.provider, pair.number)
     asked = _each(work, pairs, lambda pair: fetching.ask_version(*named, pair.number, sync_run_id=work.sync_run_id))
     waited = [pair for pair in pairs if pair.number in asked]
-    return _each(work, waited, lambda pair: fetching.version_of(*named, pair.number, sync_run_id=work.sync_run_id))
+    return _each(work, waited, lambda pair: fetching.version_of(*named, pair.number, asked[pair.number], sync_run_id=work.sync_run_id))
 
 
 def _each(work: _Work, pairs: Sequence[_Pair], ask: Callable[[_Pair], Any]) -> dict[str, Any]:

@@ -87,16 +87,21 @@ class Version:
         return _fingerprint({feed: None if one is None else one[1].etag for feed, one in self.found.items()})
 
 
-def ask_version(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> None:
+Asked = Mapping[Feed, str | None]  # the operation of the export that was asked for just now, None where a young one was known
+
+
+def ask_version(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Asked:
     """Asks for both exports where no young one is known, and waits for neither, so that those of many invoices are made side by side."""
-    for export in _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id).values():
-        export.asked()
+    exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id)
+    return {feed: export.asked() for feed, export in exports.items()}
 
 
-def version_of(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Version:
+def version_of(
+    context: Context, provider: Provider, connector: Connector, invoice_number: str, asked: Asked, *, sync_run_id: int
+) -> Version:
     """Waits for both exports and reads their manifests; no blob is downloaded."""
     exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id)
-    return Version({feed: export.version() for feed, export in exports.items()})
+    return Version({feed: export.version(asked[feed]) for feed, export in exports.items()})
 
 
 def fetch_version(
@@ -127,14 +132,17 @@ class _Export:
     sync_run_id: int
     anew: bool
 
-    def asked(self) -> None:
-        """Asks for the export, where none that is still young was asked for before."""
-        if self._young_operation() is None:
-            self._remember(self.connector.request_export(self.invoice_number, self.feed))
+    def asked(self) -> str | None:
+        """Asks for the export and returns its operation; None where one that is still young was asked for before."""
+        if self._young_operation() is not None:
+            return None
+        operation = self.connector.request_export(self.invoice_number, self.feed)
+        self._remember(operation)
+        return operation
 
-    def version(self) -> tuple[str, Manifest] | None:
-        """(operation, its manifest), or None where the provider has no data for it."""
-        operation, manifest = self._manifest()
+    def version(self, asked: str | None) -> tuple[str, Manifest] | None:
+        """(operation, its manifest), or None where the provider has no data for it. An export that was asked for just now is not asked for again."""
+        operation, manifest = self._manifest() if asked is None else (asked, self.connector.wait_for_export(asked))
         if isinstance(manifest, NoData):
             self._forget()
             return None

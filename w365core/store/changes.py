@@ -12,11 +12,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, text, update
 
 from w365core.model import Feed
 from w365core.store import stage
-from w365core.store.tables import invoice_change, invoice_change_customer, invoice_change_line, invoice_change_usage
+from w365core.store.tables import (
+    account,
+    customer_invoice,
+    invoice_change,
+    invoice_change_customer,
+    invoice_change_line,
+    invoice_change_usage,
+    usage_summary,
+)
 
 MOST_LINES = 10_000  # of a change are kept; its counts and sums are over all of them
 _PARTS = (invoice_change_line, invoice_change_customer, invoice_change_usage)
@@ -79,6 +87,56 @@ def last(connection: Connection, provider_invoice_ids: Sequence[int]) -> dict[in
     )
     rows = connection.execute(select(*invoice_change.columns).where(invoice_change.c.change_id.in_(newest))).mappings()
     return {row["provider_invoice_id"]: dict(row) for row in rows}
+
+
+def lines(connection: Connection, change_id: int) -> list[Mapping[str, Any]]:
+    """The lines of a change as they are kept, in their order, with our account's name."""
+    query = (
+        select(*invoice_change_line.columns, account.c.name.label("account_name"))
+        .outerjoin(account, account.c.account_id == invoice_change_line.c.account_id)
+        .where(invoice_change_line.c.change_id == change_id)
+        .order_by(invoice_change_line.c.ordinal)
+    )
+    return _rows(connection, query)
+
+
+def customers(connection: Connection, change_id: int) -> list[Mapping[str, Any]]:
+    """What a change is by customer, over all lines of the reconciliation file, with our account's name."""
+    query = (
+        select(*invoice_change_customer.columns, account.c.name.label("account_name"))
+        .outerjoin(account, account.c.account_id == invoice_change_customer.c.account_id)
+        .where(invoice_change_customer.c.change_id == change_id)
+        .order_by(invoice_change_customer.c.ordinal)
+    )
+    return _rows(connection, query)
+
+
+def usage(connection: Connection, change_id: int) -> list[Mapping[str, Any]]:
+    """The usage that costs otherwise, with how it is billed today: markup, selling amount, customer invoice and its status."""
+    told = (usage_summary.c.status, usage_summary.c.invoice_number, usage_summary.c.markup_pct, usage_summary.c.selling_amount)
+    query = (
+        select(
+            *invoice_change_usage.columns,
+            *told,
+            customer_invoice.c.status.label("customer_invoice_status"),
+            account.c.name.label("account_name"),
+        )
+        .join(invoice_change, invoice_change.c.change_id == invoice_change_usage.c.change_id)
+        .outerjoin(
+            usage_summary,
+            (usage_summary.c.usage_id == invoice_change_usage.c.usage_id)
+            & (usage_summary.c.provider_invoice_id == invoice_change.c.provider_invoice_id),
+        )
+        .outerjoin(customer_invoice, customer_invoice.c.invoice_number == usage_summary.c.invoice_number)
+        .outerjoin(account, account.c.account_id == invoice_change_usage.c.account_id)
+        .where(invoice_change_usage.c.change_id == change_id)
+        .order_by(invoice_change_usage.c.usage_id)
+    )
+    return _rows(connection, query)
+
+
+def _rows(connection: Connection, query: Select) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def save(
