@@ -53,7 +53,7 @@ HARMLESS = {
     *("functools", "hashlib", "heapq", "io", "itertools", "operator", "re", "string", "types", "typing", "unicodedata"),
 }
 HANDED_A_CONNECTION = ("store", "reports", "jobs", "pages/components")
-CONNECTION_TYPES = {"Connection", "Engine"}  # what is handed through; every other name of sqlalchemy builds or runs SQL
+CONNECTION_TYPES = {"Connection", "Engine", "Row"}  # what is handed through; every other name of sqlalchemy builds or runs SQL
 RAW_SQL = re.compile(r"\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s|copy\s+\w+.*\sfrom\s)", re.I | re.S)
 
 _FILES = "the readers of files by hand give Arrow batches and take JSON apart without losing a digit"

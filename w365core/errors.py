@@ -3,6 +3,7 @@
     W365Error                     every error of ours: one sentence that says what, where and what to do next
     ├── CallRefused          2    the call or its input file is wrong, or a guard refused it; nothing was changed
     │   ├── InputRefused     2    the same, with every bad cell as a `Problem`
+    │   ├── UsageInvoiced    2    usage of the invoice is on customer invoices, with each of them
     │   └── AlreadyRunning   2    somebody else is doing exactly this; leave it to them
     ├── ConfigurationMissing 4    a setting, secret or folder is missing or unusable
     ├── StoreUnavailable     3    the database went away in mid-run; nothing half-stored, run it again
@@ -16,8 +17,8 @@ Bad data is never an exception: it is a value (`model.Problem`) returned beside 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from w365core.model import Problem
@@ -39,6 +40,14 @@ class InputRefused(CallRefused):
     def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(problems)
+
+
+class UsageInvoiced(CallRefused):
+    """The invoice's usage is invoiced; `children` are the customer invoices, as `children --json` prints them."""
+
+    def __init__(self, message: str, children: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.children = tuple(children)
 
 
 class AlreadyRunning(CallRefused):

@@ -7,6 +7,7 @@ no more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
 from w365core.model import InvoiceState, StatusReason
 
@@ -63,6 +64,23 @@ def actions_from(reason: str | None) -> tuple[Step, ...]:
 def state_of(reason: StatusReason) -> InvoiceState:
     """The state that goes with a status reason."""
     return _STATES[reason]
+
+
+def last_retry(first_seen_at: datetime) -> date:
+    """The last day (UTC) on which a failed or deleted invoice is fetched by itself."""
+    return (first_seen_at.astimezone(UTC) + timedelta(days=RETRY_DAYS)).date()
+
+
+def window_closed(first_seen_at: datetime, now: datetime) -> bool:
+    """Whether the daily job leaves a failed or deleted invoice to a person by now."""
+    return now.astimezone(UTC).date() > last_retry(first_seen_at)
+
+
+def compared_since(today: date) -> date:
+    """The invoice date from which on Active invoices are compared with the provider's: the same day three months ago, or the last one of that month."""
+    months = today.year * 12 + today.month - 1 - COMPARED_MONTHS
+    last_of_month = (date(months // 12 + (months % 12 == 11), (months + 1) % 12 + 1, 1) - timedelta(days=1)).day
+    return date(months // 12, months % 12 + 1, min(today.day, last_of_month))
 
 
 def _known(reason: str | None) -> StatusReason | None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from w365core import money
-from w365core.errors import InputRefused, W365Error
+from w365core.errors import InputRefused, UsageInvoiced, W365Error
 from w365core.model import Fix, Provider
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def refusal(error: W365Error, *, as_json: bool) -> None:
     progress(str(error))
     for problem in problems:
         progress(f"  {problem}")
+    children = {"children": error.children} if isinstance(error, UsageInvoiced) else {}
     if as_json:
-        print(encoded({"error": str(error), "problems": [asdict(problem) for problem in problems]}))
+        print(encoded({"error": str(error), "problems": [asdict(problem) for problem in problems]} | children))
 
 
 def table(rows: Sequence[Row], shown: Sequence[str], as_json: bool, *, empty: str) -> None:
@@ -264,14 +265,14 @@ def sync_result(result: Any, as_json: bool) -> None:
     if as_json:
         failures = [{"provider": name, "message": str(error)} for name, error in result.failures]
         told = {"changed_at_provider": result.changed, "skipped": result.skipped, "failures": failures, "warnings": result.warnings}
-        told["gaps"] = result.gaps
+        told |= {"gaps": result.gaps, "notes": result.notes}
         print(encoded({"invoices": outcomes(result.outcomes)} | told))
         return
     for outcome in result.outcomes:
         print(f"{outcome.invoice}: {outcome.status}{', ' + outcome.message if outcome.message else ''}")
     for number in result.changed:
         print(f"{number}: changed at the provider")
-    for sentence in result.gaps:
+    for sentence in result.notes + result.gaps:
         print(sentence)
     if not (result.outcomes or result.changed or result.failures):
         print("Nothing to do: every invoice of the latest month is in.")

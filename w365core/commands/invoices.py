@@ -91,16 +91,17 @@ def invoices(
     json: Json = False,
 ) -> None:
     """Provider invoices with status, totals, difference and message."""
-    from w365core.reports import chains
+    from w365core.reports import chains, retrying
     from w365core.store import queries
     from w365core.store.engine import guarded
 
     typed.month(period)
     wanted = queries.InvoiceFilter(providers=(provider,) if provider else (), months=(period,) if period else ())
-    with guarded(), opened().engine.connect() as connection:
+    context = opened()
+    with guarded(), context.engine.connect() as connection:
         amended = chains.load(connection)
         rows = [
-            printing.invoice(row, amended.get(chains.key(row["provider"], row["invoice_number"])))
+            printing.invoice(row, amended.get(chains.key(row["provider"], row["invoice_number"]))) | retrying.fields(row, now=context.now)
             for row in queries.provider_invoices(connection, wanted)
         ]
     shown = (

@@ -31,13 +31,15 @@ def delete(invoice: Annotated[str, typer.Option("--invoice")], provider: Provide
 
 
 def _transition(action: str, invoice: str, provider: str | None, as_json: bool) -> None:
+    from w365core.model import Seen
     from w365core.store import ledger, transitions
     from w365core.store.engine import guarded
 
     context = opened()
     with guarded():
         found = ledger.named(context.engine, provider_name=provider, invoice_number=invoice)
+        seen = Seen(found.status_reason, found.version, found.import_run_id)
         with context.engine.begin() as connection:
-            getattr(transitions, action)(connection, provider_invoice_id=found.provider_invoice_id, who=context.who)
+            getattr(transitions, action)(connection, provider_invoice_id=found.provider_invoice_id, who=context.who, seen=seen)
     told = {"invoice": found.invoice_number, "provider": found.provider, "done": action}
     printing.answer(told, f"Invoice {found.invoice_number}: {action} done.", as_json)

@@ -1,13 +1,18 @@
-"""What does a person decide of an invoice on a page, that takes no job? The steps of `lifecycle`, each refused where it has changed since it was seen."""
+"""What does a person decide of an invoice on a page, that takes no job? The steps of `lifecycle`, each refused where it has changed since it was seen,
+and the taking off of its usage from customer invoices.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine
 
+from w365core.errors import CallRefused
 from w365core.model import Seen
-from w365core.store import transitions
+from w365core.store import billed, transitions
+from w365core.store.billed import Child
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 
@@ -28,3 +33,15 @@ def delete(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, 
     """Removes the invoice and its lines here. CallRefused while any of its usage is invoiced."""
     with guarded(), engine.begin() as connection:
         transitions.delete(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
+
+
+def unlink(
+    engine: Engine, *, provider_invoice_id: int, customer_invoices: Sequence[str], reason: str, actor: str, now: datetime
+) -> list[Child]:
+    """Takes the usage of the invoice off these customer invoices, so that it is billable again; returns what was taken off. CallRefused without a
+    reason, or where one of them carries none of it (any more)."""
+    if not customer_invoices:
+        raise CallRefused("Choose at least one customer invoice.")
+    with guarded(), engine.begin() as connection:
+        told = {"customer_invoices": customer_invoices, "reason": reason, "who": Who(actor, now)}
+        return billed.unlink(connection, provider_invoice_id=provider_invoice_id, **told)

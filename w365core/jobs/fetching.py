@@ -6,6 +6,7 @@ asked again: if its version has changed meanwhile, everything is fetched anew. A
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,16 +52,72 @@ def fetch(
 
 def _exported(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int, anew: bool) -> Fetched:
     """Both exports."""
-    sources: list[Source] = []
-    versions: list[str] = []
-    published = {}
-    for feed in FEEDS:
-        export = _Export(context, provider, connector, invoice_number, feed, sync_run_id, anew)
-        found = export.landed()
-        published[feed] = found is not None
-        versions.append(f"{feed}:{'none' if found is None else found[0]}")
-        sources.extend(() if found is None else found[1])
-    return Fetched(tuple(sources), " ".join(versions), published[Feed.DAILY_RATED])
+    exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id, anew=anew)
+    return _together({feed: export.landed() for feed, export in exports.items()})
+
+
+def _exports(
+    context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int, anew: bool = False
+) -> dict[Feed, _Export]:
+    return {feed: _Export(context, provider, connector, invoice_number, feed, sync_run_id, anew) for feed in FEEDS}
+
+
+def _together(found: Mapping[Feed, tuple[str, list[Source]] | None]) -> Fetched:
+    sources = tuple(source for feed in FEEDS if found[feed] for source in found[feed][1])
+    versions = {feed: None if found[feed] is None else found[feed][0] for feed in FEEDS}
+    return Fetched(sources, _fingerprint(versions), found[Feed.DAILY_RATED] is not None)
+
+
+def _fingerprint(versions: Mapping[Feed, str | None]) -> str:
+    return " ".join(f"{feed}:{versions[feed] or 'none'}" for feed in FEEDS)
+
+
+# --- which version, without a line of it -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which version of its lines the provider has now: by feed the operation and its manifest, None where it has no data."""
+
+    found: Mapping[Feed, tuple[str, Manifest] | None]
+
+    @property
+    def fingerprint(self) -> str:
+        """The same as `Fetched.fingerprint` of these lines."""
+        return _fingerprint({feed: None if one is None else one[1].etag for feed, one in self.found.items()})
+
+
+Asked = Mapping[Feed, str | None]  # the operation of the export that was asked for just now, None where a young one was known
+
+
+def ask_version(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Asked:
+    """Asks for both exports where no young one is known, and waits for neither, so that those of many invoices are made side by side."""
+    exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id)
+    return {feed: export.asked() for feed, export in exports.items()}
+
+
+def version_of(
+    context: Context, provider: Provider, connector: Connector, invoice_number: str, asked: Asked, *, sync_run_id: int
+) -> Version:
+    """Waits for both exports and reads their manifests; no blob is downloaded."""
+    exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id)
+    return Version({feed: export.version(asked[feed]) for feed, export in exports.items()})
+
+
+def fetch_version(
+    context: Context, provider: Provider, connector: Connector, invoice_number: str, version: Version, *, sync_run_id: int
+) -> Fetched:
+    """The lines of a version that was asked for just now, landed; no export is asked for again."""
+    exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id)
+    return _together({feed: export.landed(version.found[feed]) if version.found[feed] else None for feed, export in exports.items()})
+
+
+def forget(context: Context, provider: Provider, invoice_number: str) -> None:
+    """What was exported before is no use: another total means other lines."""
+    with context.engine.begin() as connection:
+        connection.execute(
+            delete(line_export).where(line_export.c.provider == provider.name, line_export.c.invoice_number == invoice_number)
+        )
 
 
 @dataclass(frozen=True)
@@ -75,10 +132,27 @@ class _Export:
     sync_run_id: int
     anew: bool
 
-    def landed(self) -> tuple[str, list[Source]] | None:
-        """(version, its blobs as sources), or None where the provider has no data for it."""
+    def asked(self) -> str | None:
+        """Asks for the export and returns its operation; None where one that is still young was asked for before."""
+        if self._young_operation() is not None:
+            return None
+        operation = self.connector.request_export(self.invoice_number, self.feed)
+        self._remember(operation)
+        return operation
+
+    def version(self, asked: str | None) -> tuple[str, Manifest] | None:
+        """(operation, its manifest), or None where the provider has no data for it. An export that was asked for just now is not asked for again."""
+        operation, manifest = self._manifest() if asked is None else (asked, self.connector.wait_for_export(asked))
+        if isinstance(manifest, NoData):
+            self._forget()
+            return None
+        return operation, manifest
+
+    def landed(self, known: tuple[str, Manifest] | None = None) -> tuple[str, list[Source]] | None:
+        """(version, its blobs as sources), or None where the provider has no data for it; `known` is a manifest that was read just now."""
         for _ in range(MOST_ROUNDS):
-            operation, manifest = self._manifest()
+            operation, manifest = known or self._manifest()
+            known = None
             if isinstance(manifest, NoData):
                 self._forget()
                 return None

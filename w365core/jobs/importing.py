@@ -9,22 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
+from w365core import lifecycle
 from w365core.difference import UNPUBLISHED, Explanation
 from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
 from w365core.intake import checksum
 from w365core.intake.checksum import Claim, Decision
-from w365core.jobs import comparing, explaining, fetching, ordering, suggesting
+from w365core.jobs import explaining, fetching, ordering, suggesting, usual as usual_months
 from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
 from w365core.jobs.lookups import references_of
 from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources
-from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import NO_CURRENCY, Connector
 from w365core.store import engine as store_engine, ledger, references as store_references, stage
@@ -285,12 +284,11 @@ def _claim(
     asked: Asked,
 ) -> Claim:
     with connection.begin():
-        usual = comparing.usual_for(connection, provider.name, header, listed=asked.listed, today=context.now.date())
+        usual = usual_months.usual_for(connection, provider.name, header, listed=asked.listed, today=context.now.date())
         rate = store_references.currencies(connection).get(header.currency.upper())
         first_seen = connection.execute(
             select(provider_invoice.c.first_seen_at).where(provider_invoice.c.provider_invoice_id == attempt.provider_invoice_id)
         ).scalar_one()
-    window_closed = context.now.date() > (first_seen + timedelta(days=RETRY_DAYS)).date()
     return Claim(
         currency=header.currency,
         header_total=header.total,
@@ -298,7 +296,7 @@ def _claim(
         rate_to_base=rate,
         override=asked.override,
         daily_usage_published=material.daily_usage_published,
-        reconciliation_usage_accepted=asked.by_hand and window_closed,
+        reconciliation_usage_accepted=asked.by_hand and lifecycle.window_closed(first_seen, context.now),
         usual=usual,
     )
 

@@ -27,8 +27,8 @@ from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import handed
 from w365core.jobs.context import actor as person
 from w365core.jobs.handed import HandedFile
-from w365core.model import CAPABILITIES, InvoiceState, Provider, ProviderType, StatusReason
-from w365core.store import job_runs, ledger, providers as store_providers
+from w365core.model import CAPABILITIES, InvoiceState, Provider, ProviderType, Seen, StatusReason
+from w365core.store import billed, job_runs, ledger, providers as store_providers
 from w365core.store.engine import guarded
 from w365core.store.job_runs import JobRun
 
@@ -56,8 +56,10 @@ __all__ = [
 ]
 
 DAILY, INVOICE, ACCOUNTS, TEST = "sync", "sync_invoice", "sync_accounts", "test_connection"
+TAKE_NEW = "take_new_version"  # of an invoice that was changed at the provider
 VALIDATE = "validate"  # what failed for want of references, again from what landed; asked for by `ask_validation`
-KINDS = (DAILY, INVOICE, ACCOUNTS, TEST)
+KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, TAKE_NEW)
+OF_ONE_INVOICE = (INVOICE, TAKE_NEW)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
 AGAIN = 75  # exit code of a job's process: it is to be tried again
@@ -86,11 +88,12 @@ def ask(
     override: Decimal | None = None,
     actor: str,
     reason: str | None = None,
+    seen: Seen | None = None,
 ) -> int:
     """Queues a job and returns its number; the number of the one that waits or runs already, where it is the same.
 
     `provider` None is every one that has a connection (daily job only). CallRefused for what no job could do; AlreadyRunning where the same invoice is
-    in hand with another tolerance.
+    in hand with another tolerance. `seen` is what the person saw of the invoice whose new version is to be taken.
     """
     with guarded(), engine.begin() as connection:
         name, number = _checked(connection, kind, provider, invoice, override)
@@ -117,6 +120,7 @@ def ask(
             override=override,
             actor=actor,
             reason=(reason or "").strip() or None,
+            asked=asdict(seen) if seen else None,
         )
     return job_id
 
@@ -138,6 +142,8 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
             f"Asks {provider} one harmless question for each thing that its connection can bring, and says what works and what has to be granted. Nothing is "
             "imported or changed."
         )
+    if kind == TAKE_NEW:
+        return _plan_to_take(engine, provider, invoice or "")
     number = (invoice or "").strip()
     if not number:
         return Plan("Give the number of the invoice.", refused=True)
@@ -156,6 +162,20 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
         )
     return Plan(
         f"Tries invoice {number} again: its lines are downloaded anew where they have changed, and checked against our records as they are now."
+    )
+
+
+def _plan_to_take(engine: Engine, provider: str, invoice: str) -> Plan:
+    with guarded():
+        known = ledger.named(engine, provider_name=provider, invoice_number=invoice)
+        with engine.connect() as connection:
+            held = billed.invoices_of(billed.children(connection, known.provider_invoice_id))
+    if held:
+        many = f"{len(held):,} customer invoice{'' if len(held) == 1 else 's'}"
+        return Plan(f"Its usage is billed on {many}; take it off them first, below.", refused=True)
+    return Plan(
+        f"Downloads the new version first. Then deactivates the stored one and imports the new one in its place: {known.license_lines + known.usage_lines:,} "
+        "lines are replaced. If the new version fails its checks, the invoice is in Error with the reason, and the old lines are out all the same."
     )
 
 
@@ -309,9 +329,9 @@ def _checked(
     number = (invoice or "").strip() or None
     if kind not in KINDS:
         raise CallRefused(f"There is no job {kind}; there are {' and '.join(KINDS)}.")
-    if (kind == INVOICE) != (number is not None):
+    if (kind in OF_ONE_INVOICE) != (number is not None):
         raise CallRefused(
-            "Say which invoice: give its number." if kind == INVOICE else "This job takes no invoice; sync that invoice instead."
+            "Say which invoice: give its number." if kind in OF_ONE_INVOICE else "This job takes no invoice; sync that invoice instead."
         )
     if number is not None and (len(number) > _LONGEST or not number.isprintable()):
         raise CallRefused("That is no invoice number; copy it from the provider's document.")
@@ -320,7 +340,7 @@ def _checked(
     if provider is None and kind == DAILY:
         return None, None
     if provider is None:
-        asked = {INVOICE: f"whose invoice {number} is", ACCOUNTS: "whose accounts"}
+        asked = {INVOICE: f"whose invoice {number} is", TAKE_NEW: f"whose invoice {number} is", ACCOUNTS: "whose accounts"}
         raise CallRefused(f"Say {asked.get(kind, 'whose connection')}.")
     known = store_providers.named(connection, provider)
     if kind != INVOICE and not _is_connected(known):

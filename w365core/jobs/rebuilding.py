@@ -23,7 +23,7 @@ from w365core.jobs.context import Context
 from w365core.jobs.importing import check_staged
 from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources
-from w365core.store import audit, ledger, orders, past_billing, rebuilding, schema, transitions
+from w365core.store import audit, billed, ledger, noticing, orders, past_billing, rebuilding, schema, transitions
 from w365core.store.ledger import Source, Who
 from w365core.store.orders import Order
 from w365core.store.rebuilding import Digest
@@ -201,13 +201,33 @@ def _replay_activate(_context: Context, connection: Connection, event: Row) -> l
 
 def _replay_deactivate(_context: Context, connection: Connection, event: Row) -> list[str]:
     with connection.begin():
-        transitions.deactivate(connection, provider_invoice_id=_invoice(connection, event).provider_invoice_id, who=_who(event))
+        invoice_id = _invoice(connection, event).provider_invoice_id
+        transitions.deactivate(connection, provider_invoice_id=invoice_id, who=_who(event), reason=event.reason)
     return []
 
 
 def _replay_notice(_context: Context, connection: Connection, event: Row) -> list[str]:
+    """Rows of before tell of a total alone."""
+    total, fingerprint = event.after.get("header_total"), event.after.get("fingerprint")
     with connection.begin():
-        ledger.notice_change(connection, _invoice(connection, event), header_total=Decimal(event.after["header_total"]), who=_who(event))
+        invoice = _invoice(connection, event)
+        noticing.notice(
+            connection, invoice, header_total=None if total is None else Decimal(total), fingerprint=fingerprint, who=_who(event)
+        )
+    return []
+
+
+def _replay_went_back(_context: Context, connection: Connection, event: Row) -> list[str]:
+    with connection.begin():
+        noticing.went_back(connection, _invoice(connection, event), who=_who(event))
+    return []
+
+
+def _replay_unlink(_context: Context, connection: Connection, event: Row) -> list[str]:
+    number, status = event.before["customer_invoice"], event.before["customer_invoice_status"]
+    with connection.begin():
+        invoice = _invoice(connection, event)
+        billed.unlink_one(connection, invoice, customer_invoice_number=number, status=status, reason=event.reason or "", who=_who(event))
     return []
 
 
@@ -259,7 +279,9 @@ _REPLAYED: Mapping[str, Callable[[Context, Connection, Row], list[str]]] = {
     "abandon import": _replay_attempt,
     "activate provider invoice": _replay_activate,
     "deactivate provider invoice": _replay_deactivate,
-    "notice change at provider": _replay_notice,
+    noticing.NOTICE: _replay_notice,
+    noticing.WENT_BACK: _replay_went_back,
+    billed.UNLINK: _replay_unlink,
     "settle past usage": _replay_settlement,
 }
 _ORDERED = (_replay_attempt, _replay_settlement)

@@ -23,12 +23,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, handing, proving, syncing, validating
+from w365core.jobs import accounts, handing, proving, syncing, taking, validating
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
-from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY, FILES, TEST, VALIDATE
+from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY, FILES, TAKE_NEW, TEST, VALIDATE
 from w365core.jobs.syncing import SyncResult
+from w365core.model import Seen
 from w365core.store import job_runs
 from w365core.store.engine import guarded
 from w365core.store.job_runs import JobRun
@@ -89,6 +90,10 @@ def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
             return Handled(proved.sentence, proved.as_dict())
         if job.kind == VALIDATE:
             return validating.validate(context, (job.asked or {}).get("invoices", ()))
+        if job.kind == TAKE_NEW:
+            seen = Seen(**job.asked) if job.asked else None
+            named = {"provider_name": job.provider, "invoice_number": job.invoice or "", "reason": job.reason, "seen": seen}
+            return taking.take_new_version(context, **named, goes_on=job.attempts > 1)
         if job.kind == DAILY:
             return syncing.sync_daily(context, provider_name=job.provider)
         how = {"override": job.override_tolerance, "reason": job.reason}
@@ -183,6 +188,7 @@ def outcome(result: SyncResult | Accounting | Handled) -> Mapping[str, Any]:
         "failures": [{"provider": name, "message": str(error)} for name, error in result.failures],
         "warnings": result.warnings,
         "gaps": result.gaps,
+        "notes": result.notes,
     }
 
 
@@ -205,7 +211,7 @@ def summary(result: SyncResult | Accounting | Handled) -> str:
         said.append(f"Changed at the provider since: {', '.join(result.changed)}.")
     if result.skipped:
         said.append(f"Left alone: {', '.join(result.skipped)}.")
-    said += result.gaps
+    said += result.notes + result.gaps
     return " ".join(said) or "Nothing to do: every invoice of the latest month is in."
 
 

@@ -1,30 +1,30 @@
 """Which invoices does a sync import? The daily job's choice, and the one that a person names.
 
-The daily job takes everything listed of the provider's latest invoice month, and what failed before and is inside its 15 days; it leaves Active
-invoices alone but notices when the provider has changed their total since. Older ones come by hand.
+The daily job takes everything listed of the provider's latest invoice month, and what failed before or was deleted here and is inside its 15 days;
+it leaves Active invoices alone but notices when the provider has changed them since. Older ones come by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import delete, select
+from sqlalchemy import Row, select
 
+from w365core import lifecycle
 from w365core.dates import month_of
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderError, W365Error
-from w365core.jobs import estimating, evidence, importing, signing_in, tokens, tolerances
+from w365core.jobs import comparing, estimating, evidence, fetching, importing, signing_in, tokens, tolerances
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Outcome
 from w365core.jobs.runs import recorded, sweep
-from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Keep, Patience
 from w365core.store import landing as store_landing, ledger, providers as store_providers
-from w365core.store.tables import line_export, provider_invoice
+from w365core.store.tables import deleted_invoice, provider_invoice
 
 
 @dataclass
@@ -37,6 +37,7 @@ class SyncResult:
     failures: list[tuple[str, W365Error]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)  # what the provider had forgotten before anybody asked
+    notes: list[str] = field(default_factory=list)  # what else there is to be said, such as which invoices were left alone and why
 
     @property
     def exit_code(self) -> int:
@@ -84,15 +85,19 @@ def sync_invoice(
             _refuse_beyond(context, provider, local.currency, override, local.header_total)
             return SyncResult([importing.validate_again(context, provider, local.invoice_number, sync_run_id=run_id, **how)])
         connector = connect(context, provider, sync_run_id=run_id)
-        wanted = invoice_number.lower()
         headers = connector.invoices()
-        header = next((h for h in headers if wanted in (h.number.lower(), (h.provider_id or "").lower())), None)
-        if header is None:
-            raise CallRefused(
-                f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists."
-            )
+        header = listed(provider, headers, invoice_number)
         _refuse_beyond(context, provider, header.currency, override, header.total)
-        return SyncResult([_import(context, provider, connector, header, local, run_id, by_hand=True, listed=headers, **how)])
+        return SyncResult([import_listed(context, provider, connector, header, local, run_id, by_hand=True, listed=headers, **how)])
+
+
+def listed(provider: Provider, headers: Sequence[InvoiceHeader], invoice_number: str) -> InvoiceHeader:
+    """The invoice as the provider lists it, by its number or the provider's own id. CallRefused where it lists none such."""
+    wanted = invoice_number.lower()
+    for header in headers:
+        if wanted in (header.number.lower(), (header.provider_id or "").lower()):
+            return header
+    raise CallRefused(f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists.")
 
 
 def connect(context: Context, provider: Provider, *, sync_run_id: int | None) -> Connector:
@@ -132,7 +137,8 @@ def keeping(context: Context, provider: Provider, *, sync_run_id: int | None) ->
 def _sync_provider(context: Context, provider: Provider, run_id: int, result: SyncResult, *, with_estimate: bool) -> None:
     connector = connect(context, provider, sync_run_id=run_id)
     headers = connector.invoices()
-    _sync_listed(context, provider, connector, headers, run_id, result)
+    known = _all_local(context, provider)
+    _sync_listed(context, provider, connector, headers, known, run_id, result)
     aging = tokens.warned(context, provider)
     if with_estimate and connector.capabilities.usage:
         result.warnings += estimating.refresh(context, provider, connector, currencies=_latest_currencies(headers), sync_run_id=run_id)
@@ -141,6 +147,10 @@ def _sync_provider(context: Context, provider: Provider, run_id: int, result: Sy
         _warn(context, result, signing_in.exercise(context, provider, keep=keeping(context, provider, sync_run_id=run_id)))
     if aging:
         _warn(context, result, tokens.warning(context, provider, aging))
+    pairs = _comparable(context, headers, known)  # as they were before this run: what it imported is what the provider says
+    compared = comparing.compare(context, provider, connector, pairs, sync_run_id=run_id, with_versions=with_estimate)
+    result.changed += compared.changed
+    result.warnings += compared.warnings
 
 
 def _warn(context: Context, result: SyncResult, said: str) -> None:
@@ -163,37 +173,64 @@ def _pull_changes(context: Context, provider: Provider, connector: Connector, re
 
 
 def _sync_listed(
-    context: Context, provider: Provider, connector: Connector, headers: Sequence[InvoiceHeader], run_id: int, result: SyncResult
+    context: Context,
+    provider: Provider,
+    connector: Connector,
+    headers: Sequence[InvoiceHeader],
+    known: Mapping[str, Row],
+    run_id: int,
+    result: SyncResult,
 ) -> None:
     latest = max((month_of(header.invoice_date) for header in headers), default=None)
-    known = _all_local(context, provider)
+    deleted = _deleted_here(context, provider)
     for header in sorted(headers, key=lambda header: (header.invoice_date, header.number)):
-        local = known.get(header.number.lower())
-        if local is None:
+        local, number = known.get(header.number.lower()), header.number
+        if local is None and number.lower() in deleted:
+            if lifecycle.window_closed(deleted[number.lower()], context.now):
+                _leave_alone(context, result, number, "was deleted here", deleted[number.lower()])
+                continue
+        elif local is None:
             if month_of(header.invoice_date) != latest:
                 continue
-        elif local.status_reason == StatusReason.ERROR:
-            if context.now.date() > (local.first_seen_at + timedelta(days=RETRY_DAYS)).date():
-                result.skipped.append(header.number)
-                continue
-        else:
-            if local.state == InvoiceState.ACTIVE and _notice_change(context, provider, local, header):
-                result.changed.append(header.number)
+        elif local.status_reason != StatusReason.ERROR:
+            continue
+        elif lifecycle.window_closed(local.first_seen_at, context.now):
+            _leave_alone(context, result, number, "is in Error", local.first_seen_at)
             continue
         try:
             how = {"override": None, "by_hand": False, "listed": headers}
-            result.outcomes.append(_import(context, provider, connector, header, local, run_id, **how))
+            result.outcomes.append(import_listed(context, provider, connector, header, local, run_id, **how))
         except CallRefused as error:  # somebody else imports it right now, or just has
             context.report(str(error))
-            result.skipped.append(header.number)
+            result.skipped.append(number)
 
 
-def _import(context: Context, provider: Provider, connector: Connector, header: InvoiceHeader, local, run_id: int, **how) -> Outcome:
+def _leave_alone(context: Context, result: SyncResult, number: str, why: str, first_seen_at: datetime) -> None:
+    """The window has closed: said on every run for as long as the provider lists it."""
+    result.skipped.append(number)
+    until = lifecycle.last_retry(first_seen_at)
+    result.notes.append(f"{number} {why} and was left alone: its retry window closed on {until:%Y-%m-%d}. Sync it by hand to have it.")
+    context.report(result.notes[-1])
+
+
+def _comparable(context: Context, headers: Sequence[InvoiceHeader], known: Mapping[str, Row]) -> list[tuple[Row, InvoiceHeader]]:
+    """The Active invoices that were synced, are still listed, and are young enough, each with what the provider says of it; the newest first."""
+    since = lifecycle.compared_since(context.now.date())
+    in_order = sorted(headers, key=lambda header: (header.invoice_date, header.number), reverse=True)
+    pairs = [(known[header.number.lower()], header) for header in in_order if header.number.lower() in known]
+    return [
+        (local, header)
+        for local, header in pairs
+        if local.source == "synced" and (local.invoice_date or since) >= since and lifecycle.allows("notice change", local.status_reason)
+    ]
+
+
+def import_listed(
+    context: Context, provider: Provider, connector: Connector, header: InvoiceHeader, local: Row | None, run_id: int, **how
+) -> Outcome:
+    """Imports what the provider lists; `local` is how it is known here so far."""
     if local is not None and local.header_total != header.total:
-        with context.engine.begin() as connection:  # another total means other lines: what was exported before is no use
-            connection.execute(
-                delete(line_export).where(line_export.c.provider == provider.name, line_export.c.invoice_number == header.number)
-            )
+        fetching.forget(context, provider, header.number)
     return importing.import_synced(context, provider, connector, header, sync_run_id=run_id, **how)
 
 
@@ -202,18 +239,6 @@ def _refuse_beyond(context: Context, provider: Provider, currency: str, override
         tolerances.refuse_beyond(
             connection, provider=provider.name, currency=currency, override=override, header_total=total, today=context.now.date()
         )
-
-
-def _notice_change(context: Context, provider: Provider, local, header: InvoiceHeader) -> bool:
-    """Marks an Active invoice whose total the provider has changed since; the stored one stays. One event per change."""
-    if local.source != "synced" or header.total is None or header.total == local.header_total:
-        return False
-    if local.changed_at_provider and local.header_total_now == header.total:
-        return True
-    with context.engine.begin() as connection:
-        said = ledger.notice_change(connection, local, header_total=header.total, who=context.who)
-    context.report(f"{local.invoice_number}: {said}")
-    return True
 
 
 def _connected(context: Context, provider_name: str | None) -> list[Provider]:
@@ -240,7 +265,16 @@ def _local(context: Context, provider_name: str | None, invoice_number: str):
     return ledger.find(context.engine, provider_name=provider_name, invoice_number=invoice_number)
 
 
-def _all_local(context: Context, provider: Provider) -> dict:
+def _deleted_here(context: Context, provider: Provider) -> dict[str, datetime]:
+    """When each invoice of the provider that was deleted here had been seen first, by number in lower case."""
+    query = select(deleted_invoice.c.invoice_number, deleted_invoice.c.first_seen_at).where(
+        deleted_invoice.c.provider == provider.name.lower()
+    )
+    with context.engine.connect() as connection:
+        return {number: first_seen_at for number, first_seen_at in connection.execute(query)}
+
+
+def _all_local(context: Context, provider: Provider) -> dict[str, Row]:
     """What is known of the provider's invoices, by number in lower case."""
     with context.engine.connect() as connection:
         found = connection.execute(select(provider_invoice).where(provider_invoice.c.provider == provider.name)).all()

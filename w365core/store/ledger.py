@@ -16,13 +16,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
-from w365core import lifecycle, money
+from w365core import lifecycle
 from w365core.errors import CallRefused
 from w365core.model import Failure, InvoiceHeader, InvoiceState, MissingReference, StatusReason
 from w365core.store import audit, engine as store_engine, orders, stage
 from w365core.store.landing import Landing
 from w365core.store.orders import Begun, Ending, Order
-from w365core.store.tables import import_run, import_source, missing_reference, provider_invoice, usage_summary
+from w365core.store.tables import deleted_invoice, import_run, import_source, missing_reference, provider_invoice, usage_summary
 
 # What a document comes to before its lines were seen: an attempt that never got that far must not show what an earlier one found.
 _UNSEEN: Mapping[str, Any] = {
@@ -104,7 +104,8 @@ def begin(
         invoice_id = found.provider_invoice_id
         changed["attempts"] = found.attempts + 1
     else:
-        made = insert(provider_invoice).values(provider=provider, first_seen_at=who.now, attempts=1, **changed)
+        seen = _first_seen(connection, provider, header.number) or who.now
+        made = insert(provider_invoice).values(provider=provider, first_seen_at=seen, attempts=1, **changed)
         invoice_id = connection.execute(made.returning(provider_invoice.c.provider_invoice_id)).scalar_one()
     run_id = connection.execute(
         insert(import_run)
@@ -121,6 +122,14 @@ def begin(
     connection.execute(update(provider_invoice).where(provider_invoice.c.provider_invoice_id == invoice_id).values(**changed_now))
     stage.create(connection, run_id=run_id, provider_invoice_id=invoice_id)
     return Attempt(provider, header.number, invoice_id, run_id, source)
+
+
+def _first_seen(connection: Connection, provider: str, invoice_number: str) -> datetime | None:
+    """When an invoice that was deleted here had been seen first."""
+    found = select(deleted_invoice.c.first_seen_at).where(
+        deleted_invoice.c.provider == provider.lower(), deleted_invoice.c.invoice_number == invoice_number.lower()
+    )
+    return connection.execute(found).scalar()
 
 
 def failure_before(engine: Engine, attempt: Attempt) -> str | None:
@@ -146,6 +155,12 @@ def record_sources(connection: Connection, attempt: Attempt, sources: Sequence[S
     if rows:
         connection.execute(insert(import_source), rows)
     connection.execute(update(import_run).where(import_run.c.import_run_id == attempt.import_run_id).values(fingerprint=fingerprint))
+
+
+def has_read(connection: Connection, import_run_id: int, feed: str) -> bool:
+    """Whether an attempt read a file of that kind."""
+    found = select(import_source.c.import_run_id).where(import_source.c.import_run_id == import_run_id, import_source.c.feed == feed)
+    return connection.execute(found.limit(1)).first() is not None
 
 
 def say_currency(connection: Connection, attempt: Attempt, currency: str) -> None:
@@ -192,6 +207,7 @@ def publish(
             "imported_at": who.now,
             "changed_at_provider": False,
             "header_total_now": None,
+            "fingerprint_now": None,
         },
     )
 
@@ -283,30 +299,6 @@ def begin_again(connection: Connection, begun: Begun) -> Attempt:
         stage.create(connection, run_id=run_id, provider_invoice_id=invoice_id)
     source = begun.invoice["source"] if begun.invoice else "synced"  # an attempt at files that was overtaken has nothing left to take back
     return Attempt(begun.provider, begun.invoice_number, invoice_id, run_id, source)
-
-
-def notice_change(connection: Connection, invoice: Row, *, header_total: Decimal, who: Who) -> str:
-    """Marks an Active invoice whose total the provider has changed since; the stored one stays. Returns what there is to be said of it."""
-    said = (
-        f"The provider changed this invoice after it was imported: {money.plain(invoice.header_total)} was imported, it says "
-        f"{money.plain(header_total)} {invoice.currency} now. The stored one stays until it is deactivated and synced again."
-    )
-    connection.execute(
-        update(provider_invoice)
-        .where(provider_invoice.c.provider_invoice_id == invoice.provider_invoice_id)
-        .values(changed_at_provider=True, header_total_now=header_total, message=said)
-    )
-    audit.append(
-        connection,
-        at=who.now,
-        actor=who.actor,
-        action="notice change at provider",
-        target_kind="provider invoice",
-        target=f"{invoice.provider} {invoice.invoice_number}",
-        before={"header_total": invoice.header_total},
-        after={"header_total": header_total},
-    )
-    return said
 
 
 def sweep(engine: Engine, *, landing: Landing, who: Who) -> int:

@@ -96,9 +96,13 @@ def settle(connection: Connection, *, who: Who, keep: Callable[[bytes], str]) ->
 
 
 def settle_again(connection: Connection, document: bytes, *, said: Mapping[str, Any], who: Who) -> None:
-    """Sets the marks of a settlement that landed once, in the caller's transaction: what a rebuild does."""
-    summaries = _mark_invoiced(connection, msgspec.json.decode(document, type=list[Mark]))
-    _say(connection, {**said, "summaries": summaries}, who)
+    """Sets the marks of a settlement that landed once, in the caller's transaction: what a rebuild does. An invoice whose usage was taken off its
+    customer invoices and that was deleted then has none to be marked, and the settlement says what it said."""
+    marks = msgspec.json.decode(document, type=list[Mark])
+    there = set(connection.execute(text("select provider_invoice_id from provider_invoice")).scalars())
+    summaries = _mark_invoiced(connection, marks)
+    is_whole = all(mark.provider_invoice_id in there for mark in marks)
+    _say(connection, {**said, "summaries": summaries} if is_whole else said, who)
 
 
 def _say(connection: Connection, said: Mapping[str, Any], who: Who) -> None:

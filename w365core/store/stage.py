@@ -15,6 +15,7 @@ from w365core.frames import Column
 from w365core.store.copy_text import OPTIONS, copy_text
 
 LICENSE, USAGE = "license_line", "usage_line"
+ASIDE = 0  # no run: the stage of lines that are looked at and never published; a session's own, and gone with it however it ends
 _DECLARED = {LICENSE: frames.LICENSE_LINE, USAGE: frames.USAGE_LINE}
 
 
@@ -37,6 +38,14 @@ def create(connection: Connection, *, run_id: int, provider_invoice_id: int) -> 
         )
 
 
+def create_aside(connection: Connection, *, provider_invoice_id: int) -> None:
+    """Makes the stage `ASIDE` in this session, in temporary tables that nobody else sees."""
+    for which in (LICENSE, USAGE):
+        name, invoice = table_of(which, ASIDE), int(provider_invoice_id)
+        connection.execute(text(f"create temporary table {name} (like {which})"))
+        connection.execute(text(f"alter table {name} alter column provider_invoice_id set default {invoice}"))
+
+
 def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBatch) -> None:
     """Copies a batch of lines into the stage, exactly as they are in Arrow; blank text becomes null."""
     if not lines.num_rows:
@@ -55,6 +64,12 @@ def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal
         text(f"select count(*), coalesce(sum(billing_pre_tax_total), 0) from {table_of(USAGE, run_id)}")
     ).one()
     return license_lines, total, usage_lines, cost
+
+
+def analyse(connection: Connection, *, run_id: int) -> None:
+    """Lets the database know how much there is before it is compared: nobody does it by itself for a session's own tables."""
+    for which in (LICENSE, USAGE):
+        connection.execute(text(f"analyze {table_of(which, run_id)}"))
 
 
 def index(connection: Connection, *, run_id: int) -> None:

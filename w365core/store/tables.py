@@ -307,7 +307,11 @@ invoice_change = Table(
     _amount("amount_added"),  # with tax
     _amount("amount_removed"),
     _amount("amount_changed"),
-    *_finite("header_total_before", "header_total_now", "amount_added", "amount_removed", "amount_changed"),
+    Column(
+        "daily_lines", BigInteger
+    ),  # of the daily-rated file, which says the usage once more: how many differ, and by how much before tax
+    _amount("daily_amount"),
+    *_finite("header_total_before", "header_total_now", "amount_added", "amount_removed", "amount_changed", "daily_amount"),
 )
 Index("invoice_change_invoice_idx", invoice_change.c.provider_invoice_id, invoice_change.c.change_id)
 
@@ -335,6 +339,37 @@ invoice_change_line = Table(
     Column("currency", Text),
     CheckConstraint("what in ('added', 'removed', 'changed')", name="what_known"),
     *_finite("quantity_before", "quantity_now", "amount_before", "amount_now"),
+)
+
+# The same by customer, over all lines of the reconciliation file.
+invoice_change_customer = Table(
+    "invoice_change_customer",
+    metadata,
+    Column("change_id", BigInteger, primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),  # the biggest money first
+    Column("account_id", Text),
+    Column("provider_customer_id", Text),
+    Column("customer_name", Text),
+    Column("lines", BigInteger, nullable=False),
+    _amount("amount", nullable=False),  # with tax, what is more now than before
+    Column("currency", Text),
+    *_finite("amount"),
+)
+
+# Usage that costs otherwise, by the id of its summary: what a customer was billed for it, and would be now, follows from that.
+invoice_change_usage = Table(
+    "invoice_change_usage",
+    metadata,
+    Column("change_id", BigInteger, primary_key=True),
+    Column("usage_id", Text, primary_key=True),
+    Column("account_id", Text),
+    Column("subscription_id", Text),
+    Column("product", Text),
+    _amount("cost_before"),
+    _amount("cost_now"),
+    _amount("selling_now"),  # with the markup of today
+    Column("currency", Text, nullable=False),
+    *_finite("cost_before", "cost_now", "selling_now"),
 )
 
 # Up to which difference an override passes with one click, up to which with a reason, and how much less than usual is said aloud.

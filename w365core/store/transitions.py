@@ -4,15 +4,19 @@ that need to look are here.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Row, delete as sql_delete, select, update
+from datetime import UTC
+
+from sqlalchemy import Connection, Row, delete as sql_delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from w365core import lifecycle
-from w365core.errors import CallRefused
-from w365core.model import InvoiceState, Seen, StatusReason, UsageStatus
-from w365core.store import audit, stage
+from w365core.errors import CallRefused, UsageInvoiced
+from w365core.model import InvoiceState, Seen, StatusReason
+from w365core.store import audit, billed, changes, stage
 from w365core.store.ledger import Who
 from w365core.store.tables import (
     audit_log,
+    deleted_invoice,
     import_run,
     import_source,
     invoice_attachment,
@@ -21,6 +25,7 @@ from w365core.store.tables import (
     usage_summary,
 )
 
+_MOST_NAMED = 5
 _INSTEAD = {
     StatusReason.ERROR: "it is in Error; mend what its message says and sync it again",
     StatusReason.DEACTIVATED: "it is deactivated; sync it again to have it back",
@@ -34,17 +39,17 @@ def activate(connection: Connection, *, provider_invoice_id: int, who: Who, seen
     _become(connection, before, "activate", InvoiceState.ACTIVE, StatusReason.ACTIVE, "", who)
 
 
-def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
+def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None, reason: str | None = None) -> None:
     """Takes the invoice out of billing, so that it can be synced anew; its lines stay until then."""
     before = _guarded(connection, provider_invoice_id, "deactivate", seen)
     _refuse_invoiced(connection, before, "deactivated")
-    _become(
-        connection, before, "deactivate", InvoiceState.INACTIVE, StatusReason.DEACTIVATED, "Deactivated; sync it to import it again.", who
-    )
+    said = "Deactivated; sync it to import it again."
+    _become(connection, before, "deactivate", InvoiceState.INACTIVE, StatusReason.DEACTIVATED, said, who, reason=reason)
 
 
 def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
-    """Removes the invoice and all its children; the provider's is untouched, what landed and the audit log stay."""
+    """Removes the invoice and all its children; the provider's is untouched, what landed and the audit log stay. When it was first seen stays known:
+    its days of retries go on from then."""
     before = _guarded(connection, provider_invoice_id, "delete", seen)
     _refuse_invoiced(connection, before, "deleted")
     stage.withdraw(connection, provider_invoice_id=provider_invoice_id)
@@ -58,7 +63,17 @@ def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: 
     connection.execute(sql_delete(import_source).where(import_source.c.import_run_id.in_(runs)))
     for table in (import_run, usage_summary, missing_reference, invoice_attachment, provider_invoice):
         connection.execute(sql_delete(table).where(table.c.provider_invoice_id == provider_invoice_id))
+    changes.forget(connection, provider_invoice_id=provider_invoice_id)
+    _remember_first_sight(connection, before, who)
     _sealed(connection, before, "delete", None, who)
+
+
+def _remember_first_sight(connection: Connection, invoice: Row, who: Who) -> None:
+    """Kept for good: `ledger.begin` gives it to the invoice when it comes again, and so to the next deletion."""
+    named = {"provider": invoice.provider.lower(), "invoice_number": invoice.invoice_number.lower()}
+    made = insert(deleted_invoice).values(**named, first_seen_at=invoice.first_seen_at, deleted_at=who.now)
+    earlier = func.least(deleted_invoice.c.first_seen_at, made.excluded.first_seen_at)
+    connection.execute(made.on_conflict_do_update(index_elements=list(named), set_={"first_seen_at": earlier, "deleted_at": who.now}))
 
 
 def _guarded(connection: Connection, provider_invoice_id: int, action: str, seen: Seen | None) -> Row:
@@ -67,9 +82,12 @@ def _guarded(connection: Connection, provider_invoice_id: int, action: str, seen
         select(provider_invoice).where(provider_invoice.c.provider_invoice_id == provider_invoice_id).with_for_update()
     ).first()
     if invoice is None:
-        raise CallRefused(f"That invoice is not here any more, so it cannot be {_done(action)}: somebody else has deleted it.")
+        raise CallRefused(_gone(connection, provider_invoice_id, action))
     if seen is not None and seen != Seen(invoice.status_reason, invoice.version, invoice.import_run_id):
-        raise CallRefused(_changed_since(connection, invoice))
+        raise CallRefused(
+            f"Invoice {invoice.invoice_number} has changed since you looked at it{_last_said(connection, _target(invoice))}. It is "
+            f"{invoice.state}/{invoice.status_reason} now; nothing was done. Look at it again, then decide."
+        )
     running = connection.execute(
         select(import_run.c.import_run_id).where(import_run.c.provider_invoice_id == provider_invoice_id, import_run.c.status == "running")
     ).first()
@@ -79,57 +97,80 @@ def _guarded(connection: Connection, provider_invoice_id: int, action: str, seen
         )
     if not lifecycle.allows(action, invoice.status_reason):
         reason = _INSTEAD.get(StatusReason(invoice.status_reason), f"it is {invoice.state}/{invoice.status_reason}")
-        raise CallRefused(f"Invoice {invoice.invoice_number} cannot be {_done(action)}: {reason}.")
+        raise CallRefused(f"Invoice {invoice.invoice_number} cannot be {_done(action)}: {reason}.{_last_did(connection, invoice)}")
     return invoice
 
 
-def _changed_since(connection: Connection, invoice: Row) -> str:
+def _gone(connection: Connection, provider_invoice_id: int, action: str) -> str:
+    """An invoice that was deleted meanwhile is known by what the log says of its import."""
+    named = select(audit_log.c.target).where(
+        audit_log.c.target_kind == "provider invoice", audit_log.c.after["provider_invoice_id"].as_integer() == provider_invoice_id
+    )
+    target = connection.execute(named.limit(1)).scalar()
+    by = _last_said(connection, target) if target else ": somebody else has deleted it"
+    return f"That invoice is not here any more, so it cannot be {_done(action)}{by}."
+
+
+def _last_did(connection: Connection, invoice: Row) -> str:
+    said = _last_said(connection, _target(invoice))
+    return f" Last{said}." if said else ""
+
+
+def _last_said(connection: Connection, target: str) -> str:
+    """: deactivate provider invoice by ana, 2026-11-12 06:00 UTC."""
     last = connection.execute(
         select(audit_log.c.action, audit_log.c.actor, audit_log.c.at)
-        .where(audit_log.c.target_kind == "provider invoice", audit_log.c.target == f"{invoice.provider} {invoice.invoice_number}")
+        .where(audit_log.c.target_kind == "provider invoice", audit_log.c.target == target)
         .order_by(audit_log.c.audit_id.desc())
         .limit(1)
     ).first()
-    by = f": {last.action} by {last.actor}, {last.at:%Y-%m-%d %H:%M} UTC" if last else ""
-    return (
-        f"Invoice {invoice.invoice_number} has changed since you looked at it{by}. It is {invoice.state}/{invoice.status_reason} now; nothing was done. "
-        "Look at it again, then decide."
-    )
+    return f": {last.action} by {last.actor}, {last.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if last else ""
 
 
 def _refuse_invoiced(connection: Connection, invoice: Row, done: str) -> None:
     """R5: children that a customer invoice refers to hold the provider invoice fast."""
-    by = connection.execute(
-        select(usage_summary.c.invoice_number)
-        .where(usage_summary.c.provider_invoice_id == invoice.provider_invoice_id, usage_summary.c.status == UsageStatus.INVOICED)
-        .distinct()
-        .order_by(usage_summary.c.invoice_number)
-    ).scalars()
-    if numbers := list(by):
-        named = ", ".join(numbers[:5]) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
-        raise CallRefused(
-            f"Invoice {invoice.invoice_number} cannot be {done}: its usage is billed on {named}. Delete or credit those customer invoices first."
-        )
+    found = billed.children(connection, invoice.provider_invoice_id)
+    if not found:
+        return
+    numbers, named = billed.invoices_of(found), ", ".join(child.said for child in found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
+    many = f"{len(numbers):,} customer invoice{'' if len(numbers) == 1 else 's'}"
+    raise UsageInvoiced(
+        f"Invoice {invoice.invoice_number} cannot be {done}: its usage is billed on {many}: {named}{more}. Delete or credit those customer invoices first: "
+        f"`children --invoice {invoice.invoice_number}` lists them all, `unlink --invoice {invoice.invoice_number} --reason TEXT` takes the usage off them.",
+        billed.as_dicts(found),
+    )
 
 
-def _become(connection: Connection, before: Row, action: str, state: InvoiceState, reason: StatusReason, message: str, who: Who) -> None:
-    after = {"state": state, "status_reason": reason}
+def _become(
+    connection: Connection,
+    before: Row,
+    action: str,
+    state: InvoiceState,
+    status_reason: StatusReason,
+    message: str,
+    who: Who,
+    *,
+    reason: str | None = None,
+) -> None:
+    after = {"state": state, "status_reason": status_reason}
     connection.execute(
         update(provider_invoice)
         .where(provider_invoice.c.provider_invoice_id == before.provider_invoice_id)
         .values(message=message, **after)
     )
-    _sealed(connection, before, action, after, who)
+    _sealed(connection, before, action, after, who, reason=reason)
 
 
-def _sealed(connection: Connection, before: Row, action: str, after: dict | None, who: Who) -> None:
+def _sealed(connection: Connection, before: Row, action: str, after: dict | None, who: Who, *, reason: str | None = None) -> None:
     audit.append(
         connection,
         at=who.now,
         actor=who.actor,
         action=f"{action} provider invoice",
         target_kind="provider invoice",
-        target=f"{before.provider} {before.invoice_number}",
+        target=_target(before),
+        reason=reason,
         before={
             "state": before.state,
             "status_reason": before.status_reason,
@@ -138,6 +179,10 @@ def _sealed(connection: Connection, before: Row, action: str, after: dict | None
         },
         after=after,
     )
+
+
+def _target(invoice: Row) -> str:
+    return f"{invoice.provider} {invoice.invoice_number}"
 
 
 def _done(action: str) -> str:
