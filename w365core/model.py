@@ -260,7 +260,7 @@ class MissingReference:
         return self.kind.blocking
 
 
-OLD_IDS = "old-ids"  # the manual provider that is made for old ids by the first fix that needs one, where there is none
+OLD_IDS = "old-ids"  # the manual provider that takes ids nobody knows any more; made by the first fix that needs it
 
 
 class FixAction(StrEnum):

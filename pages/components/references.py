@@ -14,24 +14,17 @@ from w365core.reports.missing_references import MissingReferences, Thing
 
 SHOWN_AT_FIRST, MOST_ROWS = 6, 60
 _MOST_NAMED = 3
-_WIDTHS = (0.35, 3.6, 4.5, 2.1, 1)
-_KINDS = [str(kind) for kind in ReferenceKind]
+_WIDTHS = (0.35, 3.7, 3.9, 2.7, 1)
 
 
 def kind() -> str | None:
-    """The kind that is chosen; what the URL says and is no kind chooses nothing."""
-    chosen = st.session_state.get("kind") or st.query_params.get("kind")
-    return chosen if chosen in _KINDS else None
-
-
-def kinds(counts: Mapping[str, int]) -> None:
-    """The kinds to choose from, with how many there are of each."""
-    st.pills(
+    """The kinds to choose from, kept in the URL; the one that is chosen."""
+    return st.pills(
         "Kind",
-        _KINDS,
+        [str(one) for one in ReferenceKind],
         key="kind",
         bind="query-params",
-        format_func=lambda one: f"{report.PLURALS[one].capitalize()} {counts.get(one, 0):,}",
+        format_func=lambda one: report.PLURALS[one].capitalize(),
         label_visibility="collapsed",
     )
 
@@ -67,7 +60,7 @@ def inbox(things: Sequence[Thing]) -> None:
 
 def supplied(things: Sequence[Thing]) -> None:
     """What somebody has put into our records since: its invoices only have to be looked at again."""
-    if not things:
+    if not things or _being_validated():
         return
     invoices = {held.id: held for thing in things for held in thing.invoices if held.is_blocked}
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
@@ -89,10 +82,9 @@ def supplied(things: Sequence[Thing]) -> None:
 
 def downloads(found: MissingReferences) -> None:
     """The table as files, and the fixes as a CSV that comes back through `supply`."""
-    tables.downloads(found.table, key="missing_table")
     ready = [thing for thing in found.things if thing.fix is not None]
-    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
-        st.caption("Edit the fixes in a spreadsheet and hand them in: `python -m w365core supply fixes.csv --dry-run`", width="content")
+    fixes, whole = st.columns((7, 3), vertical_alignment="center")
+    with fixes.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.download_button(
             "Fixes CSV",
             data=lambda: report.fixes_csv(found.things),
@@ -103,6 +95,11 @@ def downloads(found: MissingReferences) -> None:
             on_click="ignore",
             disabled=not ready,
         )
+        st.caption(
+            "The suggested fixes, to edit in a spreadsheet; `python -m w365core supply fixes.csv --dry-run` takes them.", width="content"
+        )
+    with whole:
+        tables.downloads(found.table, key="missing_table")
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
@@ -113,14 +110,10 @@ def _bulk(things: Sequence[Thing], shown: Sequence[Thing]) -> None:
     ready = [thing for thing in shown if thing.fix is not None and thing.fix.is_ready]
     picked = [thing for thing in things if st.session_state.get(f"pick_{thing.id}")]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button(
-            f"Choose {'the one' if len(ready) == 1 else f'all {len(ready)}'} with a ready fix",
-            key="pick_ready",
-            icon=":material/checklist:",
-            on_click=_pick,
-            args=(ready,),
-            disabled=not ready,
-        )
+        if len(ready) > 1:
+            st.button(
+                f"Choose all {len(ready)} with a ready fix", key="pick_ready", icon=":material/checklist:", on_click=_pick, args=(ready,)
+            )
         if picked:
             st.button("Choose none", key="pick_none", icon=":material/close:", type="tertiary", on_click=_pick, args=(picked, False))
     if picked:
@@ -156,7 +149,7 @@ def _row(thing: Thing, accounts: Mapping[str, str]) -> None:
         st.button(
             "Close" if is_open else "Fix",
             key=f"fix_{thing.id}",
-            type="secondary" if is_open else "primary",
+            type="tertiary" if is_open else "secondary",
             on_click=_fixing,
             args=(None if is_open else thing.id,),
             width="stretch",
@@ -166,9 +159,15 @@ def _row(thing: Thing, accounts: Mapping[str, str]) -> None:
 def _small_print(thing: Thing) -> str:
     """How much of it is its own, and who waits."""
     own = " + ".join(wording.rounded(value, code) for code, value in thing.own.items())
-    lines = f"{wording.counted(thing.lines, 'line')} of its own, {own}" if thing.blocking else wording.counted(thing.lines, "line")
-    waits = len(thing.customers)
-    return lines if not waits else f"{lines}  \n{waits:,} {'customer waits' if waits == 1 else 'customers wait'}"
+    said = [f"{wording.counted(thing.lines, 'line')} of its own:", own] if thing.blocking else [wording.counted(thing.lines, "line")]
+    if thing.customers:
+        said.append(report.waits_said(len(thing.customers)))
+    return "  \n".join(said)
+
+
+def _being_validated() -> bool:
+    with cached.reading() as opened:
+        return any(job.kind == queue.VALIDATE for job in queue.unfinished(opened))
 
 
 def _fixing(thing_id: str | None) -> None:

@@ -91,14 +91,15 @@ def _foretold(found: DryRun) -> None:
         if found.released:
             st.badge("Releases", icon=":material/lock_open:", color="green")
         st.text(found.sentence)
-    for sentence in found.done[:_MOST_DONE]:
-        st.caption(f":material/arrow_forward: {plain.label(sentence.replace(' now', ''))}")
-    if len(found.done) > _MOST_DONE:
-        st.caption(f"… and {len(found.done) - _MOST_DONE:,} more")
-    for one in found.held_up[:_MOST_HELD]:
-        st.caption(f":material/lock: {plain.label(one.sentence)}")
-    if len(found.held_up) > _MOST_HELD:
-        st.caption(f"… and {len(found.held_up) - _MOST_HELD:,} more that stay held up")
+    with st.container(gap="xsmall"):
+        for sentence in found.done[:_MOST_DONE]:
+            st.caption(f":material/arrow_forward: {plain.label(sentence.replace(' now', ''))}")
+        if len(found.done) > _MOST_DONE:
+            st.caption(f"… and {len(found.done) - _MOST_DONE:,} more")
+        for one in found.held_up[:_MOST_HELD]:
+            st.caption(f":material/lock: {plain.label(one.sentence)}")
+        if len(found.held_up) > _MOST_HELD:
+            st.caption(f"… and {len(found.held_up) - _MOST_HELD:,} more that stay held up")
 
 
 def _whose(thing: Thing) -> None:

@@ -12,6 +12,8 @@ from w365core.reports.headlines import Note, Tile
 
 def draw(tiles: Sequence[Tile]) -> None:
     """Up to five tiles a row; nothing is added up across currencies."""
+    if not tiles:
+        return
     with st.grid(columns=min(len(tiles), 5), min_column_width=170, gap="small"):
         for place, tile in enumerate(tiles):
             with st.container(border=True, gap=None, height="stretch"):

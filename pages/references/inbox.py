@@ -12,14 +12,15 @@ def page() -> None:
     sync.progress()
     references_fix.what_was_done()
     invoice = address.inbox_invoice()
+    above = st.container()  # drawn once it is known which kind is asked for
     report = cached.missing_references(filters.chosen(), kind=references.kind(), invoice=invoice)
-    if invoice is not None:
-        references.only_one_invoice(report)
-    references.supplied(report.supplied)
+    with above:
+        if invoice is not None:
+            references.only_one_invoice(report)
+        references.supplied(report.supplied)
+        tiles.draw(report.tiles)
     if not report.kinds:
         return empty.nothing_missing(filtered=filters.any_chosen() or invoice is not None, waiting=bool(report.supplied))
-    tiles.draw(report.tiles)
-    references.kinds(report.kinds)
     references.inbox(report.things)
     st.subheader("As a table", anchor=False)
     tables.show(report.table, key="missing_table")

@@ -36,11 +36,11 @@ class Surroundings:
 
     currency: str = ""  # of the invoice's header
     currencies: frozenset[str] = frozenset()  # that our records have
-    manual: Sequence[str] = ()  # providers of type manual, by name
     products: Sequence[tuple[str, str | None]] = ()  # product id, name
     domains: Mapping[str, str] = field(default_factory=dict)  # customer -> domain as the lines print it
     past: Mapping[tuple[str, str], Past] = field(default_factory=dict)  # (kind, key)
     of_usage: frozenset[str] = frozenset()  # subscriptions that usage lines print
+    suggested: Mapping[str, Fix] = field(default_factory=dict)  # customer -> the fix that maps it, where there is one
 
 
 def best_name(reference: MissingReference, view: View, around: Surroundings) -> str | None:
@@ -63,14 +63,15 @@ def fix_of(reference: MissingReference, *, provider: str, accounts: Accounts, vi
 def fixes_of(
     missing: Sequence[MissingReference], *, provider: str, accounts: Sequence[Account], view: View, around: Surroundings
 ) -> list[Fix | None]:
-    """One for each."""
+    """One for each; a subscription of a customer that is missing too is suggested for the account that the customer is."""
     ours = Accounts(accounts)
+    customers = {
+        one.key.lower(): fix_of(one, provider=provider, accounts=ours, view=view, around=around)
+        for one in missing
+        if one.kind is ReferenceKind.CUSTOMER
+    }
+    around = replace(around, suggested={key: fix for key, fix in customers.items() if fix is not None and fix.account_id})
     return [fix_of(one, provider=provider, accounts=ours, view=view, around=around) for one in missing]
-
-
-def manual_provider(manual: Sequence[str]) -> str:
-    """Which manual provider takes old ids: the one that was made for them, else the only one there is, else the first by name."""
-    return OLD_IDS if OLD_IDS in manual or not manual else min(manual)
 
 
 def _customer(reference: MissingReference, provider: str, accounts: Accounts, view: View, around: Surroundings) -> Fix | None:
@@ -103,7 +104,10 @@ def _subscription(reference: MissingReference, provider: str, view: View, around
         return replace(
             alias, subscription_id=before.ours, confidence=SEEN_BEFORE, because=f"it was {before.ours} on invoice {before.invoice}"
         )
-    account_id = view.account_of.get(known.customer_id.lower() if known else view.customer_of.get(key, ""))
+    customer = known.customer_id.lower() if known else view.customer_of.get(key, "")
+    mapping = around.suggested.get(customer)
+    account_id = view.account_of.get(customer) or (mapping.account_id if mapping else None)
+    most = mapping.confidence if mapping and mapping.confidence is not None else Decimal(1)  # no surer than whose it is
     fix = replace(alias, action=FixAction.ADD_SUBSCRIPTION, account_id=account_id, subscription_id=reference.key)
     if known is not None:
         return replace(
@@ -113,7 +117,7 @@ def _subscription(reference: MissingReference, provider: str, view: View, around
             under=provider,
             start_date=known.started_at.date() if known.started_at else None,
             status="Active" if (known.status or "active").lower() == "active" else "Suspended",
-            confidence=KNOWN if account_id else HALF_KNOWN,
+            confidence=min(KNOWN if account_id else HALF_KNOWN, most),
             because=f"{provider} knows it" + ("" if account_id else ", but its customer has no account"),
         )
     of_usage = key in around.of_usage or any(mark in (fix.name or "").lower() for mark in _USAGE_MARKS)
@@ -121,10 +125,10 @@ def _subscription(reference: MissingReference, provider: str, view: View, around
         fix,
         kind="Usage" if of_usage else "License",
         quantity=Decimal(1) if of_usage else None,
-        under=manual_provider(around.manual),
+        under=OLD_IDS,
         status="Active",
-        confidence=GUESSED if account_id else None,
-        because=f"{provider} has told nothing of this id: an old one goes under a manual provider, a second one of a subscription becomes its alias",
+        confidence=min(GUESSED, most) if account_id else None,
+        because=f"{provider} has told nothing of it: an old id, or a second one of a subscription",
     )
 
 

@@ -61,7 +61,6 @@ def _surroundings(
     return Surroundings(
         currency=currency,
         currencies=frozenset(references.currencies(connection)) if keys[ReferenceKind.CURRENCY] else frozenset(),
-        manual=references.manual_providers(connection) if subscriptions else (),
         products=references.product_names(connection) if keys[ReferenceKind.PRODUCT] else (),
         domains=printed.domains(connection, run_id=run_id, customers=customers) if run_id is not None else {},
         past=past,

@@ -70,7 +70,7 @@ def choices(connection: Connection) -> Choices:
         accounts=sorted(((one, _labelled(name, one)) for one, name, _ in accounts), key=_by_label),
         subscriptions=[(row["subscription_id"], _subscription(row)) for row in references.subscription_names(connection)],
         products=sorted(((one, _labelled(name, one)) for one, name in references.product_names(connection)), key=_by_label),
-        manual=references.manual_providers(connection) or [OLD_IDS],
+        manual=sorted({OLD_IDS, *references.manual_providers(connection)}),
         account_names={one: name or one for one, name, _ in accounts},
     )
 

@@ -352,7 +352,7 @@ def _tiles(things: Sequence[Thing], rates: Mapping[str, Decimal]) -> tuple[Tile,
             wording.rounded(sums[code], code),
             (
                 Note(wording.counted(sum(one.currency == code for one in held.values()), "invoice")),
-                Note(f"{wording.counted(len(waiting_by_currency.get(code, ())), 'customer')} wait to be billed"),
+                Note(waits_said(len(waiting_by_currency.get(code, ())))),
             ),
             code,
         )
@@ -364,6 +364,11 @@ def _tiles(things: Sequence[Thing], rates: Mapping[str, Decimal]) -> tuple[Tile,
     if others:
         notes.append(Note(f"{wording.counted(len(others), 'product')} billed as write-ins"))
     return (*tiles, Tile("Missing", f"{len(things):,}", tuple(notes)))
+
+
+def waits_said(customers: int) -> str:
+    """1 customer waits, 20 customers wait."""
+    return f"{wording.counted(customers, 'customer')} {'waits' if customers == 1 else 'wait'}"
 
 
 def kinds_said(things: Iterable[Thing]) -> str:

@@ -129,10 +129,7 @@ def _add_subscription(connection: Connection, fix: Fix, who: Who, reason: str | 
 
 def _under(connection: Connection, fix: Fix, owner: Provider) -> tuple[str, bool]:
     """Where the subscription stands: under its own provider, or an old id under a manual one; and whether that is to be made first."""
-    manual = list(
-        connection.execute(select(provider.c.name).where(provider.c.type == ProviderType.MANUAL).order_by(provider.c.name)).scalars()
-    )
-    name = (fix.under or "").strip() or (OLD_IDS if OLD_IDS in manual or not manual else manual[0])
+    name = (fix.under or "").strip() or OLD_IDS
     found = store_providers.find(connection, name)
     if found is None:
         if name != OLD_IDS:
