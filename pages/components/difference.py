@@ -15,7 +15,7 @@ from w365core.reports.differences import Difference, Explained, Proposal
 from w365core.reports.provider_invoice import Invoice
 
 _SHOWN_AT_FIRST = 4
-_WIDTHS = (1.5, 6.4, 2.1)
+_WIDTHS = (7.4, 2.6)
 
 
 def draw(invoice: Invoice) -> None:
@@ -24,23 +24,26 @@ def draw(invoice: Invoice) -> None:
         found = cached.difference(invoice)
         if found is None:
             return
-        with st.container(border=True, gap="small"):
+        made_of, override = st.columns((6.4, 3.6), gap="small")
+        with made_of, st.container(border=True, height="stretch", gap="small"):
             _head(found)
             _explanations(invoice, found)
-        chart, override = st.columns((6, 4), gap="small")
-        with chart, st.container(border=True, height="stretch"):
-            _chart(invoice, found)
         with override, st.container(border=True, height="stretch"):
             _override(invoice, found)
+        opened = next((one for one in found.explanations if st.session_state.get("explained_open") == (invoice.id, one.place)), None)
+        if opened:
+            _lines(invoice, opened)
+        with st.container(border=True):
+            _chart(invoice, found)
 
 
 def _head(found: Difference) -> None:
     st.subheader("What the difference is made of", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         for about, size in found.gaps:
-            with st.container(width="content", gap=None):
-                st.caption(about)
-                st.markdown(f"**{size}**")
+            with st.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):
+                st.caption(f"{about}:", width="content")
+                st.markdown(f"**{size}**", width="content")
 
 
 # --- explanations and their lines ----------------------------------------------------------------------------------------------------------
@@ -61,18 +64,15 @@ def _explanations(invoice: Invoice, found: Difference) -> None:
 
 
 def _explanation(invoice: Invoice, one: Explained, several: bool) -> None:
-    key, opened = f"explained_{invoice.id}_{one.place}", st.session_state.get("explained_open") == (invoice.id, one.place)
-    mark, said, money = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
-    with mark:
-        _mark(one)
-    with said.container(gap=None):
+    opened = st.session_state.get("explained_open") == (invoice.id, one.place)
+    said, money = st.columns(_WIDTHS, gap="small", vertical_alignment="top")
+    with said.container(gap="xxsmall"):
+        _mark(one, several)
         st.text(one.sentence)
-        if several:
-            st.caption(one.about)
         if one.lines:
             st.button(
                 "Hide its lines" if opened else f"Show its {one.lines}",
-                key=key,
+                key=f"explained_{invoice.id}_{one.place}",
                 type="tertiary",
                 icon=":material/expand_less:" if opened else ":material/subdirectory_arrow_right:",
                 on_click=_toggle,
@@ -81,17 +81,18 @@ def _explanation(invoice: Invoice, one: Explained, several: bool) -> None:
     with money.container(gap=None, horizontal_alignment="right"):
         st.markdown(f"**{one.amount}**", text_alignment="right")
         st.caption(one.explains if one.rest is None else f"{one.explains}, leaves {one.rest}", text_alignment="right")
-    if opened:
-        _lines(invoice, one)
 
 
-def _mark(one: Explained) -> None:
-    if one.proven:
-        st.badge("Proven", icon=":material/verified:", color="green")
-    elif one.is_exact:
-        st.badge("Fits, not proven", icon=":material/help:", color="orange")
-    else:
-        st.badge("Possible", icon=":material/help:", color="gray")
+def _mark(one: Explained, several: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        if one.proven:
+            st.badge("Proven", icon=":material/verified:", color="green")
+        elif one.is_exact:
+            st.badge("Fits, not proven", icon=":material/help:", color="orange")
+        else:
+            st.badge("Possible", icon=":material/help:", color="gray")
+        if several:
+            st.caption(one.about, width="content")
 
 
 def _toggle(which: tuple[int, int], opened: bool) -> None:
@@ -99,13 +100,16 @@ def _toggle(which: tuple[int, int], opened: bool) -> None:
 
 
 def _lines(invoice: Invoice, one: Explained) -> None:
+    """The lines that an explanation rests on, under it in full width."""
     with cached.reading() as opened:
         table = differences.lines(opened, invoice, one.place)
-    if table.rows:
-        tables.show(table, key=f"explained_lines_{invoice.id}_{one.place}")
-        tables.downloads(table, key="explained_lines")
-    else:
-        st.text("The lines of this explanation are not here any more.")
+    with st.container(border=True, gap="small"):
+        st.caption(plain.label(one.sentence))
+        if table.rows:
+            tables.show(table, key=f"explained_lines_{invoice.id}_{one.place}")
+            tables.downloads(table, key="explained_lines")
+        else:
+            st.text("The lines of this explanation are not here any more.")
 
 
 # --- by whom and what ----------------------------------------------------------------------------------------------------------------------

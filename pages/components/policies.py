@@ -19,10 +19,10 @@ from w365core.tolerance import Policy
 _DEFAULT = "Without a policy a difference of up to 0.50 passes with one click, a larger one needs a reason, and a header more than 50 % below the month before is said aloud."
 _LIMITS = (
     ("one_click_amount", "One click up to", "The difference that passes without a reason"),
-    ("one_click_percent", "… and up to % of the header", "Both hold where both are given; blank: no such limit"),
+    ("one_click_percent", "… and % of the header", "Both hold where both are given; blank: no such limit"),
     ("most_amount", "No override above", "Blank: no limit"),
-    ("most_percent", "… nor above % of the header", "Blank: no limit"),
-    ("drop_percent", "Say aloud a drop of more than %", "Against the month before; blank: 50"),
+    ("most_percent", "… or % of the header", "Blank: no limit"),
+    ("drop_percent", "Warn of a drop above %", "Against the month before; blank: 50"),
 )
 
 
@@ -52,16 +52,17 @@ def history(report: Tolerances) -> None:
     """One chart, of the provider and currency that are chosen."""
     if not report.history:
         return empty.nothing("No invoice of the last thirteen months differed by more than its tolerance.")
-    of = st.segmented_control(
+    named = {f"{provider} {currency}": (provider, currency) for provider, currency in report.history}
+    chosen = st.segmented_control(
         "Provider and currency",
-        list(report.history),
-        format_func=lambda key: f"{plain.label(key[0])} {key[1]}",
-        default=next(iter(report.history)),
+        list(named),
+        format_func=plain.label,
+        default=next(iter(named)),
         key="history_of",
         label_visibility="collapsed",
         required=True,
     )
-    provider, currency = of or next(iter(report.history))
+    provider, currency = named.get(chosen) or next(iter(named.values()))
     with st.container(border=True):
         st.caption(f"What the documents of {plain.label(provider)} differed by, {currency}, whatever the sign")
         charts.by_month_differed(report.history[provider, currency], currency=currency)

@@ -98,7 +98,8 @@ def identity(invoice: Invoice) -> tuple[Part, ...]:
         _part(invoice, "Rounding", invoice.rounding, "within the tolerance"),
     ]
     if invoice.overridden:
-        label, note = ("Difference", "not explained") if invoice.status == StatusReason.ERROR else ("Overridden", "accepted")
+        unaccepted = "its cause is proven" if invoice.proven_cause else "not explained"
+        label, note = ("Difference", unaccepted) if invoice.status == StatusReason.ERROR else ("Overridden", "accepted")
         parts.append(_part(invoice, label, invoice.overridden, note))
     header = wording.amount(invoice.header_total, invoice.currency)
     return (*parts, Part("Header", header, "the provider's total", "=", invoice.header_total))

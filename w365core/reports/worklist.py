@@ -70,7 +70,7 @@ def _after_failure(subject: Invoice) -> tuple[str, str | None]:
     if subject.failure == Failure.CHECKSUM_FAILED:
         override = money.override_for(unexplained(subject))
         if subject.proven_cause:
-            return "Its cause is proven: open it to see the lines and to accept the difference.", _sync(subject, override)
+            return "Its cause is proven: see its lines on the invoice's page, and accept the difference there.", _sync(subject, override)
         return "Look for the difference in its lines; accept it with an override only once you know what it is.", _sync(subject, override)
     if subject.failure == Failure.INVALID_DATA:
         return "The provider's lines cannot be read: send the sentence to the provider's support, then sync again.", _sync(subject)

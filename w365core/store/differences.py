@@ -113,12 +113,12 @@ def repeats(connection: Connection, lines: Lines, *, currency: str) -> tuple[Rep
     same = "line.provider_customer_id, line.provider_subscription_id, line.product_id, line.sku_id, line.charge_type, line.charge_start, line.charge_end"
     same += ", line.order_id, line.order_date, line.quantity, line.billable_quantity, line.subtotal, line.tax_total, line.total, line.meter_description"
     statement = text(
-        f"select (array_agg(line.line_number order by line.line_number))[:longest] as numbers, (count(*) - 1) * max(line.total) as surplus, "
+        f"select (array_agg(line.line_number order by line.line_number))[1\\:{_LONGEST_REPEAT}] as numbers, (count(*) - 1) * max(line.total) as surplus, "
         f"max(line.customer_name) as customer_name, max(line.product_name) as product_name from {lines.reconciled} line "
         f"where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency and line.total <> 0 group by {same} having count(*) > 1 "
         f"order by abs((count(*) - 1) * max(line.total)) desc limit :most"
     )
-    given = {"id": lines.provider_invoice_id, "currency": currency.upper(), "most": MOST_REPEATS, "longest": _LONGEST_REPEAT}
+    given = {"id": lines.provider_invoice_id, "currency": currency.upper(), "most": MOST_REPEATS}
     return tuple(
         Repeat(tuple(row.numbers), row.surplus, row.customer_name, row.product_name) for row in connection.execute(statement, given)
     )
