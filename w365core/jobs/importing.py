@@ -66,15 +66,18 @@ def import_synced(
     override: Decimal | None,
     sync_run_id: int,
     by_hand: bool,
+    expected: bool = False,
 ) -> Outcome:
-    """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened."""
+    """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened. CallRefused where it
+    was `expected` to be here and somebody has deleted it meanwhile."""
 
     def fetch(attempt: Attempt) -> Material:
         anew = ledger.failure_before(context.engine, attempt) in (Failure.CHECKSUM_FAILED, Failure.INVALID_DATA)
         fetched = fetching.fetch(context, provider, connector, header, sync_run_id=sync_run_id, anew=anew)
         return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published, fetched.currency)
 
-    with _attempt(context, provider, header, source="synced", override=override, sync_run_id=sync_run_id) as (connection, attempt):
+    how = {"source": "synced", "override": override, "sync_run_id": sync_run_id, "expected": expected}
+    with _attempt(context, provider, header, **how) as (connection, attempt):
         return _import(context, connection, attempt, provider, header, fetch, override=override, by_hand=by_hand)
 
 
@@ -159,7 +162,14 @@ def _import(
 
 @contextmanager
 def _attempt(
-    context: Context, provider: Provider, header: InvoiceHeader, *, source: str, override: Decimal | None, sync_run_id: int
+    context: Context,
+    provider: Provider,
+    header: InvoiceHeader,
+    *,
+    source: str,
+    override: Decimal | None,
+    sync_run_id: int,
+    expected: bool = False,
 ) -> Iterator[tuple[Connection, Attempt]]:
     """The invoice's lock and a begun attempt; an attempt that ends with an error of ours is taken back, one that dies is swept later."""
     names = ledger.lock_names(provider.name, header.number)
@@ -179,6 +189,7 @@ def _attempt(
                     who=context.who,
                     sync_run_id=sync_run_id,
                     override=override,
+                    expected=expected,
                 )
             try:
                 yield connection, attempt
