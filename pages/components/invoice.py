@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, cached, charts, naming, plain, standings, tables
+from pages.components import address, cached, changed, charts, children, naming, plain, standings, tables
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
@@ -24,6 +24,7 @@ def draw(detail: InvoiceDetail) -> None:
     _head(invoice)
     if detail.attention:
         _what_to_do(detail.attention)
+    changed.draw(detail)
     if naming.wanted(invoice):
         naming.draw(invoice)
     if detail.attached:
@@ -36,6 +37,7 @@ def draw(detail: InvoiceDetail) -> None:
         with customers:
             _customers(invoice)
     _facts(detail)
+    children.draw(detail)
     _tabs(detail)
 
 
