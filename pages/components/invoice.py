@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, cached, charts, difference, naming, plain, standings, tables
+from pages.components import address, cached, changed, charts, children, difference, naming, plain, standings, tables
 from w365core.jobs import supplying
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
@@ -25,6 +25,7 @@ def draw(detail: InvoiceDetail) -> None:
     _head(invoice)
     if detail.attention:
         _what_to_do(detail.attention)
+    changed.draw(detail)
     if naming.wanted(invoice):
         naming.draw(invoice)
     if detail.attached:
@@ -39,6 +40,7 @@ def draw(detail: InvoiceDetail) -> None:
         with customers:
             _customers(invoice)
     _facts(detail)
+    children.draw(detail)
     _tabs(detail)
 
 

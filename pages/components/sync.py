@@ -13,7 +13,7 @@ import streamlit as st
 
 from pages.components import address, cached, connections, imports, problems
 from w365core.jobs import queue
-from w365core.jobs.queue import ACCOUNTS, DAILY, FILES, INVOICE, TEST, VALIDATE, JobRun
+from w365core.jobs.queue import ACCOUNTS, DAILY, FILES, INVOICE, TAKE_NEW, TEST, VALIDATE, JobRun
 from w365core.reports import wording
 
 _WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
@@ -182,7 +182,7 @@ def _name(job: JobRun) -> str:
         return f"Import of files as invoice {job.invoice} of {job.provider}"
     if job.kind == VALIDATE:
         return f"Validation of {wording.counted(len((job.asked or {}).get('invoices', ())), 'invoice')}"
-    what = {ACCOUNTS: "Account sync", TEST: "Connection test"}.get(job.kind, "Sync")
+    what = {ACCOUNTS: "Account sync", TEST: "Connection test", TAKE_NEW: "New version"}.get(job.kind, "Sync")
     return f"{what} of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
 
 

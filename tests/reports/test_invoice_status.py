@@ -45,7 +45,7 @@ def test_what_is_settled_or_deactivated_needs_no_attention(report):
 def test_an_invoice_changed_at_the_provider_says_both_totals(report):
     item = report({"header": "812.44", "changed_at_provider": True, "header_total_now": Decimal("790.10")}).attention[0]
     assert "790.10 EUR now" in item.sentence and "812.44 EUR" in item.sentence
-    assert item.command == "python -m w365core deactivate --invoice D-0"
+    assert item.command == "python -m w365core take-new-version --provider csp-demo --invoice D-0"
 
 
 def test_headlines_never_add_currencies(report):

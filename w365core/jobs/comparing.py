@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from w365core.errors import ProviderError, ProviderUnavailable, StoreUnavailable, W365Error
 from w365core.jobs import fetching
@@ -27,6 +27,7 @@ from w365core.providers.contract import Connector, ExportGone, ListsFiles
 from w365core.store import changes, ledger, noticing, stage
 from w365core.store.ledger import Attempt
 
+Stored = Any  # a row of provider_invoice
 MOST_REFUSALS = 3  # of single invoices, before the rest is left for tomorrow
 
 
@@ -42,7 +43,7 @@ class Found:
 class _Pair:
     """An invoice as it is stored, as the provider lists it now, and what is known of its last change."""
 
-    local: Row
+    local: Stored
     header: InvoiceHeader
     change: Mapping[str, Any] | None
 
@@ -65,7 +66,7 @@ def compare(
     context: Context,
     provider: Provider,
     connector: Connector | ListsFiles,
-    pairs: Sequence[tuple[Row, InvoiceHeader]],
+    pairs: Sequence[tuple[Stored, InvoiceHeader]],
     *,
     sync_run_id: int,
     with_versions: bool,
@@ -168,7 +169,7 @@ def _is_known(pair: _Pair, fingerprint: str | None) -> bool:
     return alike and fingerprint is not None and change["fingerprint_now"] == fingerprint
 
 
-def _back(context: Context, local: Row) -> None:
+def _back(context: Context, local: Stored) -> None:
     with context.engine.begin() as connection:
         current = noticing.still(connection, local)
         if current is not None and current.changed_at_provider:
@@ -256,7 +257,7 @@ def _rated(context: Context, connection: Connection, pair: _Pair, fetched: Fetch
     return whole, ""
 
 
-def _compared(connection: Connection, change_id: int, local: Row, fetched: Fetched, whole: Whole) -> Mapping[str, Any]:
+def _compared(connection: Connection, change_id: int, local: Stored, fetched: Fetched, whole: Whole) -> Mapping[str, Any]:
     return changes.compare(
         connection,
         change_id=change_id,

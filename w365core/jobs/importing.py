@@ -82,9 +82,10 @@ def import_synced(
     by_hand: bool,
     reason: str | None = None,
     listed: Sequence[InvoiceHeader] = (),
+    expected: bool = False,
 ) -> Outcome:
     """Imports one listed invoice from the provider. What the provider fails to give leaves the invoice in Error, never shortened. `listed` is what it
-    lists besides."""
+    lists besides. CallRefused where the invoice was `expected` to be here and somebody has deleted it meanwhile."""
 
     def fetch(attempt: Attempt) -> Material:
         anew = ledger.failure_before(context.engine, attempt) in (Failure.CHECKSUM_FAILED, Failure.INVALID_DATA)
@@ -92,10 +93,8 @@ def import_synced(
         return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published, fetched.currency)
 
     asked = Asked(override, by_hand, listed=tuple(listed))
-    with _attempt(context, provider, header, source="synced", override=override, reason=reason, sync_run_id=sync_run_id) as (
-        connection,
-        attempt,
-    ):
+    how = {"source": "synced", "override": override, "reason": reason, "sync_run_id": sync_run_id, "expected": expected}
+    with _attempt(context, provider, header, **how) as (connection, attempt):
         return _import(context, connection, attempt, provider, header, fetch, asked)
 
 
@@ -207,6 +206,7 @@ def _attempt(
     override: Decimal | None,
     reason: str | None,
     sync_run_id: int,
+    expected: bool = False,
 ) -> Iterator[tuple[Connection, Attempt]]:
     """The invoice's lock and a begun attempt; an attempt that ends with an error of ours is taken back, one that dies is swept later."""
     names = ledger.lock_names(provider.name, header.number)
@@ -227,6 +227,7 @@ def _attempt(
                     sync_run_id=sync_run_id,
                     override=override,
                     reason=reason,
+                    expected=expected,
                 )
             try:
                 yield connection, attempt

@@ -173,9 +173,11 @@ def _plan_to_take(engine: Engine, provider: str, invoice: str) -> Plan:
     if held:
         many = f"{len(held):,} customer invoice{'' if len(held) == 1 else 's'}"
         return Plan(f"Its usage is billed on {many}; take it off them first, below.", refused=True)
+    replaced = known.license_lines + known.usage_lines
     return Plan(
-        f"Downloads the new version first. Then deactivates the stored one and imports the new one in its place: {known.license_lines + known.usage_lines:,} "
-        "lines are replaced. If the new version fails its checks, the invoice is in Error with the reason, and the old lines are out all the same."
+        "Downloads the new version first. Then deactivates the stored one and imports the new one in its place: "
+        f"{replaced:,} {'line is' if replaced == 1 else 'lines are'} replaced. If the new version fails its checks, the invoice is in Error with the reason, "
+        "and the old lines are out all the same."
     )
 
 

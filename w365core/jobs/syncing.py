@@ -231,7 +231,7 @@ def import_listed(
     """Imports what the provider lists; `local` is how it is known here so far."""
     if local is not None and local.header_total != header.total:
         fetching.forget(context, provider, header.number)
-    return importing.import_synced(context, provider, connector, header, sync_run_id=run_id, **how)
+    return importing.import_synced(context, provider, connector, header, sync_run_id=run_id, expected=local is not None, **how)
 
 
 def _refuse_beyond(context: Context, provider: Provider, currency: str, override: Decimal | None, total: Decimal | None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.frames import Kind
+from w365core.model import Feed
 from w365core.reports import wording
 from w365core.reports.tables import Column, Table, amount, day, number
 from w365core.store import billed, changes, queries
@@ -23,24 +24,25 @@ from w365core.store.billed import Child
 
 LINE_COLUMNS = (
     Column("what", "What", width=75),
-    Column("customer", "Customer", width=170),
-    Column("product_name", "Product", width=190),
+    Column("customer", "Customer", width=165),
+    Column("product_name", "Product", width=170),
+    amount("difference", "Difference", width=90),
+    amount("amount_before", "Amount then", width=90),
+    amount("amount_now", "Amount now", width=90),
+    Column("currency", "Currency", width=68),
+    number("quantity_before", "Quantity then", width=92),
+    number("quantity_now", "Quantity now", width=92),
     Column("charge_type", "Charge", width=95),
     day("charge_start", "From", width=86),
     day("charge_end", "To", width=86),
-    number("quantity_before", "Quantity then", width=90),
-    number("quantity_now", "Quantity now", width=90),
-    amount("amount_before", "Amount then", width=95),
-    amount("amount_now", "Amount now", width=95),
-    amount("difference", "Difference", width=95),
-    Column("currency", "Currency", width=70),
-    Column("feed", "File", width=105),
+    Column("file", "File", width=105),
     Column("subscription_id", "Our subscription", Kind.ID, width=120),
     Column("provider_subscription_id", "Provider's subscription", Kind.ID, width=280),
     Column("account_id", "Our account", Kind.ID, shown=False),
     Column("provider_customer_id", "Provider's customer", Kind.ID, shown=False),
     Column("product_id", "ProductId", Kind.ID, shown=False),
 )
+_FILES = {Feed.RECONCILIATION: "invoice lines", Feed.DAILY_RATED: "daily usage"}
 CUSTOMER_COLUMNS = (
     Column("customer", "Customer", width=180),
     amount("amount", "Invoice changes by", width=125, help="All its lines that are otherwise, with tax"),
@@ -84,7 +86,7 @@ class Consequence:
     @property
     def advice(self) -> str:
         if self.billed is None:
-            return "Nothing of its usage is billed on this invoice yet: nothing to charge or to credit."
+            return "No usage of it is billed yet: nothing to charge or to credit. Seats are billed from the contract."
         if not self.delta:
             return "Its billed usage costs the same in the new version: nothing to charge or to credit."
         said = wording.amount(self.delta.copy_abs(), self.currency)
@@ -114,6 +116,26 @@ class Change:
     customers: Table
     consequences: tuple[Consequence, ...]
     currency: str
+
+    @property
+    def billing(self) -> str:
+        """Who was billed on it already, and what there is to be charged and to be credited, in a sentence."""
+        concerned = [one for one in self.consequences if one.billed is not None]
+        if not concerned:
+            return "None of its usage is on a customer invoice, so there is nothing to charge or to credit."
+        billed_on = wording.counted(len({one.account_id for one in concerned}), "customer was", "customers were")
+        charge, credit = _sums(concerned, sign=1), _sums(concerned, sign=-1)
+        told = " and ".join(said for said in (charge and f"{charge} to charge", credit and f"{credit} to credit") if said)
+        return f"{billed_on} billed on it already: {told or 'nothing to charge or to credit'}."
+
+
+def _sums(concerned: Sequence[Consequence], *, sign: int) -> str:
+    """What is to be charged (1) or credited (-1), by currency; blank where nothing is."""
+    sums: dict[str, Decimal] = {}
+    for one in concerned:
+        if one.delta and (one.delta > 0) == (sign > 0):
+            sums[one.currency] = money.EXACT.add(sums.get(one.currency, money.ZERO), one.delta.copy_abs())
+    return ", ".join(wording.amount(total, currency) for currency, total in sums.items())
 
 
 def load(connection: Connection, provider_invoice_id: int) -> Change | None:
@@ -228,4 +250,5 @@ def _headline(change: Mapping[str, Any], currency: str) -> str:
 
 def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     more = money.EXACT.subtract(row["amount_now"] or money.ZERO, row["amount_before"] or money.ZERO)
-    return {**row, "customer": row["account_name"] or row["customer_name"] or row["provider_customer_id"], "difference": more}
+    customer = row["account_name"] or row["customer_name"] or row["provider_customer_id"]
+    return {**row, "customer": customer, "difference": more, "file": _FILES.get(row["feed"], row["feed"])}

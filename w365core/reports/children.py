@@ -16,15 +16,17 @@ from w365core.store import billed
 from w365core.store.billed import Child
 
 COLUMNS = (
-    Column("customer_invoice", "Customer invoice", Kind.ID, width=130),
-    Column("status", "Status", width=80),
+    Column("customer_invoice", "Customer invoice", Kind.ID, width=125),
+    Column("status", "Status", width=70),
     Column("customer", "Customer", width=190),
     day("invoice_date", "Date", width=90),
-    Column("summaries", "Usage summaries", Kind.WHOLE, width=120),
-    amount("amount", "Sold for", width=110),
-    amount("cost", "Cost", width=110),
-    Column("currency", "Currency", width=75),
-    Column("consequence", "If its usage is taken off", width=520),
+    Column("summaries", "Summaries", Kind.WHOLE, width=85, help="Usage summaries of this provider invoice"),
+    amount("amount", "Sold for", width=100),
+    Column("currency", "Currency", width=70),
+    Column("to_do", "Once its usage is taken off", width=230),
+    amount("cost", "Cost", shown=False),
+    Column("consequence", "Because", shown=False),
+    Column("account_id", "Our account", Kind.ID, shown=False),
 )
 
 
@@ -54,7 +56,21 @@ def build(found: Sequence[Child], *, invoice_number: str) -> Children:
 
 def row(child: Child) -> dict[str, Any]:
     """As the table and `children --json` have it."""
-    return {**child.as_dict(), "customer": child.account_name or child.account_id or "", "consequence": consequence(child)}
+    return {
+        **child.as_dict(),
+        "customer": child.account_name or child.account_id or "",
+        "to_do": to_do(child),
+        "consequence": consequence(child),
+    }
+
+
+def to_do(child: Child) -> str:
+    """The same as `consequence`, as a cell has room for it."""
+    if child.status == billed.DRAFT:
+        return "Delete the Draft, generate again"
+    if child.amount is None or child.status == billed.UNKNOWN:
+        return "Look up what was charged, credit it"
+    return f"Credit {wording.amount(child.amount, child.currency)}"
 
 
 def consequence(child: Child) -> str:

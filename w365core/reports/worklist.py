@@ -32,7 +32,7 @@ def attention(subject: Invoice) -> Attention:
 def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
     """The sentence, the next step and its command."""
     if subject.standing == CHANGED:
-        return _changed(subject), "Deactivate it, then sync it again to take the provider's new version.", _command(subject, "deactivate")
+        return _changed(subject), "See line by line what is otherwise and whom it concerns, then take the new version.", _take(subject)
     if _unnamed(subject):
         named = f"python -m w365core provider map-columns {shlex.quote(subject.provider)} --invoice {shlex.quote(subject.number)}"
         return (
@@ -81,14 +81,18 @@ def _sync(subject: Invoice, override: Decimal | None = None) -> str:
     return _command(subject, "sync") + (f" --override-tolerance {override}" if override is not None else "")
 
 
+def _take(subject: Invoice) -> str:
+    return _command(subject, "take-new-version")
+
+
 def _command(subject: Invoice, verb: str) -> str:
-    provider = f"--provider {shlex.quote(subject.provider)} " if verb == "sync" else ""
+    provider = f"--provider {shlex.quote(subject.provider)} " if verb in ("sync", "take-new-version") else ""
     return f"python -m w365core {verb} {provider}--invoice {shlex.quote(subject.number)}"
 
 
 def _changed(subject: Invoice) -> str:
     if subject.header_total_now is None:
-        return "The provider has changed this invoice since it was imported."
+        return "The provider has changed the lines of this invoice since it was imported; its total is the same."
     return (
         f"The provider has changed this invoice since it was imported: its total is {wording.amount(subject.header_total_now, subject.currency)} now, "
         f"it was {wording.amount(subject.header_total, subject.currency)}."

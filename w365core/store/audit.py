@@ -51,6 +51,17 @@ def append(
     return row["audit_id"]
 
 
+def last_said(connection: Connection, *, target_kind: str, target: str) -> str:
+    """What happened to it last, by whom and when, for a sentence: "deactivate provider invoice by ana, 2026-11-12 06:00 UTC"; blank where nothing did."""
+    last = connection.execute(
+        select(audit_log.c.action, audit_log.c.actor, audit_log.c.at)
+        .where(audit_log.c.target_kind == target_kind, audit_log.c.target == target)
+        .order_by(audit_log.c.audit_id.desc())
+        .limit(1)
+    ).first()
+    return f"{last.action} by {last.actor}, {last.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if last else ""
+
+
 def first_broken(connection: Connection) -> int | None:
     """The number of the first row that does not fit the chain, or None where every row does."""
     previous, expected = _FIRST, 1

@@ -79,8 +79,10 @@ def begin(
     sync_run_id: int | None,
     override: Decimal | None,
     reason: str | None = None,
+    expected: bool = False,
 ) -> Attempt:
-    """Starts an attempt in the caller's transaction: the invoice says Populating, the stage stands. CallRefused while it is Active."""
+    """Starts an attempt in the caller's transaction: the invoice says Populating, the stage stands. CallRefused while it is Active, or where it was
+    `expected` to be here and somebody has deleted it meanwhile."""
     values = _header_values(header)
     found = connection.execute(
         select(provider_invoice)
@@ -89,6 +91,11 @@ def begin(
     ).first()
     if found and not lifecycle.allows("import", found.status_reason):
         raise CallRefused(f"Invoice {header.number} of {provider} is Active and is not downloaded again; deactivate it first, then sync.")
+    if found is None and expected:
+        said = audit.last_said(connection, target_kind="provider invoice", target=f"{provider} {header.number}")
+        raise CallRefused(
+            f"Invoice {header.number} is not here any more: {said or 'somebody has deleted it'}. Sync it again to have it anew."
+        )
     changed = {
         **values,
         "state": InvoiceState.ACTIVE,

@@ -4,8 +4,6 @@ that need to look are here.
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from sqlalchemy import Connection, Row, delete as sql_delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -117,14 +115,8 @@ def _last_did(connection: Connection, invoice: Row) -> str:
 
 
 def _last_said(connection: Connection, target: str) -> str:
-    """: deactivate provider invoice by ana, 2026-11-12 06:00 UTC."""
-    last = connection.execute(
-        select(audit_log.c.action, audit_log.c.actor, audit_log.c.at)
-        .where(audit_log.c.target_kind == "provider invoice", audit_log.c.target == target)
-        .order_by(audit_log.c.audit_id.desc())
-        .limit(1)
-    ).first()
-    return f": {last.action} by {last.actor}, {last.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if last else ""
+    said = audit.last_said(connection, target_kind="provider invoice", target=target)
+    return f": {said}" if said else ""
 
 
 def _refuse_invoiced(connection: Connection, invoice: Row, done: str) -> None:
