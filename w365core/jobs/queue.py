@@ -42,6 +42,7 @@ __all__ = [
     "every_provider",
     "inbox",
     "inbox_files",
+    "is_look",
     "keep",
     "cancel",
     "person",
@@ -54,7 +55,8 @@ __all__ = [
 ]
 
 DAILY, INVOICE, ACCOUNTS, TEST = "sync", "sync_invoice", "sync_accounts", "test_connection"
-KINDS = (DAILY, INVOICE, ACCOUNTS, TEST)
+LIST = "list_invoices"
+KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
 AGAIN = 75  # exit code of a job's process: it is to be tried again
@@ -211,8 +213,8 @@ def every_provider(connection: Connection) -> list[Provider]:
 
 
 def is_look(job: JobRun) -> bool:
-    """Whether the job only looks at files, which nobody but the one who asked waits for."""
-    return job.kind == FILES and bool((job.asked or {}).get("look"))
+    """Whether the job only looks, at files or at what a provider lists, which nobody but the one who asked waits for."""
+    return job.kind == LIST or job.kind == FILES and bool((job.asked or {}).get("look"))
 
 
 def _is_import_of(job: JobRun, provider: str, number: str) -> bool:

@@ -23,11 +23,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, handing, proving, syncing
+from w365core.jobs import accounts, handing, listing, proving, syncing
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
-from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY, FILES, TEST
+from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY, FILES, LIST, TEST
 from w365core.jobs.syncing import SyncResult
 from w365core.store import job_runs
 from w365core.store.engine import guarded
@@ -87,6 +87,9 @@ def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
         if job.kind == TEST:
             proved = proving.prove(context, provider_name=job.provider or "")
             return Handled(proved.sentence, proved.as_dict())
+        if job.kind == LIST:
+            listed = listing.list_invoices(context, provider_name=job.provider or "")
+            return Handled(listed.sentence, {"listed": listed.listed, "absent": listed.absent})
         if job.kind == DAILY:
             return syncing.sync_daily(context, provider_name=job.provider)
         return syncing.sync_invoice(context, provider_name=job.provider, invoice_number=job.invoice or "", override=job.override_tolerance)

@@ -23,7 +23,7 @@ from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Keep, Patience
-from w365core.store import landing as store_landing, ledger, providers as store_providers
+from w365core.store import landing as store_landing, ledger, listings, providers as store_providers
 from w365core.store.tables import line_export, provider_invoice
 
 
@@ -79,8 +79,9 @@ def sync_invoice(context: Context, *, provider_name: str | None, invoice_number:
         if local and local.source == "file":
             return SyncResult([importing.validate_again(context, provider, local.invoice_number, override=override, sync_run_id=run_id)])
         connector = connect(context, provider, sync_run_id=run_id)
-        wanted = invoice_number.lower()
-        header = next((h for h in connector.invoices() if wanted in (h.number.lower(), (h.provider_id or "").lower())), None)
+        wanted, headers = invoice_number.lower(), connector.invoices()
+        listings.keep(context.engine, provider.name, headers, at=context.now)
+        header = next((h for h in headers if wanted in (h.number.lower(), (h.provider_id or "").lower())), None)
         if header is None:
             raise CallRefused(
                 f"{provider.name} does not list an invoice {invoice_number}; `sync --provider {provider.name}` shows what it lists."
@@ -125,6 +126,7 @@ def keeping(context: Context, provider: Provider, *, sync_run_id: int | None) ->
 def _sync_provider(context: Context, provider: Provider, run_id: int, result: SyncResult, *, with_estimate: bool) -> None:
     connector = connect(context, provider, sync_run_id=run_id)
     headers = connector.invoices()
+    listings.keep(context.engine, provider.name, headers, at=context.now)
     _sync_listed(context, provider, connector, headers, run_id, result)
     aging = tokens.warned(context, provider)
     if with_estimate and connector.capabilities.usage:

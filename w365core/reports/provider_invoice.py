@@ -68,12 +68,13 @@ def invoice(row: Mapping[str, Any]) -> Invoice:
     renamed = {"id": "provider_invoice_id", "number": "invoice_number", "date": "invoice_date", "status": "status_reason"}
     values = {name: row[renamed.get(name, name)] for name in Invoice.__dataclass_fields__ if name not in ("type", "standing")}
     kind = row["document_type"] if row["document_type"] != "invoice" else row["invoice_type"] or "invoice"
-    return Invoice(**values, type=kind.replace("_", " "), standing=_standing(row))
+    return Invoice(**values, type=kind.replace("_", " "), standing=standing(row))
 
 
-def _standing(row: Mapping[str, Any]) -> str:
+def standing(row: Mapping[str, Any]) -> str:
+    """The status reason; of an Active one Changed, or Warning where it says something, comes to nothing, or was never held against its lines."""
     if row["status_reason"] not in BILLED:
         return row["status_reason"]
     if row["changed_at_provider"]:
         return CHANGED
-    return WARNING if row["message"] else row["status_reason"]
+    return WARNING if row["message"] or not row["header_total"] or row["lines_total"] is None else row["status_reason"]

@@ -250,7 +250,7 @@ def last_runs(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
     """Provider -> its last sync of invoices: when it began and how it ended."""
     last = (
         select(func.max(sync_run.c.sync_run_id))
-        .where(sync_run.c.provider.is_not(None), sync_run.c.command != "sync accounts")
+        .where(sync_run.c.provider.is_not(None), sync_run.c.command.not_in(("sync accounts", "list invoices")))
         .group_by(sync_run.c.provider)
     )
     told = (sync_run.c.provider, sync_run.c.started_at, sync_run.c.status, sync_run.c.message)
