@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, cached, charts, naming, plain, standings, tables
+from pages.components import actions, address, cached, charts, done, naming, plain, standings, sync, tables
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
 from w365core.reports.invoice_detail import InvoiceDetail, Part
@@ -22,6 +22,8 @@ TABS = ("Invoice lines", "Usage summaries", "Usage lines", "Missing references",
 def draw(detail: InvoiceDetail) -> None:
     invoice = detail.invoice
     _head(invoice)
+    done.draw()
+    sync.progress()
     if detail.attention:
         _what_to_do(detail.attention)
     if naming.wanted(invoice):
@@ -45,6 +47,8 @@ def _head(invoice: Invoice) -> None:
         st.title(plain.label(invoice.number), anchor=False, width="content")
         standings.badge(invoice.standing)
         st.caption(f"{plain.label(invoice.provider)} · {wording.day(invoice.date)}", width="content")
+        st.space("stretch")
+        actions.draw(invoice)
 
 
 def _what_to_do(attention: Attention) -> None:

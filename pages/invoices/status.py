@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import address, cached, charts, empty, filters, imports, invoice, sync, tables, tiles, worklist
+from pages.components import actions, address, cached, charts, done, empty, filters, imports, invoice, sync, tables, tiles, worklist
 
 
 def page() -> None:
     _head()
+    done.draw()
     sync.progress()
     report = cached.invoice_status(filters.chosen())
     if not report.invoices:
@@ -44,8 +45,14 @@ def opened(provider_invoice_id: int) -> None:
         empty.no_such_invoice(back=address.close_invoice)
     else:
         st.set_page_config(page_title=f"{detail.invoice.number} · w365core")
-        sync.progress()
         invoice.draw(detail)
+
+
+def dialogs() -> None:
+    """Whichever is open stands over the page."""
+    sync.dialog()
+    imports.dialog()
+    actions.dialog()
 
 
 wanted = address.invoice()
@@ -53,3 +60,4 @@ if wanted is None:
     page()
 else:
     opened(wanted)
+dialogs()

@@ -201,7 +201,8 @@ def _replay_activate(_context: Context, connection: Connection, event: Row) -> l
 
 def _replay_deactivate(_context: Context, connection: Connection, event: Row) -> list[str]:
     with connection.begin():
-        transitions.deactivate(connection, provider_invoice_id=_invoice(connection, event).provider_invoice_id, who=_who(event))
+        invoice_id = _invoice(connection, event).provider_invoice_id
+        transitions.deactivate(connection, provider_invoice_id=invoice_id, who=_who(event), reason=event.reason)
     return []
 
 

@@ -66,6 +66,15 @@ def load(connection: Connection, provider_name: str, *, now: datetime) -> Listin
     return build(provider_name, rows, at=listings.listed_last(connection, provider_name), now=now)
 
 
+def listed_last(connection: Connection, provider_name: str, *, now: datetime) -> str:
+    """When it was asked last, as a sentence."""
+    at = listings.listed_last(connection, provider_name)
+    if at is None:
+        return f"Nobody has asked {provider_name} yet what it lists."
+    since = wording.age(at, now=now)
+    return f"As {provider_name} listed them {since if since == 'just now' else f'{since} ago'}, the newest first."
+
+
 def build(provider_name: str, rows: Sequence[Mapping[str, Any]], *, at: datetime | None, now: datetime) -> Listing:
     """`rows` as `store.listings` gives them."""
     latest = max((month_of(row["invoice_date"]) for row in rows), default=None)
@@ -111,7 +120,9 @@ def _sync(row: Mapping[str, Any], here: str) -> str:
         return "refused: deactivate it first"
     if row["source"] == "file":
         return "checks its files again"
-    return {StatusReason.ERROR: "tries it again", StatusReason.DEACTIVATED: "imports it again"}.get(reason, "is importing it, or tries again")
+    return {StatusReason.ERROR: "tries it again", StatusReason.DEACTIVATED: "imports it again"}.get(
+        reason, "is importing it, or tries again"
+    )
 
 
 def _daily(row: Mapping[str, Any], *, is_latest: bool, now: datetime) -> str:

@@ -8,7 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from w365core.model import StatusReason
+from sqlalchemy import Connection
+
+from w365core.model import Failure, StatusReason
+from w365core.store import queries
 
 CHANGED = "Changed"
 WARNING = "Warning"
@@ -44,6 +47,7 @@ class Invoice:
     rounding: Decimal | None
     overridden: Decimal | None
     daily_rated_total: Decimal | None
+    proven_cause: str | None
     license_lines: int
     usage_lines: int
     version: int
@@ -61,6 +65,17 @@ class Invoice:
     @property
     def is_held_up(self) -> bool:
         return self.status in HELD_UP
+
+    @property
+    def waits_for_provider(self) -> bool:
+        """Whether its sums cannot agree yet, because the provider has not published its usage."""
+        return self.failure == Failure.CHECKSUM_FAILED and "not published" in self.message
+
+
+def named(connection: Connection, *, provider: str, number: str) -> Invoice | None:
+    """The invoice of that number, compared without regard to case; None where it is not here."""
+    row = queries.provider_invoice_named(connection, provider=provider, number=number)
+    return None if row is None else invoice(row)
 
 
 def invoice(row: Mapping[str, Any]) -> Invoice:

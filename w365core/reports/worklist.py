@@ -65,7 +65,7 @@ def unexplained(subject: Invoice) -> Decimal:
 def _after_failure(subject: Invoice) -> tuple[str, str | None]:
     if subject.failure == Failure.UNRESOLVED_REFERENCES:
         return "See what is missing and the suggested fix, add that, then sync it again.", _sync(subject)
-    if subject.failure == Failure.CHECKSUM_FAILED and "not published" in subject.message:
+    if subject.waits_for_provider:
         return "Wait for the provider to publish the usage; the daily job tries again.", _sync(subject)
     if subject.failure == Failure.CHECKSUM_FAILED:
         override = money.override_for(unexplained(subject))

@@ -34,16 +34,15 @@ def activate(connection: Connection, *, provider_invoice_id: int, who: Who, seen
     _become(connection, before, "activate", InvoiceState.ACTIVE, StatusReason.ACTIVE, "", who)
 
 
-def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
-    """Takes the invoice out of billing, so that it can be synced anew; its lines stay until then."""
+def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None, reason: str | None = None) -> None:
+    """Takes the invoice out of billing, so that it can be synced anew; its lines stay until then. `reason` is the person's own word, for the log."""
     before = _guarded(connection, provider_invoice_id, "deactivate", seen)
     _refuse_invoiced(connection, before, "deactivated")
-    _become(
-        connection, before, "deactivate", InvoiceState.INACTIVE, StatusReason.DEACTIVATED, "Deactivated; sync it to import it again.", who
-    )
+    message = "Deactivated; sync it to import it again."
+    _become(connection, before, "deactivate", InvoiceState.INACTIVE, StatusReason.DEACTIVATED, message, who, why=reason)
 
 
-def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
+def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None, reason: str | None = None) -> None:
     """Removes the invoice and all its children; the provider's is untouched, what landed and the audit log stay."""
     before = _guarded(connection, provider_invoice_id, "delete", seen)
     _refuse_invoiced(connection, before, "deleted")
@@ -58,7 +57,7 @@ def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: 
     connection.execute(sql_delete(import_source).where(import_source.c.import_run_id.in_(runs)))
     for table in (import_run, usage_summary, missing_reference, invoice_attachment, provider_invoice):
         connection.execute(sql_delete(table).where(table.c.provider_invoice_id == provider_invoice_id))
-    _sealed(connection, before, "delete", None, who)
+    _sealed(connection, before, "delete", None, who, why=reason)
 
 
 def _guarded(connection: Connection, provider_invoice_id: int, action: str, seen: Seen | None) -> Row:
@@ -112,17 +111,27 @@ def _refuse_invoiced(connection: Connection, invoice: Row, done: str) -> None:
         )
 
 
-def _become(connection: Connection, before: Row, action: str, state: InvoiceState, reason: StatusReason, message: str, who: Who) -> None:
+def _become(
+    connection: Connection,
+    before: Row,
+    action: str,
+    state: InvoiceState,
+    reason: StatusReason,
+    message: str,
+    who: Who,
+    *,
+    why: str | None = None,
+) -> None:
     after = {"state": state, "status_reason": reason}
     connection.execute(
         update(provider_invoice)
         .where(provider_invoice.c.provider_invoice_id == before.provider_invoice_id)
         .values(message=message, **after)
     )
-    _sealed(connection, before, action, after, who)
+    _sealed(connection, before, action, after, who, why=why)
 
 
-def _sealed(connection: Connection, before: Row, action: str, after: dict | None, who: Who) -> None:
+def _sealed(connection: Connection, before: Row, action: str, after: dict | None, who: Who, *, why: str | None = None) -> None:
     audit.append(
         connection,
         at=who.now,
@@ -130,6 +139,7 @@ def _sealed(connection: Connection, before: Row, action: str, after: dict | None
         action=f"{action} provider invoice",
         target_kind="provider invoice",
         target=f"{before.provider} {before.invoice_number}",
+        reason=(why or "").strip() or None,
         before={
             "state": before.state,
             "status_reason": before.status_reason,
