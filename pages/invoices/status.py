@@ -16,7 +16,7 @@ def page() -> None:
         return empty.no_match() if filters.any_chosen() else empty.no_invoices()
     tiles.draw(report.tiles)
     st.subheader("Needs attention", anchor=False)
-    worklist.draw(report.attention, now=cached.installation().now)
+    worklist.draw(report.attention, chosen=report.invoices, now=cached.installation().now)
     if len(report.standings.cells) > 1:
         charts.by_status(report.standings)
     charts.by_month(report.months)

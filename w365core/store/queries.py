@@ -97,6 +97,17 @@ def license_lines(connection: Connection, provider_invoice_id: int, *, after: in
     )
 
 
+def taxed_lines(connection: Connection, provider_invoice_id: int, *, after: tuple[Decimal, int] | None = None, most: int = 200) -> Rows:
+    """The reconciliation file's lines that print a tax, the biggest tax first whatever its sign, after (size of the tax, line number)."""
+    place, bound = "", {}
+    if after is not None:  # said in two steps, so that the index on the tax finds the place
+        place = "and abs(line.tax_total) <= :size and (abs(line.tax_total) < :size or line.line_number > :after)"
+        bound = {"size": after[0], "after": after[1]}
+    statement = f"{_lines_of(connection, stage.LICENSE, provider_invoice_id)} and line.tax_total <> 0 {place} {_BY_TAX} limit :most"
+    given = {"id": provider_invoice_id, "most": most, **bound}
+    return [dict(row) for row in connection.execute(text(statement), given).mappings()]
+
+
 def all_license_lines(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
     """Every published license line, in order, read as it is asked for; none of an invoice in Error."""
     query = select(license_line).where(license_line.c.provider_invoice_id == provider_invoice_id, license_line.c.kind == "license")
@@ -114,9 +125,15 @@ def is_staged(connection: Connection, provider_invoice_id: int) -> bool:
     return _staged_run(connection, provider_invoice_id) is not None
 
 
-def every_license_line(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
-    """All of the reconciliation file's lines, published or staged, in order, read as they are taken, for an export."""
-    return _every_line(connection, stage.LICENSE, provider_invoice_id, "", {})
+def every_license_line(connection: Connection, provider_invoice_id: int, *, kind: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """All of the reconciliation file's lines, or those of a kind, published or staged, in order, read as they are taken, for an export."""
+    only = "" if kind is None else "and line.kind = :kind"
+    return _every_line(connection, stage.LICENSE, provider_invoice_id, only, {"kind": kind})
+
+
+def every_taxed_line(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
+    """All lines that print a tax, the biggest tax first, read as they are taken, for an export."""
+    return _every_line(connection, stage.LICENSE, provider_invoice_id, "and line.tax_total <> 0", {}, order=_BY_TAX)
 
 
 def every_usage_line(connection: Connection, provider_invoice_id: int, *, usage_id: str | None = None) -> Iterator[Mapping[str, Any]]:
@@ -135,10 +152,19 @@ def _lines(
     return [dict(row) for row in connection.execute(text(statement), given).mappings()]
 
 
+_BY_TAX = "order by abs(line.tax_total) desc, line.line_number"
+
+
 def _every_line(
-    connection: Connection, which: str, provider_invoice_id: int, only: str, bound: Mapping[str, Any]
+    connection: Connection,
+    which: str,
+    provider_invoice_id: int,
+    only: str,
+    bound: Mapping[str, Any],
+    *,
+    order: str = "order by line.line_number",
 ) -> Iterator[Mapping[str, Any]]:
-    statement = f"{_lines_of(connection, which, provider_invoice_id)} {only} order by line.line_number"
+    statement = f"{_lines_of(connection, which, provider_invoice_id)} {only} {order}"
     given = {"id": provider_invoice_id} | {k: v for k, v in bound.items() if v is not None}
     yield from connection.execution_options(yield_per=2_000).execute(text(statement), given).mappings()
 
