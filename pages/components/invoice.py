@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import actions, address, cached, charts, done, naming, plain, standings, sync, tables
+from pages.components import actions, address, cached, charts, done, history, lives, naming, plain, standings, sync, tables
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
 from w365core.reports.invoice_detail import GAP, LICENSE, NARROWED, RECEIVED, TAXED, USAGE, InvoiceDetail, Part
@@ -46,6 +46,7 @@ def draw(detail: InvoiceDetail) -> None:
             _customers(invoice)
         _gap(detail)
     _facts(detail)
+    lives.draw(detail.invoice.status)
     _tabs(detail)
 
 
@@ -63,20 +64,19 @@ def _head(detail: InvoiceDetail) -> None:
             st.badge(detail.attention.badge, icon=":material/schedule:", color="orange")
         st.caption(f"{plain.label(invoice.provider)} · {wording.day(invoice.date)}", width="content")
         st.space("stretch")
-        st.markdown(f"#### {wording.amount(invoice.money, invoice.currency)}", width="content")
+        st.subheader(wording.amount(invoice.money, invoice.currency), anchor=False, width="content")
 
 
 def _what_to_do(attention: Attention) -> None:
-    with st.container(border=True, gap="xsmall"):
-        st.text(attention.sentence)
-        st.caption(f":material/arrow_forward: {attention.next_step}")
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.container(gap="xsmall", width="stretch"):
+            st.text(attention.sentence)
+            st.caption(f":material/arrow_forward: {attention.next_step}")
             if attention.timing:
-                st.caption(f":material/schedule: {attention.timing}", width="content")
-            if attention.command:
-                st.space("stretch")
-                with st.popover("As a command", icon=":material/terminal:", type="tertiary"):
-                    st.code(attention.command, language="bash", wrap_lines=True)
+                st.caption(f":material/schedule: {attention.timing}")
+        if attention.command:
+            with st.popover("As a command", icon=":material/terminal:", type="tertiary"):
+                st.code(attention.command, language="bash", wrap_lines=True)
 
 
 def _identity(parts: tuple[Part, ...], *, is_preview: bool) -> None:
@@ -90,10 +90,11 @@ def _identity(parts: tuple[Part, ...], *, is_preview: bool) -> None:
 
 def _leading(part: Part, is_preview: bool) -> None:
     if part.leads == GAP:
-        st.caption(f"[{part.note}](#{GAP})")
+        st.space("xsmall")  # as high as the buttons beside it
+        st.caption(f"[:blue[{part.note}]](#{GAP})")
     else:
         st.button(
-            part.note,
+            f":blue[{part.note}]",
             key=f"part_{part.label.lower()}",
             type="tertiary",
             help=_LEADS[part.leads][1],
@@ -268,20 +269,7 @@ def _missing_row(row: Mapping[str, Any]) -> None:
 
 
 def _history(detail: InvoiceDetail) -> None:
-    with cached.reading() as opened:
-        table = invoice_detail.history(opened, detail.invoice)
-        received = invoice_files.received_files(opened, detail.invoice)
-    if table.rows:
-        tables.show(table, key="history")
-        tables.downloads(table, key="history")
-    else:
-        _nothing("Nothing has happened to this invoice yet.")
-    st.caption("What was received for this invoice, kept byte for byte.")
-    if received.rows:
-        tables.show(received, key="received")
-        tables.downloads(received, key="received")
-    else:
-        _nothing("Nothing was received for this invoice alone.")
+    history.draw(detail.invoice)
 
 
 def _open_usage(usage_id: str) -> None:

@@ -13,7 +13,7 @@ from w365core.reports.provider_invoice import BILLED, Invoice
 from w365core.reports.worklist import Attention
 
 SHOWN_AT_FIRST = 6
-_WIDTHS = (2.3, 6.2, 1.5)
+_WIDTHS = (2.3, 5.8, 1.9)
 
 
 def draw(attention: Sequence[Attention], *, chosen: Sequence[Invoice], now: datetime) -> None:
@@ -64,7 +64,7 @@ def _row(item: Attention, now: datetime) -> None:
         st.caption(f"{plain.label(invoice.provider)} · {wording.day(invoice.date)}")
     with said.container(gap=None):
         st.text(item.sentence)
-        st.caption(f":material/arrow_forward: {item.next_step}{f' {item.timing}' if item.timing else ''}")
+        st.caption(f":material/arrow_forward: {item.next_step}")
     with figures.container(gap=None, horizontal_alignment="right"):
         st.markdown(f"**{wording.amount(invoice.money, invoice.currency)}**", text_alignment="right")
         st.caption(_small_print(item, now), text_alignment="right")
@@ -72,6 +72,6 @@ def _row(item: Attention, now: datetime) -> None:
 
 def _small_print(item: Attention, now: datetime) -> str:
     since = wording.age(item.invoice.first_seen_at, now=now)
-    seen = since if since == "just now" else f"{since} ago"
-    differs = f"difference {wording.rounded(item.difference, item.invoice.currency)}  \n" if item.difference else ""
-    return f"{differs}first seen {seen}"
+    seen = f"first seen {since if since == 'just now' else f'{since} ago'}"
+    differs = f"difference {wording.rounded(item.difference, item.invoice.currency)}" if item.difference else ""
+    return "  \n".join(said for said in (differs, item.short or seen) if said)

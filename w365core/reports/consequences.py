@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from w365core.model import StatusReason
 from w365core.reports import countdown, wording
 from w365core.reports.provider_invoice import BILLED, Invoice
-from w365core.store import listings, queries
+from w365core.store import listings, stakes
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ def load(connection: Connection, subject: Invoice, *, now: datetime) -> Stake:
     listed = listings.listed_as(connection, provider_name=subject.provider, invoice_number=subject.number)
     was_listed = listings.listed_last(connection, subject.provider) is not None
     returns = _returns(subject, is_listed=listed is not None or not was_listed, now=now)
-    return build(queries.usage_in_sum(connection, subject.id), returns=returns)
+    return build(stakes.usage_in_sum(connection, subject.id), returns=returns)
 
 
 def build(summed: Mapping[str, Any], *, returns: str) -> Stake:
-    """`summed` as `queries.usage_in_sum` has it."""
+    """`summed` as `stakes.usage_in_sum` has it."""
     return Stake(**summed, returns=returns)
 
 

@@ -38,6 +38,11 @@ class Countdown:
         return f"The daily job tries again until {wording.day(self.ends_on)}, {self.left}."
 
     @property
+    def short(self) -> str:
+        """The same for a narrow place; nothing once it is over, which its badge says."""
+        return "" if self.is_over else f"retried until {self.ends_on.day} {wording.day(self.ends_on).split(' ')[1]}, {self.left}"
+
+    @property
     def left(self) -> str:
         """today is its last day; 1 day left; 3 days left."""
         return "today is its last day" if self.days_left == 0 else f"{wording.counted(self.days_left, 'day')} left"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from w365core.model import StatusReason
+from w365core import money
+from w365core.model import Failure, StatusReason
 from w365core.reports import wording
 from w365core.reports.provider_invoice import Invoice
 
@@ -11,11 +12,12 @@ def said(subject: Invoice) -> tuple[str, ...]:
     """A few sentences; none where no lines were ever added up."""
     if subject.difference is None or subject.header_total is None:
         return ()
+    usage = _usage(subject)
     sums = f"The header says {_amount(subject, 'header_total')}, the lines with tax come to {_amount(subject, 'lines_total')}"
     if not subject.difference:
-        return (f"{sums}: not a cent of difference.", *_proven(subject))
+        return (f"{sums}: not a cent of difference.", *usage, *_proven(subject))
     tolerance = f"the tolerance is {_amount(subject, 'tolerance')}"
-    return (f"{sums}: a difference of {_amount(subject, 'difference')}; {tolerance}. {_treated(subject)}", *_proven(subject))
+    return (f"{sums}: a difference of {_amount(subject, 'difference')}; {tolerance}. {_treated(subject)}", *usage, *_proven(subject))
 
 
 def _treated(subject: Invoice) -> str:
@@ -26,10 +28,20 @@ def _treated(subject: Invoice) -> str:
     return "A person let it pass with a tolerance of its own; who and why stands in the history."
 
 
+def _usage(subject: Invoice) -> tuple[str, ...]:
+    """Monthly against daily-rated usage, where both are there and differ."""
+    if subject.usage_total is None or subject.daily_rated_total is None or subject.usage_total == subject.daily_rated_total:
+        return ()
+    differs = wording.amount(money.EXACT.subtract(subject.usage_total, subject.daily_rated_total), subject.currency)
+    monthly, daily = _amount(subject, "usage_total"), _amount(subject, "daily_rated_total")
+    return (f"Usage before tax is {monthly} in the reconciliation file and {daily} in the daily-rated one: a difference of {differs}.",)
+
+
 def _proven(subject: Invoice) -> tuple[str, ...]:
     if subject.proven_cause:
         return (f"Proven cause: {subject.proven_cause}",)
-    return ("No cause is proven.",) if subject.overridden else ()
+    is_open = subject.overridden or subject.failure == Failure.CHECKSUM_FAILED
+    return ("No cause is proven.",) if is_open else ()
 
 
 def _amount(subject: Invoice, name: str) -> str:

@@ -17,7 +17,7 @@ from w365core.reports.provider_invoice import CHANGED, Invoice
 class Attention:
     """One invoice of the worklist: what is wrong in a sentence, what to do next, and the command for it where there is one.
 
-    `timing` says how long it will still be tried, or how long it has waited; `badge` warns, where that is about to be too long or is.
+    `timing` says how long it will still be tried, or how long it has waited, `short` the same in a few words; `badge` warns, where that is about to be too long or is.
     """
 
     invoice: Invoice
@@ -26,6 +26,7 @@ class Attention:
     next_step: str
     command: str | None
     timing: str
+    short: str
     badge: str
 
 
@@ -33,20 +34,18 @@ def attention(subject: Invoice, *, now: datetime) -> Attention:
     """What is wrong with an invoice and what to do next."""
     sentence, step, command = _wrong(subject)
     left = countdown.of(subject, now=now)
-    timing, badge = (left.sentence, left.badge) if left else (_waited(subject, now), "")
-    return Attention(subject, unexplained(subject), sentence, step, command, timing, badge)
+    timing, short, badge = (left.sentence, left.short, left.badge) if left else (*_waited(subject, now), "")
+    return Attention(subject, unexplained(subject), sentence, step, command, timing, short, badge)
 
 
-def _waited(subject: Invoice, now: datetime) -> str:
-    """How long a complete one has waited for a person."""
+def _waited(subject: Invoice, now: datetime) -> tuple[str, str]:
+    """How long a complete one has waited for a person, whole and short."""
     if subject.status != StatusReason.POPULATING or subject.imported_at is None:
-        return ""
+        return "", ""
     since = wording.age(subject.imported_at, now=now)
-    return (
-        "Complete just now; not billable until it is activated."
-        if since == "just now"
-        else f"Has waited {since} to be activated; not billable before."
-    )
+    if since == "just now":
+        return "Complete just now; not billable until it is activated.", "complete just now"
+    return f"Has waited {since} to be activated; not billable before.", f"has waited {since}"
 
 
 def _wrong(subject: Invoice) -> tuple[str, str, str | None]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text, tuple_
 
-from w365core.model import UsageStatus
 from w365core.store import customers, stage
 from w365core.store.tables import (
     account,
@@ -218,19 +217,6 @@ def usage_summaries_by_cost(
     if after is not None:
         query = query.where(place > tuple_(-after[0], after[1]))
     return _rows(connection, query if most is None else query.limit(most))
-
-
-def usage_in_sum(connection: Connection, provider_invoice_id: int) -> Mapping[str, Any]:
-    """The invoice's usage summaries in one row: how many, how many of them are invoiced or without a markup, what they cost and sell for."""
-    invoiced = usage_summary.c.status == UsageStatus.INVOICED
-    query = select(
-        func.count().label("summaries"),
-        func.count().filter(invoiced).label("invoiced"),
-        func.count().filter(usage_summary.c.selling_amount.is_(None)).label("without_markup"),
-        func.sum(usage_summary.c.cost).label("cost"),
-        func.sum(usage_summary.c.selling_amount).label("selling"),
-    ).where(usage_summary.c.provider_invoice_id == provider_invoice_id)
-    return dict(connection.execute(query).mappings().one())
 
 
 def missing_references(connection: Connection, *, provider_invoice_id: int | None = None) -> Rows:
