@@ -16,6 +16,7 @@ from w365core.model import Fix, Provider
 
 if TYPE_CHECKING:
     from w365core.reports.chains import Chain
+    from w365core.reports.listings import Listed
 
 Row = Mapping[str, Any]
 
@@ -110,6 +111,13 @@ def invoice(row: Row, chain: Chain | None) -> dict[str, Any]:
     )
     amended = {"amends": row["amends_of"], "chain": chain.documents if chain else (), "chain_net": chain.net if chain else None}
     return {"invoice": row["invoice_number"]} | {name: row[name] for name in same + more + parts} | amended
+
+
+def listed(one: Listed, provider: str, at: datetime | None) -> dict[str, Any]:
+    """A document as a provider lists it, and what there is of it here."""
+    same = {name: getattr(one, name) for name in ("type", "currency", "total", "sync")}
+    said = {"local_status": one.here, "daily_job": one.daily, "refused": one.refused, "listed_at": at}
+    return {"invoice": one.number, "provider": provider, "invoice_date": one.date} | same | said
 
 
 def license_lines(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:

@@ -1,9 +1,11 @@
-"""What does the URL say beside the filters? Which invoice is open (?invoice=) and which usage summary of it (&usage=); on the inbox of missing
-references, of which invoice alone (?of=)."""
+"""What does the URL say beside the filters? Which invoice is open (?invoice=), which usage summary of it (&usage=), which of its lines (&lines=); on
+the inbox of missing references, of which invoice alone (?of=)."""
 
 from __future__ import annotations
 
 import streamlit as st
+
+from w365core.reports.invoice_detail import NARROWED
 
 
 def invoice() -> int | None:
@@ -25,12 +27,27 @@ def usage() -> str | None:
     return st.query_params.get("usage")
 
 
+def lines() -> str | None:
+    """Which lines of the reconciliation file are shown: license, usage, taxed, or None for all."""
+    named = st.query_params.get("lines")
+    return named if named in NARROWED else None
+
+
 def open_invoice(provider_invoice_id: int) -> None:
+    close_invoice()
     st.query_params["invoice"] = str(provider_invoice_id)
 
 
+def open_lines(which: str) -> None:
+    st.query_params["lines"] = which
+
+
+def close_lines() -> None:
+    st.query_params.pop("lines", None)
+
+
 def close_invoice() -> None:
-    for name in ("invoice", "usage"):
+    for name in ("invoice", "usage", "lines"):
         st.query_params.pop(name, None)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import streamlit as st
 
@@ -55,6 +56,11 @@ def installation() -> Installation:
         return connection.installation(opened)
 
 
+def now(opened: Connection) -> datetime:
+    """What time it is for this installation; a demo states its own."""
+    return connection.installation(opened).now
+
+
 @st.cache_data(max_entries=200, show_spinner="Adding up the customers …")
 def customers(provider_invoice_id: int, import_run_id: int | None, standing: str) -> tuple[Customer, ...]:
     """By customer. The run and the standing are in the key because another import has other lines."""
@@ -86,7 +92,7 @@ def tolerance_policies() -> Tolerances:
 def invoice_status(wanted: InvoiceFilter) -> InvoiceStatus:
     """The page of the chosen invoices, as they are now."""
     with reading() as opened:
-        return status_report.load(opened, wanted, now=connection.installation(opened).now)
+        return status_report.load(opened, wanted, now=now(opened))
 
 
 def connections() -> Connections:
@@ -110,4 +116,4 @@ def choices() -> Choices:
 def invoice(provider_invoice_id: int) -> InvoiceDetail | None:
     """One invoice's head, as it is now."""
     with reading() as opened:
-        return invoice_detail.load(opened, provider_invoice_id, now=connection.installation(opened).now)
+        return invoice_detail.load(opened, provider_invoice_id, now=now(opened))

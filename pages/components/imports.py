@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import cached, problems, tables
+from pages.components import asking, cached, problems, tables
 from w365core import money
 from w365core.dates import DateOrder
 from w365core.errors import CallRefused
@@ -34,20 +34,18 @@ def button() -> None:
         key="import_open",
         icon=":material/upload_file:",
         help="Import files downloaded by hand",
-        on_click=_opened,
-        args=(True,),
+        on_click=asking.open_,
+        args=(asking.IMPORT,),
     )
-    if st.session_state.get("import_asking"):
+
+
+def dialog() -> None:
+    """The dialog, where it is open."""
+    if asking.what(asking.IMPORT):
         _ask()
 
 
-def _opened(now: bool = False) -> None:
-    st.session_state["import_asking"] = now
-    if not now:
-        st.session_state.pop("import_look", None)
-
-
-@st.dialog("Import files", width="large", on_dismiss=_opened)
+@st.dialog("Import files", width="large", on_dismiss=asking.close)
 def _ask() -> None:
     with problems.boundary():
         with cached.reading() as opened:
@@ -210,7 +208,7 @@ def _preview(job_id: int, asked: FilesAsked) -> None:
         trouble(job, key="import_problems")
         if ready and st.button("Import", key="import_now", type="primary", icon=":material/upload_file:"):
             st.session_state["sync_job"] = queue.ask_files(cached.engine(), asked, look=False, actor=queue.person())
-            _opened(False)
+            asking.close()
             st.rerun()
 
 

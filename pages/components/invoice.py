@@ -8,21 +8,46 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, cached, changed, charts, children, difference, naming, plain, standings, tables
+from pages.components import (
+    actions,
+    address,
+    cached,
+    changed,
+    charts,
+    children,
+    difference,
+    done,
+    history,
+    lives,
+    naming,
+    plain,
+    standings,
+    sync,
+    tables,
+)
 from w365core.jobs import supplying
 from w365core.model import Failure
 from w365core.reports import invoice_detail, invoice_files, wording
-from w365core.reports.invoice_detail import InvoiceDetail, Part
+from w365core.reports.invoice_detail import GAP, LICENSE, NARROWED, RECEIVED, TAXED, USAGE, InvoiceDetail, Part
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.worklist import Attention
 
 SHOWN_AS_ROWS = 8
 TABS = ("Invoice lines", "Usage summaries", "Usage lines", "Missing references", "History")
+# What a term of the identity leads to: the tab, and what a person finds there.
+_LEADS = {
+    LICENSE: (TABS[0], "Show its license lines"),
+    USAGE: (TABS[1], "Show its usage summaries"),
+    TAXED: (TABS[0], "Show the lines with tax, the biggest tax first"),
+    RECEIVED: (TABS[4], "Show what was received"),
+}
 
 
 def draw(detail: InvoiceDetail) -> None:
     invoice = detail.invoice
-    _head(invoice)
+    _head(detail)
+    done.draw()
+    sync.progress()
     if detail.attention:
         _what_to_do(detail.attention)
     changed.draw(detail)
@@ -31,7 +56,7 @@ def draw(detail: InvoiceDetail) -> None:
     if detail.attached:
         _attached(detail)
     if detail.identity:
-        _identity(detail.identity)
+        _identity(detail.identity, is_preview=detail.is_preview)
         if invoice.is_explained:
             difference.draw(invoice)
         made_of, customers = st.columns((4, 6), gap="small")
@@ -39,34 +64,84 @@ def draw(detail: InvoiceDetail) -> None:
             charts.by_part(detail.identity, currency=invoice.currency)
         with customers:
             _customers(invoice)
+        _gap(detail)
     _facts(detail)
     children.draw(detail)
+    lives.draw(detail.invoice.status)
     _tabs(detail)
 
 
-def _head(invoice: Invoice) -> None:
-    st.button("All invoices", key="back", icon=":material/arrow_back:", type="tertiary", on_click=address.close_invoice)
+def _head(detail: InvoiceDetail) -> None:
+    """What it is and where it stands; what can be done with it on the right."""
+    invoice = detail.invoice
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("All invoices", key="back", icon=":material/arrow_back:", type="tertiary", on_click=address.close_invoice)
+        st.space("stretch")
+        actions.draw(invoice)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(plain.label(invoice.number), anchor=False, width="content")
         standings.badge(invoice.standing)
+        if detail.attention and detail.attention.badge:
+            st.badge(detail.attention.badge, icon=":material/schedule:", color="orange")
         st.caption(f"{plain.label(invoice.provider)} · {wording.day(invoice.date)}", width="content")
+        st.space("stretch")
+        st.subheader(wording.amount(invoice.money, invoice.currency), anchor=False, width="content")
 
 
 def _what_to_do(attention: Attention) -> None:
-    with st.container(border=True, gap="xsmall"):
-        st.text(attention.sentence)
-        st.caption(f":material/arrow_forward: {attention.next_step}")
+    with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.container(gap="xsmall", width="stretch"):
+            st.text(attention.sentence)
+            st.caption(f":material/arrow_forward: {attention.next_step}")
+            if attention.timing:
+                st.caption(f":material/schedule: {attention.timing}")
         if attention.command:
-            st.code(attention.command, language="bash", wrap_lines=True)
+            with st.popover("As a command", icon=":material/terminal:", type="tertiary"):
+                st.code(attention.command, language="bash", wrap_lines=True)
 
 
-def _identity(parts: tuple[Part, ...]) -> None:
-    """The identity as a sum that can be read aloud."""
+def _identity(parts: tuple[Part, ...], *, is_preview: bool) -> None:
+    """The identity as a sum that can be read aloud; every term leads to what it is made of."""
     with st.container(border=True):
         for column, part in zip(st.columns(len(parts), gap="small"), parts, strict=True):
             with column.container(gap=None):
                 st.metric(part.label, f"{part.sign} {part.value}".strip())
-                st.caption(part.note)
+                _leading(part, is_preview)
+
+
+def _leading(part: Part, is_preview: bool) -> None:
+    if part.leads == GAP:
+        st.space("xsmall")  # as high as the buttons beside it
+        st.caption(f"[:blue[{part.note}]](#{GAP})")
+    else:
+        st.button(
+            f":blue[{part.note}]",
+            key=f"part_{part.label.lower()}",
+            type="tertiary",
+            help=_LEADS[part.leads][1],
+            on_click=_open_part,
+            args=(part.leads, is_preview),
+        )
+
+
+def _open_part(leads: str, is_preview: bool) -> None:
+    """Called by a button: the tab that the term is made of, narrowed to it. A preview has no usage summaries, but lines."""
+    address.close_usage()
+    as_lines = leads in NARROWED and (leads != USAGE or is_preview)
+    if as_lines:
+        address.open_lines(leads)
+    else:
+        address.close_lines()
+    st.session_state["tab"] = TABS[0] if as_lines else _LEADS[leads][0]
+
+
+def _gap(detail: InvoiceDetail) -> None:
+    """What is said of the difference; the terms of the identity that are no lines lead here."""
+    if detail.gap:
+        with st.container(border=True, gap="xsmall"):
+            st.subheader("What the lines leave open", anchor=GAP)
+            for sentence in detail.gap:
+                st.text(sentence)
 
 
 def _attached(detail: InvoiceDetail) -> None:
@@ -127,19 +202,21 @@ def _tabs(detail: InvoiceDetail) -> None:
 
 
 def _invoice_lines(detail: InvoiceDetail) -> None:
-    invoice = detail.invoice
-    _lines_head(detail, "Every line of the reconciliation file, as the provider sent it.")
+    invoice, only = detail.invoice, address.lines()
+    _lines_head(detail, NARROWED[only] if only else "Every line of the reconciliation file, as the provider sent it.")
+    if only:
+        st.button("Show all lines", key="close_lines", icon=":material/close:", on_click=address.close_lines)
 
     def fetch(after: Any) -> invoice_detail.Page:
         with cached.reading() as opened:
-            return invoice_detail.license_page(opened, invoice, after=after)
+            return invoice_detail.license_page(opened, invoice, only=only, after=after)
 
     everything = tables.Everything(
-        lambda: _all(invoice_detail.every_license_line, invoice), count=invoice.license_lines + invoice.usage_lines
+        lambda: _all(invoice_detail.every_license_line, invoice, only=only), count=invoice.license_lines + invoice.usage_lines
     )
-    page, _ = tables.pages(fetch, everything, key="license", about=f"{invoice.id}")
+    page, _ = tables.pages(fetch, everything, key="license", about=f"{invoice.id} {only or ''}")
     if not page.table.rows:
-        _nothing("This invoice has no lines.")
+        _nothing("This invoice has no such lines." if only else "This invoice has no lines.")
 
 
 def _usage_summaries(detail: InvoiceDetail) -> None:
@@ -224,20 +301,7 @@ def _missing_row(row: Mapping[str, Any]) -> None:
 
 
 def _history(detail: InvoiceDetail) -> None:
-    with cached.reading() as opened:
-        table = invoice_detail.history(opened, detail.invoice)
-        received = invoice_files.received_files(opened, detail.invoice)
-    if table.rows:
-        tables.show(table, key="history")
-        tables.downloads(table, key="history")
-    else:
-        _nothing("Nothing has happened to this invoice yet.")
-    st.caption("What was received for this invoice, kept byte for byte.")
-    if received.rows:
-        tables.show(received, key="received")
-        tables.downloads(received, key="received")
-    else:
-        _nothing("Nothing was received for this invoice alone.")
+    history.draw(detail.invoice)
 
 
 def _open_usage(usage_id: str) -> None:

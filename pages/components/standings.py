@@ -23,6 +23,8 @@ _LOOKS = {
     "Active": Look(":material/check_circle:", "✓", "green", "#6cb886"),
     "Active Usage": Look(":material/check_circle:", "✓", "green", "#6cb886"),
     "Deactivated": Look(":material/block:", "–", "gray", "#9aa5b1"),
+    "Not here": Look(":material/cloud:", "○", "gray", "#9aa5b1"),
+    "Deleted": Look(":material/delete:", "⌫", "gray", "#9aa5b1"),
 }
 
 

@@ -5,16 +5,17 @@ Nothing runs in the page: a worker does it, and goes on where the tab is closed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from functools import partial
 
 import streamlit as st
 
-from pages.components import address, cached, connections, imports, problems
+from pages.components import address, asking, cached, connections, imports, problems, sync_invoice
+from pages.components.asking import SYNC
 from w365core.jobs import queue
-from w365core.jobs.queue import ACCOUNTS, DAILY, FILES, INVOICE, TAKE_NEW, TEST, VALIDATE, JobRun
-from w365core.reports import wording
+from w365core.jobs.queue import ACCOUNTS, CONNECTED, DAILY, FILES, INVOICE, TAKE_NEW, TEST, VALIDATE, JobRun
+from w365core.model import Provider
+from w365core.reports import provider_invoice, wording
 
 _WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
 _NOBODY = ":material/warning: No worker is there to do it, so it waits: `python -m w365core up` starts one with everything else, `python -m w365core worker` starts it alone."
@@ -23,24 +24,28 @@ _MOST_SAID = 8
 
 def button() -> None:
     """Opens the dialog, which stays open until somebody asks or closes it, whatever runs the page again meanwhile."""
-    st.button("Sync", key="sync_open", icon=":material/sync:", help="Fetch invoices from a provider", on_click=_asking, args=(True,))
-    if st.session_state.get("sync_asking"):
+    st.button("Sync", key="sync_open", icon=":material/sync:", help="Fetch invoices from a provider", on_click=asking.open_, args=(SYNC,))
+
+
+def dialog() -> None:
+    """The dialog, where it is open."""
+    if asking.what(SYNC):
         _ask()
 
 
 def accounts_button() -> None:
     """The same for what the providers know of our customers."""
     what = "Fetch customers, subscriptions and changes from a provider"
-    st.button("Sync accounts", key="accounts_open", icon=":material/sync:", help=what, on_click=_asking, args=(True, "accounts_asking"))
-    if st.session_state.get("accounts_asking"):
+    st.button("Sync accounts", key="accounts_open", icon=":material/sync:", help=what, on_click=asking.open_, args=(asking.ACCOUNTS,))
+    if asking.what(asking.ACCOUNTS):
         _ask_for_accounts()
 
 
 def test_button() -> None:
     """The same for what a connection is able to bring."""
     what = "See what a connection can bring, and what has to be granted"
-    st.button("Test connection", key="test_open", icon=":material/network_check:", help=what, on_click=_asking, args=(True, "test_asking"))
-    if st.session_state.get("test_asking"):
+    st.button("Test connection", key="test_open", icon=":material/network_check:", help=what, on_click=asking.open_, args=(asking.TEST,))
+    if asking.what(asking.TEST):
         _ask_for_test()
 
 
@@ -61,37 +66,47 @@ def progress() -> None:
 # --- asking ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _asking(now: bool = False, key: str = "sync_asking") -> None:
-    st.session_state[key] = now
-
-
-@st.dialog("Sync with a provider", on_dismiss=_asking)
+@st.dialog("Sync with a provider", width="large", on_dismiss=asking.close)
 def _ask() -> None:
     with problems.boundary():
-        names, works = _connected()
-        if not names:
+        with cached.reading() as opened:
+            providers, works = {known.name: known for known in queue.every_provider(opened)}, queue.someone_works(opened)
+        if not any(known.type in CONNECTED for known in providers.values()):
+            _say_how_to_add()
             return
-        provider = st.selectbox("Provider", names, key="sync_provider")
-        kind = st.radio("What", list(_WHAT), format_func=lambda one: _WHAT[one], key="sync_kind", horizontal=True)
-        number = st.text_input("Invoice number", key="sync_number").strip() if kind == INVOICE else None
-        plan = queue.plan(cached.engine(), kind=kind, provider=provider, invoice=number)
-        st.text(plan.sentence)
+        left, right = st.columns((1, 1.6), gap="medium")
+        provider = providers[left.selectbox("Provider", _in_order(providers.values()), key="sync_provider")]
+        if provider.type not in CONNECTED:
+            return _by_files(provider)
+        kind = right.radio("What", list(_WHAT), format_func=lambda one: _WHAT[one], key="sync_kind", horizontal=True)
         if not works:
             st.caption(_NOBODY)
-        # Not barred while the number is blank: the click that leaves the field is the one that sends it.
-        if st.button("Sync now", key="sync_now", type="primary", icon=":material/sync:", disabled=plan.refused and bool(number)):
-            asked = queue.ask(cached.engine(), kind=kind, provider=provider, invoice=number, actor=queue.person())
-            st.session_state["sync_job"] = asked
-            _asking(False)
+        if kind == INVOICE:
+            return sync_invoice.draw(provider.name, close=asking.close)
+        st.text(queue.plan(cached.engine(), kind=DAILY, provider=provider.name).sentence)
+        if st.button("Sync now", key="sync_now", type="primary", icon=":material/sync:"):
+            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=DAILY, provider=provider.name, actor=queue.person())
+            asking.close()
             st.rerun()
 
 
-@st.dialog("Sync accounts with a provider", on_dismiss=partial(_asking, key="accounts_asking"))
+def _in_order(providers: Iterable[Provider]) -> list[str]:
+    """Those that can be asked first."""
+    return [known.name for known in sorted(providers, key=lambda known: known.type not in CONNECTED)]
+
+
+def _by_files(provider: Provider) -> None:
+    st.text(f"{provider.name} has no connection that could be asked: its invoices come as files.")
+    label = "Import its files"
+    st.button(label, key="sync_files", icon=":material/upload_file:", type="primary", on_click=asking.for_files_of, args=(provider.name,))
+
+
+@st.dialog("Sync accounts with a provider", on_dismiss=asking.close)
 def _ask_for_accounts() -> None:
     _ask_of_one(ACCOUNTS, "accounts", "Sync now", ":material/sync:")
 
 
-@st.dialog("Test a connection", on_dismiss=partial(_asking, key="test_asking"))
+@st.dialog("Test a connection", on_dismiss=asking.close)
 def _ask_for_test() -> None:
     _ask_of_one(TEST, "test", "Test now", ":material/network_check:")
 
@@ -108,7 +123,7 @@ def _ask_of_one(kind: str, key: str, label: str, icon: str) -> None:
             st.caption(_NOBODY)
         if st.button(label, key=f"{key}_now", type="primary", icon=icon):
             st.session_state["sync_job"] = queue.ask(cached.engine(), kind=kind, provider=provider, actor=queue.person())
-            _asking(key=f"{key}_asking")
+            asking.close()
             st.rerun()
 
 
@@ -117,9 +132,13 @@ def _connected() -> tuple[Sequence[str], bool]:
     with cached.reading() as opened:
         names, works = queue.providers(opened), queue.someone_works(opened)
     if not names:
-        st.text("No provider has a connection yet, so there is nobody to ask. Add one, then sync:")
-        st.code("python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT", language="bash")
+        _say_how_to_add()
     return names, works
+
+
+def _say_how_to_add() -> None:
+    st.text("No provider has a connection yet, so there is nobody to ask. Add one, then sync:")
+    st.code("python -m w365core provider add my-csp --type partner_center --tenant-id TENANT --client-id CLIENT", language="bash")
 
 
 # --- watching ----------------------------------------------------------------------------------------------------------------------------
@@ -166,8 +185,8 @@ def _ended(job: JobRun) -> None:
             connections.check(check)
         if job.kind == FILES:
             imports.trouble(job, key="imported_problems")
-        invoice_id = (job.outcome or {}).get("invoice_id")
-        if invoice_id is not None:
+        invoice_id = _imported(job)
+        if invoice_id is not None and invoice_id != address.invoice():
             st.button(
                 "Open the invoice",
                 key="sync_open_invoice",
@@ -175,6 +194,15 @@ def _ended(job: JobRun) -> None:
                 on_click=address.open_invoice,
                 args=(invoice_id,),
             )
+
+
+def _imported(job: JobRun) -> int | None:
+    """The one invoice that the job was about, where it is here."""
+    if job.kind != INVOICE or not (job.provider and job.invoice):
+        return (job.outcome or {}).get("invoice_id")
+    with cached.reading() as opened:
+        known = provider_invoice.named(opened, provider=job.provider, number=job.invoice)
+    return known.id if known else None
 
 
 def _name(job: JobRun) -> str:

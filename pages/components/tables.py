@@ -15,17 +15,17 @@ from w365core.reports.invoice_detail import Page
 from w365core.reports.tables import CHIPS, Column, Table, frame
 
 Rows = Iterable[Mapping[str, Any]]
-_MOST_ROWS_AT_ONCE, _SCROLLING_HEIGHT = 12, 440
+_MOST_ROWS_AT_ONCE, _SCROLLING_HEIGHT, _ROW_HEIGHT = 12, 440, 36
 
 
-def show(table: Table, *, key: str, selects: bool = False) -> Mapping[str, Any] | None:
-    """Draws the table; with `selects` returns the row that was clicked."""
+def show(table: Table, *, key: str, selects: bool = False, height: int = _SCROLLING_HEIGHT) -> Mapping[str, Any] | None:
+    """Draws the table; with `selects` returns the row that was clicked. A long one scrolls inside `height` pixels."""
     columns = [column for column in table.columns if column.shown]
     event = st.dataframe(
         frame(table, chip=standings.label),
         hide_index=True,
         column_config={column.label: _config(column) for column in columns},
-        height="content" if len(table.rows) <= _MOST_ROWS_AT_ONCE else _SCROLLING_HEIGHT,
+        height="content" if len(table.rows) <= min(_MOST_ROWS_AT_ONCE, height // _ROW_HEIGHT) else height,
         key=key,
         **({"on_select": "rerun", "selection_mode": "single-row"} if selects else {}),
     )

@@ -24,7 +24,7 @@ def draw(tiles: Sequence[Tile]) -> None:
 
 def _note(note: Note, *, currency: str, key: str) -> None:
     if not note.statuses:
-        st.caption(note.text)
+        st.caption(f":orange[:material/schedule: {note.text}]" if note.is_alarming else note.text)
         return
     month = {"month": (note.month,)} if note.month else {}
     st.button(

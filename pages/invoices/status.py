@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import address, cached, charts, empty, filters, imports, invoice, sync, tables, tiles, worklist
+from pages.components import actions, address, cached, charts, done, empty, filters, imports, invoice, sync, tables, tiles, worklist
 
 
 def page() -> None:
     _head()
+    done.draw()
     sync.progress()
     report = cached.invoice_status(filters.chosen())
     if not report.invoices:
         return empty.no_match() if filters.any_chosen() else empty.no_invoices()
     tiles.draw(report.tiles)
     st.subheader("Needs attention", anchor=False)
-    worklist.draw(report.attention, now=cached.installation().now)
+    worklist.draw(report.attention, chosen=report.invoices, now=cached.installation().now)
     if len(report.standings.cells) > 1:
         charts.by_status(report.standings)
     charts.by_month(report.months)
@@ -44,8 +45,14 @@ def opened(provider_invoice_id: int) -> None:
         empty.no_such_invoice(back=address.close_invoice)
     else:
         st.set_page_config(page_title=f"{detail.invoice.number} · w365core")
-        sync.progress()
         invoice.draw(detail)
+
+
+def dialogs() -> None:
+    """Whichever is open stands over the page."""
+    sync.dialog()
+    imports.dialog()
+    actions.dialog()
 
 
 wanted = address.invoice()
@@ -53,3 +60,4 @@ if wanted is None:
     page()
 else:
     opened(wanted)
+dialogs()

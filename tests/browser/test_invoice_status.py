@@ -165,7 +165,7 @@ def test_the_csv_holds_every_line_to_the_cent_and_nothing_that_runs(visit: Visit
     page = visit.open(f"?invoice={shop.billed}")
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
-    assert download.value.suggested_filename == "G-100-license-lines.csv"
+    assert download.value.suggested_filename == "G-100-invoice-lines.csv"
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_bytes().decode("utf-8-sig"), newline="")))
     assert [row["Line"] for row in rows] == [str(n) for n in range(1, LINES + 1)]
     assert sum(Decimal(row["Total"]) for row in rows) == Decimal("4504.50")

@@ -119,6 +119,29 @@ def invoices(
     printing.table(rows, shown, json, empty="No provider invoice yet: `sync` fetches them, `import` takes files.")
 
 
+@commands.command("list-invoices")
+def list_invoices(
+    provider: Annotated[str, typer.Option("--provider", help="The provider's name.")],
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the provider now; without it what it listed last.")] = False,
+    json: Json = False,
+) -> None:
+    """What a provider lists, what there is of it here, and what a sync would do with each."""
+    from w365core.jobs import listing
+    from w365core.reports import listings
+    from w365core.store.engine import guarded
+
+    context = opened()
+    name = listing.listable(context, provider).name
+    if refresh:
+        printing.progress(listing.list_invoices(context, provider_name=name).sentence)
+    with guarded(), context.engine.connect() as connection:
+        found = listings.load(connection, name, now=context.now)
+    rows = [printing.listed(one, name, found.at) for one in found.rows]
+    nobody = f"Nobody has asked {name} yet: `list-invoices --provider {name} --refresh` does."
+    shown = ("invoice", "invoice_date", "type", "currency", "total", "local_status", "sync", "daily_job")
+    printing.table(rows, shown, json, empty=f"{name} listed no invoice." if found.at else nobody)
+
+
 @commands.command()
 def lines(
     invoice: Annotated[str, typer.Option("--invoice", help="The invoice's number.")], provider: ProviderName = None, json: Json = False

@@ -23,16 +23,16 @@ def activate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str
         transitions.activate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
 
 
-def deactivate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> None:
+def deactivate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime, reason: str | None = None) -> None:
     """Takes the invoice out of billing, so that it can be synced anew. CallRefused while any of its usage is invoiced."""
     with guarded(), engine.begin() as connection:
-        transitions.deactivate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
+        transitions.deactivate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen, reason=reason)
 
 
-def delete(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> None:
+def delete(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime, reason: str | None = None) -> None:
     """Removes the invoice and its lines here. CallRefused while any of its usage is invoiced."""
     with guarded(), engine.begin() as connection:
-        transitions.delete(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
+        transitions.delete(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen, reason=reason)
 
 
 def unlink(

@@ -44,6 +44,7 @@ __all__ = [
     "every_provider",
     "inbox",
     "inbox_files",
+    "is_look",
     "keep",
     "cancel",
     "person",
@@ -58,7 +59,8 @@ __all__ = [
 DAILY, INVOICE, ACCOUNTS, TEST = "sync", "sync_invoice", "sync_accounts", "test_connection"
 TAKE_NEW = "take_new_version"  # of an invoice that was changed at the provider
 VALIDATE = "validate"  # what failed for want of references, again from what landed; asked for by `ask_validation`
-KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, TAKE_NEW)
+LIST = "list_invoices"
+KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW)
 OF_ONE_INVOICE = (INVOICE, TAKE_NEW)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
@@ -253,8 +255,8 @@ def every_provider(connection: Connection) -> list[Provider]:
 
 
 def is_look(job: JobRun) -> bool:
-    """Whether the job only looks at files, which nobody but the one who asked waits for."""
-    return job.kind == FILES and bool((job.asked or {}).get("look"))
+    """Whether the job only looks, at files or at what a provider lists, which nobody but the one who asked waits for."""
+    return job.kind == LIST or job.kind == FILES and bool((job.asked or {}).get("look"))
 
 
 def _is_import_of(job: JobRun, provider: str, number: str) -> bool:

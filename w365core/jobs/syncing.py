@@ -23,7 +23,7 @@ from w365core.jobs.runs import recorded, sweep
 from w365core.model import Answer, InvoiceHeader, InvoiceState, Provider, StatusReason
 from w365core.providers import registry
 from w365core.providers.contract import Connector, Keep, Patience
-from w365core.store import landing as store_landing, ledger, providers as store_providers
+from w365core.store import landing as store_landing, ledger, listings, providers as store_providers
 from w365core.store.tables import deleted_invoice, provider_invoice
 
 
@@ -86,6 +86,7 @@ def sync_invoice(
             return SyncResult([importing.validate_again(context, provider, local.invoice_number, sync_run_id=run_id, **how)])
         connector = connect(context, provider, sync_run_id=run_id)
         headers = connector.invoices()
+        listings.keep(context.engine, provider.name, headers, at=context.now)
         header = listed(provider, headers, invoice_number)
         _refuse_beyond(context, provider, header.currency, override, header.total)
         return SyncResult([import_listed(context, provider, connector, header, local, run_id, by_hand=True, listed=headers, **how)])
@@ -137,6 +138,7 @@ def keeping(context: Context, provider: Provider, *, sync_run_id: int | None) ->
 def _sync_provider(context: Context, provider: Provider, run_id: int, result: SyncResult, *, with_estimate: bool) -> None:
     connector = connect(context, provider, sync_run_id=run_id)
     headers = connector.invoices()
+    listings.keep(context.engine, provider.name, headers, at=context.now)
     known = _all_local(context, provider)
     _sync_listed(context, provider, connector, headers, known, run_id, result)
     aging = tokens.warned(context, provider)

@@ -124,7 +124,7 @@ def by_part(parts: Sequence[Part]) -> go.Figure:
         hovertemplate="%{x} %{text}<extra></extra>",
     )
     figure.update_layout(
-        xaxis={"type": "category", "tickangle": 0}, yaxis={"type": "linear", "tickformat": ",.2~s"}, **_layout(290) | {"showlegend": False}
+        xaxis={"type": "category", "tickangle": 0}, yaxis={"type": "linear", "tickformat": ",.2~s"}, **_layout(230) | {"showlegend": False}
     )
     return figure
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from w365core import money
 from w365core.model import StatusReason
-from w365core.reports import wording
+from w365core.reports import countdown, wording
 from w365core.reports.provider_invoice import BILLED, Invoice
 
 _IN_ERROR = (StatusReason.ERROR.value,)  # the plain word: a filter's choices are words of the store
@@ -38,7 +38,9 @@ class Tile:
 def tiles(invoices: Sequence[Invoice], rates: Mapping[str, Decimal], now: datetime) -> tuple[Tile, ...]:
     """Billed and held up in every currency, and when the newest import ended; nothing where there is no invoice."""
     headlines = [
-        tile for currency in _currencies(invoices, rates) for tile in _tiles_of(currency, [i for i in invoices if i.currency == currency])
+        tile
+        for currency in _currencies(invoices, rates)
+        for tile in _tiles_of(currency, [i for i in invoices if i.currency == currency], now)
     ]
     newest = max((i.imported_at for i in invoices if i.imported_at), default=None)
     when = wording.age(newest, now=now)
@@ -58,7 +60,7 @@ def _currencies(invoices: Sequence[Invoice], rates: Mapping[str, Decimal]) -> li
     return sorted(weight, key=lambda c: (-weight[c], c))
 
 
-def _tiles_of(currency: str, invoices: Sequence[Invoice]) -> tuple[Tile, Tile]:
+def _tiles_of(currency: str, invoices: Sequence[Invoice], now: datetime) -> tuple[Tile, Tile]:
     billed = [i for i in invoices if i.status in BILLED and i.date is not None]
     month = max((f"{i.date:%Y-%m}" for i in billed), default=None)
     latest = [i for i in billed if f"{i.date:%Y-%m}" == month]
@@ -71,7 +73,7 @@ def _tiles_of(currency: str, invoices: Sequence[Invoice]) -> tuple[Tile, Tile]:
             (counted,),
             currency,
         ),
-        Tile("Held up", wording.rounded(_sum(held), currency), _held_notes(held, len(invoices), currency), currency),
+        Tile("Held up", wording.rounded(_sum(held), currency), _held_notes(held, len(invoices), currency) + _lapsing(held, now), currency),
     )
 
 
@@ -97,6 +99,15 @@ def _held_notes(held: Sequence[Invoice], all_of_them: int, currency: str) -> tup
     if not failed:
         return (everything,)
     return everything, Note(f"{len(failed):,} in Error, {wording.rounded(_sum(failed), currency)}", _IN_ERROR, is_alarming=True)
+
+
+def _lapsing(held: Sequence[Invoice], now: datetime) -> tuple[Note, ...]:
+    """How many the daily job will soon try no more: 1 invoice lapses tomorrow, 3 invoices lapse within 2 days."""
+    days = sorted(left.days_left for i in held if (left := countdown.of(i, now=now)) is not None and left.is_late)
+    if not days:
+        return ()
+    when = countdown.soon(days[0]) if days[0] == days[-1] else f"within {wording.counted(days[-1], 'day')}"
+    return (Note(f"{wording.counted(len(days), 'invoice')} {'lapses' if len(days) == 1 else 'lapse'} {when}", is_alarming=True),)
 
 
 def _unknown(invoices: Sequence[Invoice]) -> str:

@@ -16,10 +16,10 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.model import StatusReason
-from w365core.reports import chains, invoice_files, provider_invoice, wording, worklist
+from w365core.reports import chains, gap, invoice_files, provider_invoice, wording, worklist
 from w365core.reports.invoice_files import Attached
 from w365core.reports.line_columns import HISTORY_COLUMNS, LICENSE_COLUMNS, MISSING_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS
-from w365core.reports.provider_invoice import Invoice
+from w365core.reports.provider_invoice import BILLED, Invoice
 from w365core.reports.tables import Table
 from w365core.reports.worklist import Attention
 from w365core.store import queries
@@ -28,15 +28,27 @@ LINES_A_PAGE = 200
 MOST_CUSTOMERS = 8
 
 
+# What the lines can be narrowed to, as the URL says it.
+LICENSE, USAGE, TAXED = "license", "usage", "taxed"
+NARROWED = {
+    LICENSE: "The license lines of the reconciliation file, as the provider sent them.",
+    USAGE: "The usage lines of the reconciliation file, as the provider sent them.",
+    TAXED: "The lines of the reconciliation file that print a tax, the biggest tax first.",
+}
+GAP, RECEIVED = "gap", "received"
+
+
 @dataclass(frozen=True)
 class Part:
-    """One figure of the identity; the last one is what the others add up to. `note` says what it is or how many lines it has."""
+    """One figure of the identity; the last one is what the others add up to. `note` says what it is or how many lines it has, `leads` what it is
+    made of: LICENSE, USAGE or TAXED lines, what is said of the GAP, the files that were RECEIVED."""
 
     label: str
     value: str
     note: str
     sign: str
     amount: Decimal
+    leads: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class InvoiceDetail:
     is_preview: bool
     facts: tuple[tuple[str, str], ...]
     identity: tuple[Part, ...]
+    gap: tuple[str, ...]
     missing: int
     attached: tuple[Attached, ...]
 
@@ -75,13 +88,14 @@ def load(connection: Connection, provider_invoice_id: int, *, now: datetime) -> 
     if row is None:
         return None
     invoice = provider_invoice.invoice(row)
-    is_settled = invoice.standing in (StatusReason.ACTIVE, StatusReason.DEACTIVATED)
+    is_settled = invoice.standing in (*BILLED, StatusReason.DEACTIVATED)
     return InvoiceDetail(
         invoice=invoice,
-        attention=None if is_settled else worklist.attention(invoice),
+        attention=None if is_settled else worklist.attention(invoice, now=now),
         is_preview=queries.is_staged(connection, provider_invoice_id),
         facts=_facts(invoice, now) + _amended(row, chains.load(connection)),
         identity=identity(invoice),
+        gap=gap.said(invoice),
         missing=len(queries.missing_references(connection, provider_invoice_id=provider_invoice_id)),
         attached=invoice_files.attached(connection, invoice),
     )
@@ -92,17 +106,17 @@ def identity(invoice: Invoice) -> tuple[Part, ...]:
     if invoice.license_total is None or invoice.header_total is None:
         return ()
     parts = [
-        _part(invoice, "License", invoice.license_total, wording.counted(invoice.license_lines, "line"), ""),
-        _part(invoice, "Usage", invoice.usage_total, wording.counted(invoice.usage_lines, "line")),
-        _part(invoice, "Tax", invoice.tax_total, "as the lines print it"),
-        _part(invoice, "Rounding", invoice.rounding, "within the tolerance"),
+        _part(invoice, "License", invoice.license_total, wording.counted(invoice.license_lines, "line"), LICENSE, ""),
+        _part(invoice, "Usage", invoice.usage_total, wording.counted(invoice.usage_lines, "line"), USAGE),
+        _part(invoice, "Tax", invoice.tax_total, "as the lines print it", TAXED),
+        _part(invoice, "Rounding", invoice.rounding, "within the tolerance", GAP),
     ]
     if invoice.overridden:
         unaccepted = "its cause is proven" if invoice.proven_cause else "not explained"
         label, note = ("Difference", unaccepted) if invoice.status == StatusReason.ERROR else ("Overridden", "accepted")
-        parts.append(_part(invoice, label, invoice.overridden, note))
+        parts.append(_part(invoice, label, invoice.overridden, note, GAP))
     header = wording.amount(invoice.header_total, invoice.currency)
-    return (*parts, Part("Header", header, "the provider's total", "=", invoice.header_total))
+    return (*parts, Part("Header", header, "the provider's total", "=", invoice.header_total, RECEIVED))
 
 
 def customers(connection: Connection, provider_invoice_id: int) -> tuple[Customer, ...]:
@@ -114,10 +128,15 @@ def customers(connection: Connection, provider_invoice_id: int) -> tuple[Custome
     )
 
 
-def license_page(connection: Connection, invoice: Invoice, *, after: int | None = None) -> Page:
-    """Lines of the reconciliation file after a line number."""
-    rows = queries.license_lines(connection, invoice.id, after=after or 0, most=LINES_A_PAGE + 1)
-    return _page(Table(f"{invoice.number} license lines", LICENSE_COLUMNS, rows), lambda row: row["line_number"])
+def license_page(connection: Connection, invoice: Invoice, *, only: str | None = None, after: Any = None) -> Page:
+    """Lines of the reconciliation file after a line number, all or those that `only` says; with tax after (size of the tax, line number)."""
+    if only == TAXED:
+        rows = queries.taxed_lines(connection, invoice.id, after=after, most=LINES_A_PAGE + 1)
+        return _page(
+            Table(f"{invoice.number} lines with tax", LICENSE_COLUMNS, rows), lambda row: (abs(row["tax_total"]), row["line_number"])
+        )
+    rows = queries.license_lines(connection, invoice.id, after=after or 0, most=LINES_A_PAGE + 1, kind=only)
+    return _page(Table(f"{invoice.number} {only or 'invoice'} lines", LICENSE_COLUMNS, rows), lambda row: row["line_number"])
 
 
 def usage_page(connection: Connection, invoice: Invoice, *, usage_id: str | None = None, after: int | None = None) -> Page:
@@ -133,9 +152,11 @@ def summary_page(connection: Connection, invoice: Invoice, *, after: tuple[Decim
     return _page(Table(f"{invoice.number} usage summaries", SUMMARY_COLUMNS, rows), lambda row: (row["cost"], row["usage_id"]))
 
 
-def every_license_line(connection: Connection, invoice: Invoice) -> Iterator[Mapping[str, Any]]:
-    """All of them, for an export."""
-    return queries.every_license_line(connection, invoice.id)
+def every_license_line(connection: Connection, invoice: Invoice, *, only: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """All of them, or those that `only` says, for an export."""
+    return (
+        queries.every_taxed_line(connection, invoice.id) if only == TAXED else queries.every_license_line(connection, invoice.id, kind=only)
+    )
 
 
 def every_usage_line(connection: Connection, invoice: Invoice, *, usage_id: str | None = None) -> Iterator[Mapping[str, Any]]:
@@ -170,8 +191,8 @@ def history(connection: Connection, invoice: Invoice) -> Table:
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _part(invoice: Invoice, label: str, amount: Decimal | None, note: str, sign: str = "+") -> Part:
-    return Part(label, wording.digits(amount, invoice.currency), note, sign, money.ZERO if amount is None else amount)
+def _part(invoice: Invoice, label: str, amount: Decimal | None, note: str, leads: str, sign: str = "+") -> Part:
+    return Part(label, wording.digits(amount, invoice.currency), note, sign, money.ZERO if amount is None else amount, leads)
 
 
 def _facts(invoice: Invoice, now: datetime) -> tuple[tuple[str, str], ...]:

@@ -74,7 +74,7 @@ def build(invoices: Sequence[Invoice], *, rates: Mapping[str, Decimal], now: dat
     ordered = sorted(needing, key=lambda i: (i.standing == WARNING, -headlines.in_base(i, rates), i.provider, i.number))
     return InvoiceStatus(
         tiles=headlines.tiles(invoices, rates, now),
-        attention=tuple(attention(i) for i in ordered),
+        attention=tuple(attention(i, now=now) for i in ordered),
         standings=status_map.build(invoices),
         months=_months(invoices),
         invoices=tuple(invoices),

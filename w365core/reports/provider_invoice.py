@@ -8,7 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from w365core.model import StatusReason
+from sqlalchemy import Connection
+
+from w365core.model import Failure, StatusReason
+from w365core.store import queries
 
 CHANGED = "Changed"
 WARNING = "Warning"
@@ -44,6 +47,7 @@ class Invoice:
     rounding: Decimal | None
     overridden: Decimal | None
     daily_rated_total: Decimal | None
+    proven_cause: str | None
     license_lines: int
     usage_lines: int
     version: int
@@ -64,6 +68,17 @@ class Invoice:
     def is_held_up(self) -> bool:
         return self.status in HELD_UP
 
+    @property
+    def waits_for_provider(self) -> bool:
+        """Whether its sums cannot agree yet, because the provider has not published its usage."""
+        return self.failure == Failure.CHECKSUM_FAILED and "not published" in self.message
+
+
+def named(connection: Connection, *, provider: str, number: str) -> Invoice | None:
+    """The invoice of that number, compared without regard to case; None where it is not here."""
+    row = queries.provider_invoice_named(connection, provider=provider, number=number)
+    return None if row is None else invoice(row)
+
 
 def invoice(row: Mapping[str, Any]) -> Invoice:
     """A row of the store as the noun of the pages."""
@@ -72,12 +87,13 @@ def invoice(row: Mapping[str, Any]) -> Invoice:
         name: row[renamed.get(name, name)] for name in Invoice.__dataclass_fields__ if name not in ("type", "standing", "is_explained")
     }
     kind = row["document_type"] if row["document_type"] != "invoice" else row["invoice_type"] or "invoice"
-    return Invoice(**values, type=kind.replace("_", " "), standing=_standing(row), is_explained=row["explanation"] is not None)
+    return Invoice(**values, type=kind.replace("_", " "), standing=standing(row), is_explained=row["explanation"] is not None)
 
 
-def _standing(row: Mapping[str, Any]) -> str:
+def standing(row: Mapping[str, Any]) -> str:
+    """The status reason; of an Active one Changed, or Warning where it says something, comes to nothing, or was never held against its lines."""
     if row["status_reason"] not in BILLED:
         return row["status_reason"]
     if row["changed_at_provider"]:
         return CHANGED
-    return WARNING if row["message"] else row["status_reason"]
+    return WARNING if row["message"] or not row["header_total"] or row["lines_total"] is None else row["status_reason"]

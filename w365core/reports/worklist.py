@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from w365core import money
 from w365core.model import Failure, StatusReason
-from w365core.reports import wording
+from w365core.reports import countdown, wording
 from w365core.reports.provider_invoice import CHANGED, Invoice
 
 
 @dataclass(frozen=True)
 class Attention:
-    """One invoice of the worklist: what is wrong in a sentence, what to do next, and the command for it where there is one."""
+    """One invoice of the worklist: what is wrong in a sentence, what to do next, and the command for it where there is one.
+
+    `timing` says how long it will still be tried, or how long it has waited, `short` the same in a few words; `badge` warns, where that is about to be too long or is.
+    """
 
     invoice: Invoice
     difference: Decimal
     sentence: str
     next_step: str
     command: str | None
+    timing: str
+    short: str
+    badge: str
 
 
-def attention(subject: Invoice) -> Attention:
+def attention(subject: Invoice, *, now: datetime) -> Attention:
     """What is wrong with an invoice and what to do next."""
     sentence, step, command = _wrong(subject)
-    return Attention(subject, unexplained(subject), sentence, step, command)
+    left = countdown.of(subject, now=now)
+    timing, short, badge = (left.sentence, left.short, left.badge) if left else (*_waited(subject, now), "")
+    return Attention(subject, unexplained(subject), sentence, step, command, timing, short, badge)
+
+
+def _waited(subject: Invoice, now: datetime) -> tuple[str, str]:
+    """How long a complete one has waited for a person, whole and short."""
+    if subject.status != StatusReason.POPULATING or subject.imported_at is None:
+        return "", ""
+    since = wording.age(subject.imported_at, now=now)
+    if since == "just now":
+        return "Complete just now; not billable until it is activated.", "complete just now"
+    return f"Has waited {since} to be activated; not billable before.", f"has waited {since}"
 
 
 def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
@@ -46,7 +65,16 @@ def _wrong(subject: Invoice) -> tuple[str, str, str | None]:
         return subject.message, "Wait for the import to end; if nothing runs any more, sync it again.", _sync(subject)
     if subject.status == StatusReason.POPULATING:
         return subject.message, "Look through its lines, then activate it.", _command(subject, "activate")
-    return subject.message, "Its lines are imported; look at the note before you bill them.", None
+    return subject.message or _unsaid(subject), "Its lines are imported; look at the note before you bill them.", None
+
+
+def _unsaid(subject: Invoice) -> str:
+    """What makes an Active invoice doubtful where its import said nothing."""
+    if subject.header_total is None:
+        return "The provider gave no total, so its lines were held against nothing."
+    if subject.lines_total is None:
+        return "Its lines were never added up, so nobody knows whether they come to its total."
+    return f"Its total is {wording.amount(subject.header_total, subject.currency)}: nothing was charged, or the provider has not published its lines yet."
 
 
 def _unnamed(subject: Invoice) -> bool:
@@ -65,7 +93,7 @@ def unexplained(subject: Invoice) -> Decimal:
 def _after_failure(subject: Invoice) -> tuple[str, str | None]:
     if subject.failure == Failure.UNRESOLVED_REFERENCES:
         return "See what is missing and the suggested fix, add that, then sync it again.", _sync(subject)
-    if subject.failure == Failure.CHECKSUM_FAILED and "not published" in subject.message:
+    if subject.waits_for_provider:
         return "Wait for the provider to publish the usage; the daily job tries again.", _sync(subject)
     if subject.failure == Failure.CHECKSUM_FAILED:
         override = money.override_for(unexplained(subject))

@@ -69,6 +69,15 @@ def provider_invoice_by_id(connection: Connection, provider_invoice_id: int) -> 
     return found[0] if found else None
 
 
+def provider_invoice_named(connection: Connection, *, provider: str, number: str) -> Mapping[str, Any] | None:
+    """The provider's invoice of that number, compared without regard to case, or None."""
+    query = select(*INVOICE_COLUMNS).where(
+        provider_invoice.c.provider == provider, func.lower(provider_invoice.c.invoice_number) == number.strip().lower()
+    )
+    found = _rows(connection, query.limit(1))
+    return found[0] if found else None
+
+
 def amended_documents(connection: Connection) -> Rows:
     """The documents that amend another one, and those that are amended, oldest first."""
     amending = select(func.lower(provider_invoice.c.provider), func.lower(provider_invoice.c.amends_of)).where(
@@ -85,6 +94,17 @@ def license_lines(connection: Connection, provider_invoice_id: int, *, after: in
     return _lines(
         connection, stage.LICENSE, provider_invoice_id, after, most, "" if kind is None else "and line.kind = :kind", {"kind": kind}
     )
+
+
+def taxed_lines(connection: Connection, provider_invoice_id: int, *, after: tuple[Decimal, int] | None = None, most: int = 200) -> Rows:
+    """The reconciliation file's lines that print a tax, the biggest tax first whatever its sign, after (size of the tax, line number)."""
+    place, bound = "", {}
+    if after is not None:  # said in two steps, so that the index on the tax finds the place
+        place = "and abs(line.tax_total) <= :size and (abs(line.tax_total) < :size or line.line_number > :after)"
+        bound = {"size": after[0], "after": after[1]}
+    statement = f"{_lines_of(connection, stage.LICENSE, provider_invoice_id)} and line.tax_total <> 0 {place} {_BY_TAX} limit :most"
+    given = {"id": provider_invoice_id, "most": most, **bound}
+    return [dict(row) for row in connection.execute(text(statement), given).mappings()]
 
 
 def all_license_lines(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
@@ -104,9 +124,15 @@ def is_staged(connection: Connection, provider_invoice_id: int) -> bool:
     return staged_run(connection, provider_invoice_id) is not None
 
 
-def every_license_line(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
-    """All of the reconciliation file's lines, published or staged, in order, read as they are taken, for an export."""
-    return _every_line(connection, stage.LICENSE, provider_invoice_id, "", {})
+def every_license_line(connection: Connection, provider_invoice_id: int, *, kind: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """All of the reconciliation file's lines, or those of a kind, published or staged, in order, read as they are taken, for an export."""
+    only = "" if kind is None else "and line.kind = :kind"
+    return _every_line(connection, stage.LICENSE, provider_invoice_id, only, {"kind": kind})
+
+
+def every_taxed_line(connection: Connection, provider_invoice_id: int) -> Iterator[Mapping[str, Any]]:
+    """All lines that print a tax, the biggest tax first, read as they are taken, for an export."""
+    return _every_line(connection, stage.LICENSE, provider_invoice_id, "and line.tax_total <> 0", {}, order=_BY_TAX)
 
 
 def every_usage_line(connection: Connection, provider_invoice_id: int, *, usage_id: str | None = None) -> Iterator[Mapping[str, Any]]:
@@ -125,10 +151,19 @@ def _lines(
     return [dict(row) for row in connection.execute(text(statement), given).mappings()]
 
 
+_BY_TAX = "order by abs(line.tax_total) desc, line.line_number"
+
+
 def _every_line(
-    connection: Connection, which: str, provider_invoice_id: int, only: str, bound: Mapping[str, Any]
+    connection: Connection,
+    which: str,
+    provider_invoice_id: int,
+    only: str,
+    bound: Mapping[str, Any],
+    *,
+    order: str = "order by line.line_number",
 ) -> Iterator[Mapping[str, Any]]:
-    statement = f"{_lines_of(connection, which, provider_invoice_id)} {only} order by line.line_number"
+    statement = f"{_lines_of(connection, which, provider_invoice_id)} {only} {order}"
     given = {"id": provider_invoice_id} | {k: v for k, v in bound.items() if v is not None}
     yield from connection.execution_options(yield_per=2_000).execute(text(statement), given).mappings()
 
@@ -252,7 +287,7 @@ def last_runs(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
     """Provider -> its last sync of invoices: when it began and how it ended."""
     last = (
         select(func.max(sync_run.c.sync_run_id))
-        .where(sync_run.c.provider.is_not(None), sync_run.c.command.not_in(("sync accounts", "validate")))
+        .where(sync_run.c.provider.is_not(None), sync_run.c.command.not_in(("sync accounts", "validate", "list invoices")))
         .group_by(sync_run.c.provider)
     )
     told = (sync_run.c.provider, sync_run.c.started_at, sync_run.c.status, sync_run.c.message)

@@ -198,6 +198,10 @@ license_line = Table(
     metadata,
     *_line_columns(frames.LICENSE_LINE),
     Index("license_line_subscription_idx", "subscription_id", "provider_invoice_id"),
+    Index("license_line_license_idx", "provider_invoice_id", "line_number", postgresql_where=text("kind = 'license'")),
+    Index(
+        "license_line_taxed_idx", "provider_invoice_id", text("abs(tax_total) desc"), "line_number", postgresql_where=text("tax_total <> 0")
+    ),
     CheckConstraint("subtotal <> 'NaN'", name="subtotal_finite"),
 )
 # The lines of the daily-rated file, or the reconciliation file's usage lines where there is none.

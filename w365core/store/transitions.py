@@ -38,14 +38,14 @@ def activate(connection: Connection, *, provider_invoice_id: int, who: Who, seen
 
 
 def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None, reason: str | None = None) -> None:
-    """Takes the invoice out of billing, so that it can be synced anew; its lines stay until then."""
+    """Takes the invoice out of billing, so that it can be synced anew; its lines stay until then. `reason` is the person's own word, for the log."""
     before = _guarded(connection, provider_invoice_id, "deactivate", seen)
     _refuse_invoiced(connection, before, "deactivated")
     said = "Deactivated; sync it to import it again."
     _become(connection, before, "deactivate", InvoiceState.INACTIVE, StatusReason.DEACTIVATED, said, who, reason=reason)
 
 
-def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
+def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None, reason: str | None = None) -> None:
     """Removes the invoice and all its children; the provider's is untouched, what landed and the audit log stay. When it was first seen stays known:
     its days of retries go on from then."""
     before = _guarded(connection, provider_invoice_id, "delete", seen)
@@ -63,7 +63,7 @@ def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: 
         connection.execute(sql_delete(table).where(table.c.provider_invoice_id == provider_invoice_id))
     changes.forget(connection, provider_invoice_id=provider_invoice_id)
     _remember_first_sight(connection, before, who)
-    _sealed(connection, before, "delete", None, who)
+    _sealed(connection, before, "delete", None, who, reason=reason)
 
 
 def _remember_first_sight(connection: Connection, invoice: Row, who: Who) -> None:
@@ -162,7 +162,7 @@ def _sealed(connection: Connection, before: Row, action: str, after: dict | None
         action=f"{action} provider invoice",
         target_kind="provider invoice",
         target=_target(before),
-        reason=reason,
+        reason=(reason or "").strip() or None,
         before={
             "state": before.state,
             "status_reason": before.status_reason,

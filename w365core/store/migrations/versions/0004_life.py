@@ -158,3 +158,13 @@ def upgrade() -> None:
     op.add_column("provider_invoice", sa.Column("proven_cause", sa.Text(), nullable=True))
     op.add_column("provider_invoice", sa.Column("customers", sa.BigInteger(), nullable=True))
     op.add_column("provider_invoice", sa.Column("usage_days", sa.BigInteger(), nullable=True))
+    # From the identity of an invoice to its lines, however many they are: by kind, and the biggest tax first.
+    op.create_index(
+        "license_line_license_idx", "license_line", ["provider_invoice_id", "line_number"], postgresql_where=sa.text("kind = 'license'")
+    )
+    op.create_index(
+        "license_line_taxed_idx",
+        "license_line",
+        ["provider_invoice_id", sa.text("abs(tax_total) desc"), "line_number"],
+        postgresql_where=sa.text("tax_total <> 0"),
+    )

@@ -1,0 +1,64 @@
+"""Which dialog is open? At most one at a time; it stays open, whatever runs the page again meanwhile, until somebody answers or closes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from w365core.jobs.queue import INVOICE
+from w365core.reports.provider_invoice import Invoice
+
+SYNC, ACCOUNTS, TEST, IMPORT, ACTION = "sync_asking", "accounts_asking", "test_asking", "import_asking", "action_asking"
+_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A step of an invoice that waits to be confirmed; `invoice` as the person saw it."""
+
+    action: str
+    invoice: Invoice
+
+
+def open_(key: str, what: object = True) -> None:
+    """Called by a button: this dialog, and no other."""
+    close()
+    st.session_state[key] = what
+
+
+def close() -> None:
+    """Called by a button, or by the dialog's own cross."""
+    for key in _ALL:
+        st.session_state.pop(key, None)
+    st.session_state.pop("import_look", None)
+
+
+def what(key: str) -> object | None:
+    """What is asked in that dialog; None while it is closed."""
+    return st.session_state.get(key)
+
+
+def for_sync(invoice: Invoice) -> None:
+    """Called by a button: the Sync dialog, with this invoice chosen."""
+    open_(SYNC)
+    st.session_state.update(sync_provider=invoice.provider, sync_kind=INVOICE, sync_number=invoice.number)
+
+
+def for_files(invoice: Invoice) -> None:
+    """Called by a button: the import dialog, with what is known of this invoice."""
+    open_(IMPORT)
+    total = "" if invoice.header_total is None else f"{invoice.header_total:f}"
+    said = {"provider": invoice.provider, "number": invoice.number, "currency": invoice.currency, "date": invoice.date, "total": total}
+    st.session_state.update({f"import_{name}": value for name, value in said.items()})
+
+
+def for_files_of(provider: str) -> None:
+    """Called by a button: the import dialog, for an invoice of this provider."""
+    open_(IMPORT)
+    st.session_state["import_provider"] = provider
+
+
+def for_action(action: str, invoice: Invoice) -> None:
+    """Called by a button: the question whether to take this step."""
+    open_(ACTION, Asked(action, invoice))
