@@ -40,7 +40,9 @@ def line(number: int, subtotal: str = "10.00", **said: Any) -> dict[str, Any]:
 
 def metered(number: int, subtotal: str = "10.00", **said: Any) -> dict[str, Any]:
     """A usage line of the reconciliation file."""
-    return line(number, subtotal, **{"kind": "usage", "product_id": "DZH3", "provider_subscription_id": "PLAN", "charge_type": "new", **said})
+    return line(
+        number, subtotal, **{"kind": "usage", "product_id": "DZH3", "provider_subscription_id": "PLAN", "charge_type": "new", **said}
+    )
 
 
 def rated(number: int, cost: str = "10.00", *, day: int = 1, **said: Any) -> dict[str, Any]:

@@ -291,17 +291,19 @@ def _explained(connection: Connection, attempt: Attempt, claim: Claim, decision:
     """What a difference is made of, whether or not an override lets it pass; None where all agrees, or lines cannot be read."""
     if whole.problems:
         return None
+    daily_missing = decision.daily_rated_total is None and not (claim.daily_usage_published or claim.reconciliation_usage_accepted)
     header_gap, usage_gap = checksum.gaps(
         claim,
         difference=decision.difference,
         usage_total=decision.usage_total,
         daily_total=decision.daily_rated_total,
         daily_lines=decision.usage_lines,
-        daily_missing=not (claim.daily_usage_published or claim.reconciliation_usage_accepted),
+        daily_missing=daily_missing,
     )
+    gaps = {"header_gap": header_gap, "usage_gap": usage_gap, "daily_missing": daily_missing}
     lines = Lines(attempt.provider_invoice_id, attempt.import_run_id)
     with connection.begin():
-        return explaining.explain(connection, lines, currency=claim.currency, header_gap=header_gap, usage_gap=usage_gap)
+        return explaining.explain(connection, lines, currency=claim.currency, **gaps)
 
 
 def _settle(context: Context, connection: Connection, attempt: Attempt, grounds: Grounds, whole: Whole, *, populating: bool) -> Outcome:

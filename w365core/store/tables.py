@@ -157,7 +157,9 @@ provider_invoice = Table(
     Column("fingerprint_now", Text),  # which version of its lines the provider has today, where it is another
     Column("failures", JSONB),  # every failure of the last attempt; `failure` is the first of them
     Column("override_reason", Text),  # why the last import was asked for with an override tolerance
-    Column("explanation", JSONB(none_as_null=True)),  # what a difference is made of, as `difference.Explanation`; null where everything adds up
+    Column(
+        "explanation", JSONB(none_as_null=True)
+    ),  # what a difference is made of, as `difference.Explanation`; null where everything adds up
     Column("proven_cause", Text),  # the one hypothesis that explains a failed checksum to the cent, as a sentence
     Column("customers", BigInteger),  # how many customers the lines are for, and how many days have usage: what is usual for this provider
     Column("usage_days", BigInteger),
