@@ -11,12 +11,14 @@ from sqlalchemy import Connection
 from w365core import money
 from w365core.diagnosis import tax
 from w365core.diagnosis.explaining import explained
-from w365core.difference import Explanation, Facts, Gap
+from w365core.difference import UNPUBLISHED, Explanation, Facts, Gap
 from w365core.errors import CallRefused
 from w365core.intake import checksum
-from w365core.intake.checksum import Claim
+from w365core.intake.checksum import Claim, Decision
+from w365core.jobs.rating import Whole
 from w365core.store import differences, providers as store_providers, references
 from w365core.store.differences import Lines
+from w365core.store.ledger import Attempt
 
 _ABOUT = {Gap.HEADER: "Header against lines, tax included", Gap.USAGE: "Reconciliation against daily-rated usage, before tax"}
 
@@ -28,6 +30,30 @@ class Explained:
     invoice: Any  # its row
     lines: Lines
     explanation: Explanation
+
+
+def of_attempt(connection: Connection, attempt: Attempt, claim: Claim, decision: Decision, whole: Whole) -> Explanation | None:
+    """The same for an attempt, from its stage, whether or not an override lets it pass; None where all agrees, or lines cannot be read."""
+    if whole.problems:
+        return None
+    daily_missing = decision.daily_rated_total is None and not (claim.daily_usage_published or claim.reconciliation_usage_accepted)
+    header_gap, usage_gap = checksum.gaps(
+        claim,
+        difference=decision.difference,
+        usage_total=decision.usage_total,
+        daily_total=decision.daily_rated_total,
+        daily_lines=decision.usage_lines,
+        daily_missing=daily_missing,
+    )
+    lines = Lines(attempt.provider_invoice_id, attempt.import_run_id)
+    with connection.begin():
+        return explain(connection, lines, currency=claim.currency, header_gap=header_gap, usage_gap=usage_gap, daily_missing=daily_missing)
+
+
+def with_cause(message: str, explanation: Explanation | None) -> str:
+    """A decision's message and what is proven of a difference; of usage that is not published the message says it already."""
+    proven = [one.sentence for one in explanation.proven if one.code != UNPUBLISHED] if explanation else []
+    return " ".join(filter(None, [message, f"Proven cause: {' '.join(proven)}" if proven else ""]))
 
 
 def explain(
