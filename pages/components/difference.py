@@ -18,7 +18,7 @@ _SHOWN_AT_FIRST = 4
 _WIDTHS = (7.4, 2.6)
 
 
-def draw(invoice: Invoice) -> None:
+def draw(invoice: Invoice, *, anchor: str) -> None:
     """All of it, for an invoice that differs beyond the default tolerance."""
     with problems.boundary():
         found = cached.difference(invoice)
@@ -26,7 +26,7 @@ def draw(invoice: Invoice) -> None:
             return
         made_of, override = st.columns((6.4, 3.6), gap="small")
         with made_of, st.container(border=True, height="stretch", gap="small"):
-            _head(found)
+            _head(found, anchor)
             _explanations(invoice, found)
         with override, st.container(border=True, height="stretch"):
             _override(invoice, found)
@@ -37,8 +37,8 @@ def draw(invoice: Invoice) -> None:
             _chart(invoice, found)
 
 
-def _head(found: Difference) -> None:
-    st.subheader("What the difference is made of", anchor=False)
+def _head(found: Difference, anchor: str) -> None:
+    st.subheader("What the difference is made of", anchor=anchor)
     with st.container(horizontal=True, gap="medium"):
         for about, size in found.gaps:
             with st.container(horizontal=True, width="content", gap="xsmall", vertical_alignment="center"):

@@ -58,13 +58,14 @@ def draw(detail: InvoiceDetail) -> None:
     if detail.identity:
         _identity(detail.identity, is_preview=detail.is_preview)
         if invoice.is_explained:
-            difference.draw(invoice)
+            difference.draw(invoice, anchor=GAP)
+        else:
+            _gap(detail)
         made_of, customers = st.columns((4, 6), gap="small")
         with made_of:
             charts.by_part(detail.identity, currency=invoice.currency)
         with customers:
             _customers(invoice)
-        _gap(detail)
     _facts(detail)
     children.draw(detail)
     lives.draw(detail.invoice.status)

@@ -11,12 +11,14 @@ from sqlalchemy import Connection
 from w365core import money
 from w365core.diagnosis import tax
 from w365core.diagnosis.explaining import explained
-from w365core.difference import Explanation, Facts, Gap
+from w365core.difference import UNPUBLISHED, Explanation, Facts, Gap
 from w365core.errors import CallRefused
 from w365core.intake import checksum
-from w365core.intake.checksum import Claim
+from w365core.intake.checksum import Claim, Decision
+from w365core.jobs.rating import Whole
 from w365core.store import differences, providers as store_providers, references
 from w365core.store.differences import Lines
+from w365core.store.ledger import Attempt
 
 _ABOUT = {Gap.HEADER: "Header against lines, tax included", Gap.USAGE: "Reconciliation against daily-rated usage, before tax"}
 
@@ -30,13 +32,45 @@ class Explained:
     explanation: Explanation
 
 
+def of_attempt(connection: Connection, attempt: Attempt, claim: Claim, decision: Decision, whole: Whole) -> Explanation | None:
+    """The same for an attempt, from its stage, whether or not an override lets it pass; None where all agrees, or lines cannot be read."""
+    if whole.problems:
+        return None
+    daily_missing = decision.daily_rated_total is None and not (claim.daily_usage_published or claim.reconciliation_usage_accepted)
+    header_gap, usage_gap = checksum.gaps(
+        claim,
+        difference=decision.difference,
+        usage_total=decision.usage_total,
+        daily_total=decision.daily_rated_total,
+        daily_lines=decision.usage_lines,
+        daily_missing=daily_missing,
+    )
+    lines = Lines(attempt.provider_invoice_id, attempt.import_run_id)
+    with connection.begin():
+        return explain(connection, lines, currency=claim.currency, header_gap=header_gap, usage_gap=usage_gap, daily_missing=daily_missing)
+
+
+def with_cause(message: str, explanation: Explanation | None) -> str:
+    """A decision's message and what is proven of a difference; of usage that is not published the message says it already."""
+    proven = [one.sentence for one in explanation.proven if one.code != UNPUBLISHED] if explanation else []
+    return " ".join(filter(None, [message, f"Proven cause: {' '.join(proven)}" if proven else ""]))
+
+
 def explain(
-    connection: Connection, lines: Lines, *, currency: str, header_gap: Decimal | None, usage_gap: Decimal | None
+    connection: Connection,
+    lines: Lines,
+    *,
+    currency: str,
+    header_gap: Decimal | None,
+    usage_gap: Decimal | None,
+    daily_missing: bool = False,
 ) -> Explanation | None:
-    """The explanations of these gaps, in the caller's transaction; None where there is none."""
+    """The explanations of these gaps, in the caller's transaction; None where there is none. `daily_missing`: the daily lines that are there are the
+    reconciliation file's own, since no daily-rated file is published."""
     if header_gap is None and usage_gap is None:
         return None
-    return explained(facts_of(connection, lines, currency=currency, header_gap=header_gap, usage_gap=usage_gap))
+    facts = facts_of(connection, lines, currency=currency, header_gap=header_gap, usage_gap=usage_gap)
+    return explained(replace(facts, daily=()) if daily_missing else facts)
 
 
 def facts_of(connection: Connection, lines: Lines, *, currency: str, header_gap: Decimal | None, usage_gap: Decimal | None) -> Facts:
@@ -44,14 +78,15 @@ def facts_of(connection: Connection, lines: Lines, *, currency: str, header_gap:
     billed = differences.reconciled(connection, lines, currency=currency)
     daily = differences.daily_rated(connection, lines, currency=currency) if usage_gap is not None or not billed else ()
     first_day, expected = differences.window(connection, lines) if daily else (None, 0)
+    of_header = header_gap is not None
     facts = Facts(
         currency=currency.upper(),
         header_gap=header_gap,
         usage_gap=usage_gap,
         lines=billed or daily,
         daily=daily if billed else (),
-        repeats=differences.repeats(connection, lines, currency=currency) if header_gap is not None else (),
-        documents=differences.documents(connection, lines.provider_invoice_id) if header_gap is not None else (),
+        repeats=differences.repeats(connection, lines, currency=currency) if of_header else (),
+        documents=differences.documents(connection, lines.provider_invoice_id) if of_header else (),
         first_day=first_day,
         expected_days=expected,
     )
@@ -69,15 +104,17 @@ def explained_again(connection: Connection, invoice: Any) -> Explained:
     provider = store_providers.named(connection, invoice.provider)
     rate = references.currencies(connection).get(invoice.currency.upper())
     claim = Claim(invoice.currency, invoice.header_total, provider.tolerance, rate)
+    daily_missing = "not published" in (invoice.message or "")
     header_gap, usage_gap = checksum.gaps(
         claim,
         difference=invoice.difference,
         usage_total=invoice.usage_total,
         daily_total=invoice.daily_rated_total,
         daily_lines=invoice.usage_lines,
-        daily_missing="not published" in (invoice.message or ""),
+        daily_missing=daily_missing,
     )
-    found = explain(connection, lines, currency=invoice.currency, header_gap=header_gap, usage_gap=usage_gap)
+    gaps = {"header_gap": header_gap, "usage_gap": usage_gap, "daily_missing": daily_missing}
+    found = explain(connection, lines, currency=invoice.currency, **gaps)
     return Explained(invoice, lines, found or Explanation(None, None))
 
 

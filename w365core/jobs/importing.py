@@ -14,10 +14,8 @@ from decimal import Decimal
 from sqlalchemy import Connection, select
 
 from w365core import lifecycle
-from w365core.difference import UNPUBLISHED, Explanation
 from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
-from w365core.intake import checksum
-from w365core.intake.checksum import Claim, Decision
+from w365core.intake.checksum import Claim
 from w365core.jobs import explaining, fetching, ordering, suggesting, usual as usual_months
 from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
@@ -27,7 +25,6 @@ from w365core.jobs.rating import Whole, rate_sources
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import NO_CURRENCY, Connector
 from w365core.store import engine as store_engine, ledger, references as store_references, stage
-from w365core.store.differences import Lines
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import import_source, provider_invoice
 
@@ -191,7 +188,7 @@ def _import(
         raise InputRefused(_unreadable(whole.problems), whole.problems)
     claim = _claim(context, connection, attempt, provider, header, material, asked)
     decision = ordering.judged(claim, whole)
-    explanation = _explained(connection, attempt, claim, decision, whole)
+    explanation = explaining.of_attempt(connection, attempt, claim, decision, whole)
     grounds = Grounds(claim, whole.used, decision, _suggested(connection, attempt, whole), explanation)
     return _settle(context, connection, attempt, grounds, whole, populating=provider.type is ProviderType.MANUAL and not asked.activate)
 
@@ -302,27 +299,10 @@ def _claim(
     )
 
 
-def _explained(connection: Connection, attempt: Attempt, claim: Claim, decision: Decision, whole: Whole) -> Explanation | None:
-    """What a difference is made of, whether or not an override lets it pass; None where all agrees, or lines cannot be read."""
-    if whole.problems:
-        return None
-    header_gap, usage_gap = checksum.gaps(
-        claim,
-        difference=decision.difference,
-        usage_total=decision.usage_total,
-        daily_total=decision.daily_rated_total,
-        daily_lines=decision.usage_lines,
-        daily_missing=not (claim.daily_usage_published or claim.reconciliation_usage_accepted),
-    )
-    lines = Lines(attempt.provider_invoice_id, attempt.import_run_id)
-    with connection.begin():
-        return explaining.explain(connection, lines, currency=claim.currency, header_gap=header_gap, usage_gap=usage_gap)
-
-
 def _settle(context: Context, connection: Connection, attempt: Attempt, grounds: Grounds, whole: Whole, *, populating: bool) -> Outcome:
     """Lands the order, then carries it out: published or failed, in one transaction."""
     decision = grounds.decision
-    failed, message = decision.status is StatusReason.ERROR, _with_cause(decision, grounds.explanation)
+    failed, message = decision.status is StatusReason.ERROR, explaining.with_cause(decision.message, grounds.explanation)
     if populating and not failed:
         message = " ".join(filter(None, [message, "Its lines are complete; activate it so that its usage can be billed."]))
     order = ordering.decided(context, connection, attempt, grounds, message=message, populating=populating)
@@ -335,12 +315,6 @@ def _settle(context: Context, connection: Connection, attempt: Attempt, grounds:
     context.report(f"{attempt.invoice_number}: {'complete, to be activated' if populating else 'Active'}, {whole.lines:,} lines")
     status = "Active/Populating" if populating else "Active/Active"
     return Outcome(attempt.provider, attempt.invoice_number, status, None, message, whole.lines)
-
-
-def _with_cause(decision: Decision, explanation: Explanation | None) -> str:
-    """The decision's message and what is proven of a difference; of usage that is not published the message says it already."""
-    proven = [one.sentence for one in explanation.proven if one.code != UNPUBLISHED] if explanation else []
-    return " ".join(filter(None, [decision.message, f"Proven cause: {' '.join(proven)}" if proven else ""]))
 
 
 def _fail(context: Context, connection: Connection, attempt: Attempt, failure: Failure, error: W365Error) -> Outcome:

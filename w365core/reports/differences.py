@@ -113,7 +113,7 @@ def load(connection: Connection, invoice: Invoice, *, now: datetime) -> Differen
         explanations=tuple(_explained(place, one, invoice.currency) for place, one in enumerate(found.hypotheses)),
         proposal=_proposal(connection, row, found, today=now.date()),
         overridden=_overridden(connection, row),
-        of_usage=found.header_gap is None,
+        of_usage=found.header_gap is None and not _is_unpublished(found),
     )
 
 
@@ -191,10 +191,17 @@ def csv_of(connection: Connection, of: Lines, found: Explanation, *, currency: s
 
 def _rows(connection: Connection, of: Lines, found: Explanation, *, currency: str) -> Iterator[Mapping[str, Any]]:
     usage = breakdowns.compared(connection, of, currency=currency) if found.usage_gap is not None else ()
+    if _is_unpublished(found):  # the daily lines that are there are the reconciliation file's own
+        usage = ({**row, "daily": None, "difference": row["billed"]} for row in usage)
     header = breakdowns.summed(connection, of, currency=currency) if found.header_gap is not None else ()
     return chain(
         ({**row, "tax": None, "about": _ABOUT[Gap.USAGE]} for row in usage), ({**row, "about": _ABOUT[Gap.HEADER]} for row in header)
     )
+
+
+def _is_unpublished(found: Explanation) -> bool:
+    """Whether no daily-rated file is published at all."""
+    return any(one.code == UNPUBLISHED and one.gap is Gap.USAGE for one in found.hypotheses)
 
 
 def _explained(place: int, one: Hypothesis, currency: str) -> Explained:

@@ -47,7 +47,6 @@ class Invoice:
     rounding: Decimal | None
     overridden: Decimal | None
     daily_rated_total: Decimal | None
-    proven_cause: str | None
     license_lines: int
     usage_lines: int
     version: int
