@@ -44,13 +44,13 @@ LINE_COLUMNS = (
 )
 _FILES = {Feed.RECONCILIATION: "invoice lines", Feed.DAILY_RATED: "daily usage"}
 CUSTOMER_COLUMNS = (
-    Column("customer", "Customer", width=180),
+    Column("customer", "Customer", width=170),
+    amount("delta", "Charge or credit", width=110, help="More to charge, or less: to credit, if the customer invoices stay as they are"),
+    amount("billed", "Billed already", width=105, help="Its usage out of this provider invoice, on our customer invoices"),
+    amount("would_be", "With new version", width=115, help="The same usage at the same markup"),
+    Column("currency", "Currency", width=68),
+    Column("on", "Customer invoices", width=155),
     amount("amount", "Invoice changes by", width=125, help="All its lines that are otherwise, with tax"),
-    amount("billed", "Usage billed already", width=130, help="On our customer invoices, out of this provider invoice"),
-    amount("would_be", "With the new version", width=135, help="The same usage at the same markup"),
-    amount("delta", "Charge or credit", width=110),
-    Column("currency", "Currency", width=70),
-    Column("on", "Customer invoices", width=160),
     Column("advice", "What to do", width=520),
     Column("account_id", "Our account", Kind.ID, shown=False),
 )
