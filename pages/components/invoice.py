@@ -46,8 +46,8 @@ def draw(detail: InvoiceDetail) -> None:
             _customers(invoice)
         _gap(detail)
     _facts(detail)
-    lives.draw(detail.invoice.status)
     _tabs(detail)
+    lives.draw(detail.invoice.status)
 
 
 def _head(detail: InvoiceDetail) -> None:
