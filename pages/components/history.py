@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.components import cached, tables
+from pages.components import cached, plain, tables
 from w365core.reports import invoice_detail, invoice_files, timeline, wording
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.timeline import Event, Tone
 
 _MOST = 12
-_WIDTHS = (1.5, 2.2, 6.3)
+_WIDTHS = (1.5, 2.2, 5.5, 0.8)
 _LOOKS = {
     Tone.GOOD: (":material/check_circle:", "green"),
     Tone.BAD: (":material/error:", "red"),
@@ -45,10 +45,11 @@ def draw(invoice: Invoice) -> None:
 def _events(events: Sequence[Event]) -> None:
     with st.container(border=True, gap="small"):
         for event in events[:_MOST]:
-            when, what, said = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
+            when, what, said, who = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
             when.caption(wording.moment(event.at) if event.tone is not Tone.AHEAD else wording.day(event.at))
             icon, color = _LOOKS[event.tone]
             what.badge(event.title, icon=icon, color=color)
-            said.text(f"{event.said} {f'By {event.who}.' if event.who else ''}".strip() or "–")
+            said.text(event.said or "–")
+            who.caption(plain.label(event.who), text_alignment="right")
         if len(events) > _MOST:
             st.caption(f"{len(events) - _MOST:,} earlier ones stand in the table below.")

@@ -68,8 +68,8 @@ def draw(detail: InvoiceDetail) -> None:
             _customers(invoice)
     _facts(detail)
     children.draw(detail)
-    lives.draw(detail.invoice.status)
     _tabs(detail)
+    lives.draw(detail.invoice.status)
 
 
 def _head(detail: InvoiceDetail) -> None:

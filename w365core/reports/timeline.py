@@ -69,13 +69,12 @@ def build(
     """`entries` of the audit log and `runs` are attempts; `asked` are jobs with a tolerance; `billed` is usage by customer invoice. What lies ahead
     comes first, then the latest."""
     by_run = {run["import_run_id"]: run for run in runs}
-    events = [_first_seen(subject), *_listed(subject, listed, listed_last)]
+    told = {(entry["after"] or {}).get("import_run_id") for entry in entries}
+    events = _ahead(subject, now) + _billed(billed, subject.currency)
+    events += [_untold(run) for run in runs if run["import_run_id"] not in told]
     for entry in entries:
         events += _of_entry(entry, by_run, asked, subject.currency)
-    told = {(entry["after"] or {}).get("import_run_id") for entry in entries}
-    events += [_untold(run) for run in runs if run["import_run_id"] not in told]
-    events += _billed(billed, subject.currency)
-    events += _ahead(subject, now)
+    events += [*_listed(subject, listed, listed_last), _first_seen(subject)]  # of one moment the first comes last
     return tuple(sorted(events, key=lambda event: (event.tone is Tone.AHEAD, event.at), reverse=True))
 
 
