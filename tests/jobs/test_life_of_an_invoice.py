@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,12 +28,13 @@ from w365core.errors import CallRefused
 from w365core.jobs import syncing
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Outcome
-from w365core.lifecycle import RETRY_DAYS
+from w365core.lifecycle import RETRY_DAYS, compared_since
 from w365core.settings import Settings
-from w365core.store import audit, ledger, transitions
+from w365core.store import audit, billed, ledger, noticing, transitions
 from w365core.store.tables import audit_log, provider_invoice, usage_summary
 
-LATEST, OLDER = "G2", "G1"  # of November and of October
+LATEST, OLDER = "G2", "G1"
+DATED = {LATEST: date(2026, 11, 8), OLDER: date(2026, 10, 8)}
 BOTH = st.sampled_from((LATEST, OLDER))
 GAP = Decimal(700)  # what a header is off by, where it is off
 
@@ -99,7 +100,7 @@ class Model:
                     imported[number] = self.imports(number)
             elif known.status == "Error" and self.inside(known.first_seen):
                 imported[number] = self.imports(number)
-            elif known.status == "Active":
+            elif known.status == "Active" and DATED[number] >= compared_since(self.now.date()):
                 self._compare(number, known, listed, changed)
         return imported, changed
 
@@ -108,12 +109,12 @@ class Model:
         if version == mine:
             if known.noticed:
                 known.noticed = None
-                self.log[number].append("notice return at provider")
+                self.log[number].append(noticing.WENT_BACK)
             return
         changed.add(number)
         if known.noticed != version:
             known.noticed = version
-            self.log[number].append("notice change at provider")
+            self.log[number].append(noticing.NOTICE)
 
 
 class LifeOfAnInvoice(RuleBasedStateMachine):
@@ -149,8 +150,8 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
         """The provider lists it as the model says."""
         listed = self.model.listed[number]
         lines = [*(seat("100.00", OrderId=f"O-{place}") for place in range(listed.seats)), usage("20.00")]
-        dated = "2026-11-08" if number == LATEST else "2026-10-08"
-        self.estate.invoice(number, lines, [daily("15.00"), daily("5.00", day=2)], total=str(listed.total), dated=dated)
+        rated = [daily("15.00"), daily("5.00", day=2)]
+        self.estate.invoice(number, lines, rated, total=str(listed.total), dated=DATED[number].isoformat())
 
     # --- what happens ---------------------------------------------------------------------------------------------------------------------
 
@@ -210,6 +211,16 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
                     .where(usage_summary.c.provider_invoice_id == self._id(number))
                     .values(status="Invoiced", invoice_number=known.invoiced)
                 )
+
+    @rule(number=BOTH)
+    def its_usage_is_taken_off(self, number: str) -> None:
+        known = self.model.here.get(number)
+        if known and known.invoiced:
+            with self.engine.begin() as connection:
+                named = {"customer_invoices": [known.invoiced], "reason": "credited", "who": self.context.who}
+                billed.unlink(connection, provider_invoice_id=self._id(number), **named)
+            known.invoiced = None
+            self.model.log[number].append(billed.UNLINK)
 
     @rule(number=BOTH)
     def somebody_deactivates_it(self, number: str) -> None:
