@@ -9,7 +9,7 @@ import streamlit as st
 from pages.components import address, cached, plain, references_fix, tables
 from w365core.jobs import queue
 from w365core.model import ReferenceKind
-from w365core.reports import missing_references as report, wording
+from w365core.reports import fixes, missing_references as report, wording
 from w365core.reports.missing_references import MissingReferences, Thing
 
 SHOWN_AT_FIRST, MOST_ROWS = 6, 60
@@ -83,8 +83,8 @@ def supplied(things: Sequence[Thing]) -> None:
 def downloads(found: MissingReferences) -> None:
     """The table as files, and the fixes as a CSV that comes back through `supply`."""
     ready = [thing for thing in found.things if thing.fix is not None]
-    fixes, whole = st.columns((7, 3), vertical_alignment="center")
-    with fixes.container(horizontal=True, vertical_alignment="center", gap="small"):
+    left, right = st.columns((7, 3), vertical_alignment="center")
+    with left.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.download_button(
             "Fixes CSV",
             data=lambda: report.fixes_csv(found.things),
@@ -98,7 +98,7 @@ def downloads(found: MissingReferences) -> None:
         st.caption(
             "The suggested fixes, to edit in a spreadsheet; `python -m w365core supply fixes.csv --dry-run` takes them.", width="content"
         )
-    with whole:
+    with right:
         tables.downloads(found.table, key="missing_table")
 
 
@@ -136,10 +136,10 @@ def _row(thing: Thing, accounts: Mapping[str, str]) -> None:
             st.badge(thing.kind if thing.blocking else f"{thing.kind}, does not block", color="red" if thing.blocking else "gray")
         st.caption(" · ".join(plain.label(text) for text in (thing.provider, thing.key if thing.name else None) if text))
     with fix.container(gap=None):
-        said = report.fix_said(thing.fix, accounts)
+        said = fixes.fix_said(thing.fix, accounts)
         st.text(said[0].upper() + said[1:])
         because = thing.fix.because if thing.fix else "an invoice holds lines of its own currency only"
-        st.caption(" · ".join(filter(None, [report.sure(thing.fix.confidence) if thing.fix else "", plain.label(because)])))
+        st.caption(" · ".join(filter(None, [fixes.sure(thing.fix.confidence) if thing.fix else "", plain.label(because)])))
     with figures.container(gap=None, horizontal_alignment="right"):
         whole = thing.whole or thing.own
         st.markdown("**" + " + ".join(wording.rounded(value, code) for code, value in whole.items()) + "**", text_alignment="right")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from tests.reports import builders as b
 from w365core.errors import CallRefused
+from w365core.jobs import supplying
 from w365core.reports import invoice_detail, invoice_files
 from w365core.reports.provider_invoice import Invoice
 from w365core.store.tables import import_source, invoice_attachment
@@ -50,6 +51,26 @@ def test_errors_hold_what_blocks_and_warnings_what_does_not(connection: Connecti
         ("c-2", "'=1+1", "10.00", "EUR"),
     ]
     assert [(row["Missing"], row["Key"]) for row in warnings] == [("product", "p-1")]
+
+
+def test_errors_and_warnings_hold_what_would_supply_it_in_columns_of_their_own(connection: Connection):
+    """Blocking references go to errors.csv, the others to warnings.csv; the fix beside them is the page's."""
+    b.customer(connection, "A-7", "Fabrikam GmbH")
+    invoice_id = b.invoice(connection, status="Error", failure="unresolved_references", currency="CHF")
+    b.missing(connection, invoice_id, key="c-1", amount="10.5")
+    b.missing(connection, invoice_id, key="CHF", kind="currency", name=None, amount="3")
+    b.missing(connection, invoice_id, key="p-1", kind="product", name="=Suite", amount="2")
+    invoice = opened(connection, invoice_id)
+    missing = supplying.missing(connection, provider_invoice_id=invoice_id)
+    errors, warnings = (read(invoice_files.content(connection, invoice, name, missing=missing)) for name in ("errors.csv", "warnings.csv"))
+    told = ("Key", "Fix action", "Fix account_id", "Fix confidence", "Fix because")
+    assert [tuple(row[name] for name in told) for row in errors] == [
+        ("c-1", "map_account", "A-7", "0.95", "same name"),
+        ("CHF", "add_currency", "", "", "the invoice's own currency; say its rate to base"),
+    ]
+    assert [(row["Key"], row["Name"], row["Fix action"], row["Fix product_id"]) for row in warnings] == [
+        ("p-1", "'=Suite", "choose_product", "p-1")
+    ]
 
 
 def test_nothing_missing_attaches_nothing(connection: Connection):

@@ -32,7 +32,7 @@ def missing_references(
 ) -> None:
     """What the lines refer to and our records lack, with the money it holds up and the suggested fix."""
     from w365core.jobs import supplying
-    from w365core.reports import missing_references as report
+    from w365core.reports import missing_references as report, supplied_references
     from w365core.store import ledger
     from w365core.store.engine import guarded
 
@@ -43,7 +43,7 @@ def missing_references(
             rows = supplying.missing(connection, provider_invoice_id=found.provider_invoice_id if found else None)
             rows = report.with_waiting(connection, rows)
             if fixes is not None:
-                things = report.build(rows, supplied=report.supplied(connection, rows), rates={}).things
+                things = report.build(rows, supplied=supplied_references.supplied(connection, rows), rates={}).things
                 _write(fixes, report.fixes_csv(things))
     printing.table(
         [printing.missing(row) for row in rows],

@@ -16,8 +16,8 @@ from w365core import difference
 from w365core.errors import CallRefused
 from w365core.frames import Kind
 from w365core.reports import differences, export, wording
+from w365core.reports.fixes import ATTACHED_COLUMNS, attached_row
 from w365core.reports.line_columns import MISSING_COLUMNS
-from w365core.reports.missing_references import ATTACHED_COLUMNS, attached_row
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.tables import Column, Table, moment
 from w365core.store import differences as store_differences, queries, received

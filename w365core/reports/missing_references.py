@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -17,15 +17,16 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.frames import Kind
-from w365core.model import Fix, FixAction, ReferenceKind, StatusReason
+from w365core.model import Fix, ReferenceKind, StatusReason
 from w365core.reports import export, wording
+from w365core.reports.fixes import FIX_FILE_COLUMNS, fix_said, values_of
 from w365core.reports.headlines import Note, Tile
+from w365core.reports.supplied_references import Place, place, supplied
 from w365core.reports.tables import Column, Table, amount, number
-from w365core.store import printed, provider_view, queries, references, waiting
+from w365core.store import queries, references, waiting
 from w365core.store.queries import InvoiceFilter
 
 Row = Mapping[str, Any]
-Place = tuple[int, str, str]  # invoice, kind, key in lower case
 PLURALS = {"customer": "customers", "subscription": "subscriptions", "currency": "currencies", "product": "products"}
 _MOST_NAMED = 3
 
@@ -44,23 +45,6 @@ TABLE_COLUMNS = (
     number("confidence", "How sure", width=75, help="0 to 1"),
     Column("invoices", "Invoices", Kind.ID, width=180),
     Column("suggestion", "In words", width=600),
-)
-# The columns of a CSV of fixes: what `supply` reads, and beside it what a person wants to see while editing.
-_FIX_NAMES = ("action", "provider", "key", "name", "account_id", "subscription_id", "product_id", "kind")
-_FIX_NAMES += ("quantity", "under", "start_date", "status", "billing_type", "rate_to_base", "confidence", "because")
-_FIX_KINDS = {"quantity": Kind.NUMBER, "rate_to_base": Kind.NUMBER, "confidence": Kind.NUMBER, "start_date": Kind.DAY}
-_FIXES = tuple(Column(name, name, _FIX_KINDS.get(name, Kind.TEXT)) for name in _FIX_NAMES)
-FIX_FILE_COLUMNS = (
-    *_FIXES,
-    Column("holds_up", "holds_up"),
-    Column("customers_waiting", "customers_waiting", Kind.WHOLE),
-    Column("invoices", "invoices"),
-)
-# Of those, what stands beside a missing reference in errors.csv and warnings.csv.
-ATTACHED_COLUMNS = tuple(
-    replace(column, name=f"fix_{column.name}", label=f"Fix {column.name}")
-    for column in _FIXES
-    if column.name not in ("provider", "key", "name")
 )
 
 
@@ -188,33 +172,10 @@ def with_waiting(connection: Connection, rows: Sequence[Row]) -> list[Row]:
     return told
 
 
-def supplied(connection: Connection, rows: Sequence[Row]) -> set[Place]:
-    """Which of them our records have by now, whoever put it there."""
-    of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ReferenceKind}
-    found: set[Place] = set()
-    for provider in {row["provider"] for row in of_kind[ReferenceKind.CUSTOMER]}:
-        mapped = {key for key, (account, _) in provider_view.mapping_state(connection, provider).items() if account}
-        found |= {
-            _place(row) for row in of_kind[ReferenceKind.CUSTOMER] if row["provider"] == provider and row["key"].strip().lower() in mapped
-        }
-    for provider in {row["provider"] for row in of_kind[ReferenceKind.SUBSCRIPTION]}:
-        known = {key.strip().lower() for pairs in references.subscriptions(connection, provider) for key, _ in pairs}
-        found |= {_place(row) for row in of_kind[ReferenceKind.SUBSCRIPTION] if row["provider"] == provider and row["key"].lower() in known}
-    if of_kind[ReferenceKind.CURRENCY]:
-        codes = references.currencies(connection)
-        found |= {
-            _place(row)
-            for row in of_kind[ReferenceKind.CURRENCY]
-            if row["key"].upper() in codes and row["key"] == row["invoice_currency"].upper()
-        }
-    return found | _products_supplied(connection, of_kind[ReferenceKind.PRODUCT])
-
-
 def fix_row(thing: Thing, fix: Fix) -> dict[str, Any]:
     """One row of a CSV of fixes."""
-    values = {name: getattr(fix, name) for name in _FIX_NAMES}
     told = " + ".join(wording.amount(value, code) for code, value in (thing.whole or thing.own).items())
-    return values | {"holds_up": told, "customers_waiting": len(thing.customers), "invoices": _invoices(thing)}
+    return values_of(fix) | {"holds_up": told, "customers_waiting": len(thing.customers), "invoices": _invoices(thing)}
 
 
 def fixes_csv(things: Iterable[Thing]) -> bytes:
@@ -222,58 +183,7 @@ def fixes_csv(things: Iterable[Thing]) -> bytes:
     return export.csv_bytes(FIX_FILE_COLUMNS, (fix_row(one, one.fix) for one in things if one.fix is not None))
 
 
-def attached_row(row: Row) -> dict[str, Any]:
-    """A missing reference with its fix in columns of their own, for errors.csv and warnings.csv."""
-    fix = row.get("fix")
-    return {**row, **({} if fix is None else {f"fix_{name}": getattr(fix, name) for name in _FIX_NAMES})}
-
-
-def fix_said(fix: Fix | None, accounts: Mapping[str, str]) -> str:
-    """What the fix would do, in a few words."""
-    if fix is None:
-        return "nothing in our records would help"
-    account = f"{accounts.get(fix.account_id, fix.account_id)} ({fix.account_id})" if fix.account_id else "an account that you choose"
-    if fix.action is FixAction.MAP_ACCOUNT:
-        return f"map it to {account}"
-    if fix.action is FixAction.ALIAS:
-        return f"another id of our subscription {fix.subscription_id or 'that you choose'}"
-    if fix.action is FixAction.ADD_SUBSCRIPTION:
-        seats = f", {wording.digits(fix.quantity)} seats" if fix.kind == "License" and fix.quantity is not None else ""
-        return f"create it under {fix.under}: {fix.kind}{seats}, of {account}"
-    if fix.action is FixAction.ADD_CURRENCY:
-        return f"add {fix.key} with its rate"
-    if fix.product_id and fix.product_id.lower() == fix.key.lower():
-        return f"a new product {fix.product_id}"
-    return f"the product {fix.product_id or 'that you choose'}"
-
-
-def sure(confidence: Decimal | None) -> str:
-    """certain, 0.95, or blank."""
-    return "" if confidence is None else "certain" if confidence == 1 else f"{wording.digits(confidence)} sure"
-
-
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
-
-
-def _products_supplied(connection: Connection, rows: Sequence[Row]) -> set[Place]:
-    """Products that are known by now, by themselves or because every subscription that prints them has another known one."""
-    if not rows:
-        return set()
-    known = references.products(connection)
-    found = set()
-    for invoice_id in {row["provider_invoice_id"] for row in rows}:
-        mine = {row["key"].lower(): row for row in rows if row["provider_invoice_id"] == invoice_id}
-        run_id = next(iter(mine.values()))["import_run_id"]
-        owned = printed.products_of(connection, provider_invoice_id=invoice_id, run_id=run_id, keys=list(mine))
-        for key, row in mine.items():
-            of_key = [one for one in owned if one.key == key]
-            if key in known or (of_key and all(one.product in known or f"{key}:{one.sku}" in known for one in of_key)):
-                found.add(_place(row))
-    return found
-
-
-def _place(row: Row) -> Place:
-    return row["provider_invoice_id"], str(row["kind"]), row["key"].lower()
 
 
 def _thing(rows: Sequence[Row], supplied: Collection[Place]) -> Thing:
@@ -295,7 +205,7 @@ def _thing(rows: Sequence[Row], supplied: Collection[Place]) -> Thing:
         customers=_customers(by_invoice.values()),
         suggestion=next((row["suggestion"] for row in rows if row["fix"] is surest), first["suggestion"]),
         fix=surest,
-        is_supplied=all(_place(row) in supplied for row in rows),
+        is_supplied=all(place(row) in supplied for row in rows),
     )
 
 
