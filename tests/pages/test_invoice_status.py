@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import Engine, text
@@ -121,6 +121,67 @@ def test_a_link_to_an_invoice_opens_its_identity_and_its_lines(frame, engine: En
     assert list(tables(app)[0]["Total"]) == ["60.50", "39.50"]
     app.button("back").click().run()
     assert app.title[0].value == "Invoice status"
+
+
+def test_each_term_of_the_identity_leads_to_its_lines_and_the_url_says_which(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, header="12", tax="2", usage="4", run=7, license_lines=1, usage_lines=2)
+        rows = [
+            b.license_line(1, total="4", tax_total="0.5"),
+            b.license_line(2, total="2", kind="usage", tax_total="-1.5"),
+            b.license_line(3, kind="usage"),
+        ]
+        b.lines(connection, invoice_id, run=7, license=rows)
+    app = frame(invoice=str(invoice_id), tab="History")
+    for part, lines in (("license", ["1"]), ("tax", ["2", "1"])):
+        app.button(f"part_{part}").click().run()
+        assert list(tables(app)[0]["Line"]) == lines
+    assert app.query_params["lines"] in ("taxed", ["taxed"])
+    assert list(tables(frame(invoice=str(invoice_id), lines="usage"))[0]["Line"]) == ["2", "3"]
+    app.button("close_lines").click().run()
+    assert len(tables(app)[0]) == 3
+    app.button("part_usage").click().run()
+    assert "One row per subscription" in said(app)
+    app.button("part_header").click().run()
+    assert "What was received for this invoice" in said(app)
+    assert "[:blue[within the tolerance]](#gap)" in said(app) and "What the lines leave open" in said(app)
+
+
+def test_the_usage_of_a_preview_leads_to_lines_because_it_has_no_summaries(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, status="Error", failure="checksum_failed", run=7)
+        b.lines(connection, invoice_id, run=7, license=[b.license_line(1), b.license_line(2, kind="usage")], publish=False)
+    app = frame(invoice=str(invoice_id))
+    app.button("part_usage").click().run()
+    assert list(tables(app)[0]["Line"]) == ["2"] and "Preview: not imported" in said(app)
+
+
+def test_how_an_invoice_lives_is_drawn_once_it_is_opened(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, status="Deactivated")
+    app = frame(invoice=str(invoice_id))
+    assert not app.get("graphviz_chart")
+    app.session_state["lives"] = True
+    app.run()
+    (picture,) = app.get("graphviz_chart")
+    assert '"Deactivated" [label="Deactivated", style="rounded,filled,bold"' in picture.proto.spec
+    assert "none of its usage is invoiced" in list(tables(app)[-1]["What has to hold"])
+
+
+def test_what_lapses_is_badged_on_the_list_and_on_the_invoice(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.clock(connection)
+        invoice_id = b.invoice(connection, status="Error", first_seen=b.NOW - timedelta(days=14))
+    for app in (frame(), frame(invoice=str(invoice_id))):
+        assert "Lapses tomorrow" in said(app)
+    assert "1 invoice lapses tomorrow" in said(frame())
+
+
+def test_only_deactivated_invoices_are_no_green_tick(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, status="Deactivated")
+    told = said(frame())
+    assert "Nothing to do" in told and "1 invoice is deactivated" in told and "Nothing needs attention" not in told
 
 
 def test_next_and_previous_turn_the_pages_of_lines(frame, engine: Engine):

@@ -79,6 +79,53 @@ def test_pages_of_summaries_go_by_cost_and_lose_none_of_equal_cost(connection: C
     assert len(set(seen)) == 450 and seen == sorted(seen, key=lambda one: (-one[0], one[1]))
 
 
+def test_lines_with_tax_come_by_the_size_of_their_tax_and_lose_none_of_equal_size(connection: Connection):
+    invoice_id = b.invoice(connection, run=7)
+    taxes = [str(n % 7 - 3) for n in range(1, 501)]
+    b.lines(connection, invoice_id, run=7, license=[b.license_line(n, tax_total=tax) for n, tax in enumerate(taxes, start=1)])
+    invoice, seen, after = detail(connection, invoice_id).invoice, [], None
+    while True:
+        page = invoice_detail.license_page(connection, invoice, only="taxed", after=after)
+        seen += [(abs(row["tax_total"]), row["line_number"]) for row in page.table.rows]
+        if (after := page.next) is None:
+            break
+    expected = [(abs(Decimal(tax)), n) for n, tax in enumerate(taxes, start=1) if tax != "0"]
+    assert seen == sorted(expected, key=lambda one: (-one[0], one[1]))
+    assert [row["line_number"] for row in invoice_detail.every_license_line(connection, invoice, only="taxed")] == [n for _, n in seen]
+
+
+@pytest.mark.parametrize("kind", ["license", "usage"])
+def test_lines_of_one_kind_are_all_of_it_and_nothing_else(connection: Connection, kind: str):
+    invoice_id = b.invoice(connection, run=7)
+    b.lines(connection, invoice_id, run=7, license=[b.license_line(n, kind="usage" if n % 3 else "license") for n in range(1, 8)])
+    invoice = detail(connection, invoice_id).invoice
+    rows = invoice_detail.license_page(connection, invoice, only=kind).table.rows
+    assert [row["line_number"] for row in rows] == [n for n in range(1, 8) if bool(n % 3) == (kind == "usage")]
+    assert [row["line_number"] for row in rows] == [
+        row["line_number"] for row in invoice_detail.every_license_line(connection, invoice, only=kind)
+    ]
+
+
+def test_every_term_of_the_identity_leads_somewhere(connection: Connection):
+    found = detail(connection, b.invoice(connection, status="Error", header="119.01", usage="20", tax="19", difference="12.5"))
+    assert {part.label: part.leads for part in found.identity} == {
+        "License": "license", "Usage": "usage", "Tax": "taxed", "Rounding": "gap", "Difference": "gap", "Header": "received"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"header": "0"}, "Its total is 0.00 EUR"),
+        ({"lines_total": None}, "never added up"),
+        ({"message": "Fewer days than usual."}, "Fewer days"),
+    ],
+)
+def test_an_active_invoice_that_is_doubtful_is_a_warning_with_its_sentence(connection: Connection, more: dict, said: str):
+    found = detail(connection, b.invoice(connection, **more))
+    assert found.invoice.standing == "Warning" and said in found.attention.sentence
+
+
 def test_the_lines_of_one_summary_are_its_own(connection: Connection):
     invoice_id = b.invoice(connection, run=8)
     b.lines(connection, invoice_id, run=8, usage=[b.usage_line(n, usage_id=f"u-{n % 2}") for n in range(1, 11)])
