@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from w365core import frames
 from w365core.frames import Column
-from w365core.store.copy_text import OPTIONS, copy_text
+from w365core.store.copy_text import OPTIONS, copied
 
 LICENSE, USAGE = "license_line", "usage_line"
 _DECLARED = {LICENSE: frames.LICENSE_LINE, USAGE: frames.USAGE_LINE}
@@ -38,14 +38,13 @@ def create(connection: Connection, *, run_id: int, provider_invoice_id: int) -> 
 
 
 def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBatch) -> None:
-    """Copies a batch of lines into the stage, exactly as they are in Arrow; blank text becomes null."""
+    """Copies a batch of lines into the stage, exactly as they are in Arrow; blank text becomes null, and so does a column that they lack."""
     if not lines.num_rows:
         return
-    declared = _DECLARED[which]
-    columns = ", ".join(column.name for column in declared)
+    columns, content = copied(lines)
     cursor = connection.connection.driver_connection.cursor()
-    with cursor, cursor.copy(f"copy {table_of(which, run_id)} ({columns}) from stdin ({OPTIONS})") as sink:
-        sink.write(copy_text(lines))
+    with cursor, cursor.copy(f"copy {table_of(which, run_id)} ({', '.join(columns)}) from stdin ({OPTIONS})") as sink:
+        sink.write(content)
 
 
 def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal, int, Decimal]:
