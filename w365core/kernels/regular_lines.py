@@ -74,9 +74,7 @@ def _columns_of(keys: tuple[str, ...], columns: tuple[Column, ...]) -> tuple[Col
     return wanted
 
 
-def _read(
-    cells: Cells, keys: Sequence[str], columns: Sequence[Column | None], combined: Sequence[str], order: DateOrder
-) -> Regular:
+def _read(cells: Cells, keys: Sequence[str], columns: Sequence[Column | None], combined: Sequence[str], order: DateOrder) -> Regular:
     places = {column.name: place for place, column in enumerate(columns) if column}
     of_numbers = [place for place in places.values() if columns[place].kind is Kind.NUMBER]
     of_days = [place for place in places.values() if columns[place].kind is Kind.DAY]
