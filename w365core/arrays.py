@@ -1,6 +1,7 @@
 """Arrow arrays out of Python values, from their buffers: `pa.array` would import pandas first, which costs more than a small batch.
 
-`None` is null in all of them. An exact decimal travels as text.
+`None` is null in all of them. An exact decimal travels as text. A column whose name holds tabs is several columns at once, as text that COPY reads:
+each of its values is the cells of a line, with a tab after each of them, as after each name.
 """
 
 from __future__ import annotations
@@ -70,14 +71,20 @@ def lines_of(columns: tuple[frames.Column, ...], cells: Mapping[str, Sequence | 
     )
 
 
+def joined(names: Iterable[str]) -> str:
+    """The name of a column that is these columns at once."""
+    return "".join(f"{name}\t" for name in names)
+
+
 def empty(schema: pa.Schema) -> pa.RecordBatch:
     """A batch without rows."""
     return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
-def indices(places: np.ndarray) -> pa.Int32Array:
-    """Places to `take` from another array."""
-    return pa.Array.from_buffers(pa.int32(), len(places), [None, pa.py_buffer(np.ascontiguousarray(places, np.int32))])
+def indices(places: np.ndarray, *, is_null: np.ndarray | None = None) -> pa.Int32Array:
+    """Places to `take` from another array, or null."""
+    validity = None if is_null is None or not is_null.any() else pa.py_buffer(np.packbits(~is_null, bitorder="little"))
+    return pa.Array.from_buffers(pa.int32(), len(places), [validity, pa.py_buffer(np.ascontiguousarray(places, np.int32))])
 
 
 def _validity(values: Sequence[Any]) -> pa.Buffer | None:

@@ -9,12 +9,16 @@ REFERENCES        two customers, two subscriptions, an alias and a manual one
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
 
+from w365core import frames
+from w365core.frames import Kind
 from w365core.intake.parse import JSON_COLUMN, ROW_COLUMN, TextForm
 from w365core.intake.resolve import References, Subscription, subscriptions_by_provider_id
 from w365core.jobs.rating import Sums, Whole
@@ -110,6 +114,30 @@ def _cell(value: str | Decimal | None) -> str:
     return "" if value is None else str(value)
 
 
+_KINDS = {column.name: column.kind for column in frames.USAGE_LINE}
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def as_stored(lines: pa.RecordBatch) -> list[dict]:
+    """The lines as the table would hold them: blank is null, and what is text for COPY already is read as Postgres reads it."""
+    rows: list[dict] = [{} for _ in range(lines.num_rows)]
+    for name, column in zip(lines.schema.names, lines.columns, strict=True):
+        for row, value in zip(rows, column.to_pylist(), strict=True):
+            row |= {name: None if value == "" else value} if "\t" not in name else _read_by_copy(name, value)
+    return [dict.fromkeys(_KINDS) | row if "\t" in "".join(lines.schema.names) else row for row in rows]
+
+
+def _read_by_copy(names: str, text: str) -> dict:
+    cells = text.removesuffix("\t").split("\t")
+    return {name: _cell_of(name, cell) for name, cell in zip(names.split(), cells, strict=True)}
+
+
+def _cell_of(name: str, cell: str) -> str | date | None:
+    if _KINDS[name] is Kind.DAY:
+        return date.fromisoformat(cell) if cell else None
+    return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), cell, flags=re.DOTALL) or None
+
+
 @dataclass
 class Rated:
     """What came out: the whole, and the batches it was put together from."""
@@ -118,7 +146,7 @@ class Rated:
     batches: list[RatedBatch] = field(default_factory=list)
 
     def rows(self, name: str) -> list[dict]:
-        return [row for batch in self.batches for row in getattr(batch, name).to_pylist()]
+        return [row for batch in self.batches for row in as_stored(getattr(batch, name))]
 
     @property
     def totals(self) -> dict[tuple[str, str], tuple]:

@@ -12,11 +12,15 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.kernels.batches import as_stored
+from tests.kernels.json_lines import files
 from w365core import frames
-from w365core.arrays import lines_of
+from w365core.arrays import joined, lines_of
 from w365core.frames import Kind
 from w365core.intake.parse import parse_json_tolerantly
-from w365core.kernels import regular_lines
+from w365core.kernels import json_cells, regular_lines
+from w365core.kernels.regular_lines import Regular
+from w365core.kernels.usage import COMBINED
 
 COLUMNS = frames.DAILY_RATED
 LINE = {
@@ -39,67 +43,44 @@ def printed(row: dict, *, spaced: bool = False, ascii: bool = True, end: bytes =
     return json.dumps(row, separators=(", ", ": ") if spaced else (",", ":"), ensure_ascii=ascii).encode() + end
 
 
-def by_decoder(lines: list[bytes]) -> dict[str, list] | None:
-    """The cells as the tolerant reader has them, in Arrow and back; None where it rejects one."""
+def by_decoder(lines: list[bytes]) -> list[dict] | None:
+    """The cells as the tolerant reader has them and the table would hold them; None where it rejects one."""
     parsed = parse_json_tolerantly(lines, COLUMNS)
     if parsed.rejections:
         return None
-    return lines_of(COLUMNS + frames.EXTRA, {**parsed.columns, "extra": parsed.extra}, parsed.rows).to_pydict()
+    return as_stored(lines_of(COLUMNS + frames.EXTRA, {**parsed.columns, "extra": parsed.extra}, parsed.rows))
 
 
-def same(found: dict[str, pa.Array], expected: dict[str, list]) -> None:
-    for column in (*COLUMNS, *frames.EXTRA):
-        cells = found[column.name].to_pylist() if column.name in found else [None] * len(expected["quantity"])
-        if column.kind is Kind.NUMBER:
-            assert [cell and Decimal(cell) for cell in cells] == [cell and Decimal(cell) for cell in expected[column.name]], column.name
-        elif column.name == "extra":
-            assert [cell and json.loads(cell) for cell in cells] == [cell and json.loads(cell) for cell in expected["extra"]]
-        else:
-            assert cells == expected[column.name], column.name
+def read(lines: list[bytes] | pa.BinaryArray) -> Regular | None:
+    return regular_lines.read(lines if isinstance(lines, pa.Array) else batch(*lines), COLUMNS, combined=COMBINED)
 
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.sampled_from(
-    ['{"a": "b\\"c"}', "Contoso, Inc,", 'he said "no"', "C:\\temp\\", "tab\tnew\nline", "null", "", ", ", ',"', "é", "😀", "a,", "}{", "\\"]
-)
-NUMBER = st.one_of(
-    st.none(),
-    st.integers(-(10**18), 10**18),
-    st.decimals(-1000, 1000, places=12).map(lambda d: Decimal(str(d))),
-    st.sampled_from(["", "1.50", "-0", "007", "+5", "1E-7", "123456789012345678901.5"]),
-    st.sampled_from([1e-07, 2.5e10, 0]),
-)
+def same(found: Regular, expected: list[dict]) -> None:
+    """All that was read, in each of its forms, is what a decoder reads."""
+    for cells, line in zip(_stored(found), expected, strict=True):
+        for column in (*COLUMNS, *frames.EXTRA):
+            cell, wanted = cells.get(column.name), line[column.name]
+            if column.kind is Kind.NUMBER:
+                assert (cell and Decimal(cell)) == (wanted and Decimal(wanted)), column.name
+            elif column.name == "extra":
+                assert (cell and json.loads(cell)) == (wanted and json.loads(wanted))
+            else:
+                assert cell == wanted, column.name
+    for name, numbers in found.numbers.items():
+        assert [n and Decimal(n) for n in numbers.to_pylist()] == [line[name] and Decimal(line[name]) for line in expected], name
+    values = [found.combinations[place] for place in found.of_line]
+    assert [[value or None for value in line] for line in values] == [[line[name] for name in COMBINED] for line in expected]
 
 
-def as_json(value) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
-
-
-@st.composite
-def files(draw):
-    """Lines with the same keys in the same order, some of them unknown; now and then one that is different."""
-    keys = draw(
-        st.permutations(
-            ["customerid", "SubscriptionId", "Tags", "Quantity", "BillingPreTaxTotal", "BillingCurrency", "ChargeEndDate", "NewThing"]
-        )
-    )
-    comma, colon = draw(st.sampled_from([(",", ":"), (", ", ": ")]))
-    end = draw(st.sampled_from(["\n", "\r\n"]))
-    lines = []
-    for _ in range(draw(st.integers(1, 5))):
-        cells = {
-            "customerid": draw(TEXT | st.none()), "SubscriptionId": draw(TEXT), "Tags": draw(TEXT | st.none()), "Quantity": draw(NUMBER),
-            "BillingPreTaxTotal": draw(NUMBER), "BillingCurrency": "EUR", "NewThing": draw(TEXT | st.none() | st.booleans() | st.integers(0, 9)),
-            "ChargeEndDate": draw(st.sampled_from(["2026-11-30", "2026-11-30T23:59:00Z", "11/30/2026", "", None, "0001-01-01"])),
-        }  # fmt: skip
-        members = [f"{json.dumps(key)}{colon}{as_json(cells[key])}" for key in keys]
-        lines.append(("{" + comma.join(members) + "}" + end).encode())
-    return lines
+def _stored(found: Regular) -> list[dict]:
+    columns = {joined(found.names): found.stored} | ({} if found.extra is None else {"extra": found.extra})
+    return as_stored(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)))
 
 
 @given(files())
 @settings(max_examples=400, deadline=None)
 def test_what_is_read_in_columns_is_what_a_decoder_reads(lines):
-    found = regular_lines.read(batch(*lines), COLUMNS)
+    found = read(lines)
     expected = by_decoder(lines)
     if found is not None:
         assert expected is not None
@@ -110,10 +91,11 @@ def test_what_is_read_in_columns_is_what_a_decoder_reads(lines):
 @settings(max_examples=400, deadline=None)
 def test_a_damaged_byte_never_makes_other_cells_than_a_decoder_reads(lines, data):
     whole = b"".join(lines)
-    at = data.draw(st.integers(0, len(whole) - 1))
-    sign = data.draw(st.sampled_from(b'",:{}\\ \n0a\x01\xff'))
-    damaged = (whole[:at] + bytes([sign]) + whole[at + 1 :]).splitlines(keepends=True)
-    found = regular_lines.read(batch(*damaged), COLUMNS)
+    for at in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=3)):
+        sign = data.draw(st.sampled_from(b'",:{}\\ \n\r\t0aun\x01\x7f\xff'))
+        whole = whole[:at] + bytes([sign]) + whole[at + 1 :]
+    damaged = [line + b"\n" for line in whole.removesuffix(b"\n").split(b"\n")]
+    found = read(damaged)
     if found is not None:
         same(found, by_decoder(damaged))
 
@@ -127,7 +109,7 @@ def test_an_exports_lines_are_regular(spaced, ascii):
         for n in range(40)
     ]
     lines = [printed(row, spaced=spaced, ascii=ascii) for row in rows]
-    found = regular_lines.read(batch(*lines), COLUMNS)
+    found = read(lines)
     assert found is not None
     same(found, by_decoder(lines))
 
@@ -139,23 +121,73 @@ def test_an_exports_lines_are_regular(spaced, ascii):
         printed({**LINE, "Tags": {"env": "prod"}}), printed({**LINE, "CustomerId": 7}), printed({**LINE, "Quantity": True}),
         printed({**LINE, "Quantity": "1e400"}), printed({**LINE, "Quantity": "x"}), printed({**LINE, "ChargeStartDate": "soon"}),
         printed(LINE).replace(b"12.5", b"012.5"), printed(LINE).replace(b"12.5", b"NaN"), printed(LINE).replace(b"12.5", b""),
-        printed(LINE).replace(b'"plan"', b'"pl"an"'), printed(LINE).replace(b'"plan"', b'"pl\\qan"'), printed(LINE).replace(b"plan", b"pl\xffan"),
-        printed(LINE).replace(b"plan", b"pl\x07an"), printed(LINE).replace(b"plan", b"pl\\u0000an"), printed(LINE).replace(b"null", b"nuln"),
+        printed(LINE).replace(b"null", b"nuln"), printed(LINE).replace(b'"EUR"', b""), printed(LINE).replace(b'"Tags"', b'"T\\u0061gs"'),
         printed(LINE).replace(b'"Tags"', b'"Tagz"'), printed(dict(reversed(LINE.items()))), printed({**LINE, "More": 1}),
     ],
 )  # fmt: skip
 def test_lines_that_are_not_regular_are_left_to_the_decoder(line):
-    assert regular_lines.read(batch(printed(LINE), line, printed(LINE)), COLUMNS) is None
+    assert read([printed(LINE), line, printed(LINE)]) is None
+
+
+@pytest.mark.parametrize("key", ["CustomerId", "MeterName", "Unknown"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'"a"b"', b'"a\\"b"c', b'"', b'"a\\"', b'"a\\qb"', b'"a\\x41b"', b'"a\\Nb"', b'"a\\\\\\qb"', b'"a\xffb"', b'"a\x07b"', b'"a\tb"',
+        b'"a\\u0000b"', b'"a\\ud800b"', b'"a\\u00zzb"', b"nan", b"nuln", b"",
+    ],
+)  # fmt: skip
+def test_a_text_that_json_or_the_table_does_not_know_is_left_to_the_decoder_wherever_it_stands(key, value):
+    line = printed(LINE | {"MeterName": "m", "Unknown": "u"} | {key: "here"})
+    assert read([line, line]) is not None
+    assert read([line, line.replace(b'"here"', value), line]) is None
+
+
+def test_a_quote_too_many_does_not_make_up_for_one_too_few():
+    lines = [printed(LINE | {"Tags": "here"}).replace(b'"here"', value) for value in (b'"', b'"a"b"')]
+    assert read([printed(LINE), *lines]) is None
+
+
+def test_a_line_with_a_key_too_many_does_not_make_up_for_one_with_a_key_too_few():
+    """Between them they have as many keys as two regular lines, and each is where such a line would have it."""
+    first = printed(LINE)[:-2] + b',"SubscriptionId":"x"}\n'
+    second = printed({key: value for key, value in LINE.items() if key != "SubscriptionId"})
+    assert read([printed(LINE), first, second]) is None
+
+
+def test_lines_are_regular_whatever_escapes_their_texts_hold():
+    """JSON's escapes are COPY's, but for those by number: these are written anew, and change nothing about the cells around them."""
+    hard = [
+        '\\"',
+        "\\\\",
+        "\\/",
+        "\\b\\f\\n\\r\\t",
+        "\\u00eb",
+        "\\u005c",
+        "\\u0009",
+        "\\ud83d\\ude00",
+        "\\\\u0041",
+        "\\\\\\u0041",
+        "é",
+        "plain",
+        "\\\\N",
+        "\\\\.",
+    ]
+    lines = [printed(LINE | {"New": None if n % 2 else "x"}).replace(b"plan", text.encode()) for n, text in enumerate(hard * 2)]
+    lines = [line.replace(b"prod", hard[n % 5].encode().replace(b'\\"', b"'")) for n, line in enumerate(lines)]
+    found = read(lines)
+    assert found is not None
+    same(found, by_decoder(lines))
 
 
 def test_a_part_of_a_larger_batch_is_read_from_its_own_place():
     lines = batch(*(printed(LINE | {"CustomerId": f"c-{n}"}) for n in range(10))).slice(3, 4)
-    assert regular_lines.read(lines, COLUMNS)["provider_customer_id"].to_pylist() == ["c-3", "c-4", "c-5", "c-6"]
+    assert [row["provider_customer_id"] for row in _stored(read(lines))] == ["c-3", "c-4", "c-5", "c-6"]
 
 
 def test_more_than_the_cache_holds_is_read_without_a_seam():
     """Blocks are looked at in pieces: a key, an escape or a value may lie across two of them."""
     lines = [printed(LINE | {"Tags": '"' * (n % 7) + "\\" * (n % 3) + "x" * (n % 501)}) for n in range(3000)]
-    found = regular_lines.read(batch(*lines), COLUMNS)
-    assert found is not None and sum(map(len, lines)) > 3 * regular_lines._IN_CACHE
+    found = read(lines)
+    assert found is not None and sum(map(len, lines)) > 3 * json_cells._IN_CACHE
     same(found, by_decoder(lines))

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w365core import frames
-from w365core.arrays import empty, lines_of
+from w365core.arrays import batch_of, empty, lines_of
 from w365core.intake import resolve, validate
 from w365core.intake.parse import Parsed
 from w365core.intake.resolve import Referred
 from w365core.kernels import partials, usage
 from w365core.kernels.partials import Group, Job, RatedBatch, Sums, least_names
+from w365core.kernels.usage import UsageLines
 from w365core.model import Feed, LineKind
 
 _KIND_OF = {Feed.LEGACY_LICENSE: LineKind.LICENSE, Feed.LEGACY_USAGE: LineKind.USAGE}
@@ -54,6 +55,10 @@ def rate(parsed: Parsed, numbers: list[int], job: Job, rejected: pa.RecordBatch)
         totals=partials.totals(job.feed, totals),
         summaries=of_usage.summaries if of_usage else empty(partials.SUMMARIES),
         missing=partials.missing(job.feed, groups.distinct),
+        used=batch_of(
+            [(r.customer_id, None, r.subscription_id, r.product_id, r.sku_id) for r in (group.referred for group in groups.distinct)],
+            partials.USED,
+        ),
         rejected=rejected,
     )
 
@@ -118,4 +123,4 @@ def _usage(parsed: Parsed, numbers: list[int], kinds: list[LineKind], job: Job, 
     cells["meter_name"] = cells["meter_description"]
     cells["extra"] = None if parsed.extra is None else [parsed.extra[index] for index in places]
     lines = lines_of(frames.DAILY_RATED + frames.EXTRA, cells, len(places))
-    return usage.rate(dict(zip(lines.schema.names, lines.columns, strict=True)), [numbers[index] for index in places], job, rejected)
+    return usage.rate(UsageLines.of(lines), [numbers[index] for index in places], job, rejected)

@@ -6,23 +6,25 @@ references, rejected lines. Regular JSON lines of usage stay in Arrow from the b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import localcontext
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from w365core import frames, money
-from w365core.arrays import batch_of, empty, lines_of
+from w365core.arrays import batch_of, empty, joined, lines_of
 from w365core.intake import validate
 from w365core.intake.parse import JSON_COLUMN, ROW_COLUMN, Rejection, parse
 from w365core.kernels import charges, partials, regular_lines, usage
 from w365core.kernels.partials import Job, RatedBatch
+from w365core.kernels.usage import UsageLines
 from w365core.model import Feed
 
 MOST_LINES = 10_000
 _NEEDED = {True: ("billing_pre_tax_total", "billing_currency"), False: ("subtotal", "currency")}  # of usage, of everything else
-_THREE_LETTERS = r"^\s*[A-Za-z]{3}\s*$"
+_THREE_LETTERS = re.compile(r"\s*[A-Za-z]{3}\s*")
+_CURRENCY = usage.COMBINED.index("billing_currency")
 
 
 def rate_batch(batch: pa.RecordBatch, *, first_line: int, job: Job) -> RatedBatch:
@@ -30,8 +32,8 @@ def rate_batch(batch: pa.RecordBatch, *, first_line: int, job: Job) -> RatedBatc
     columns = frames.COLUMNS_OF[job.feed]
     of_usage = job.feed is Feed.DAILY_RATED
     with localcontext(money.EXACT):
-        if of_usage and (cells := _regular(batch, job)) is not None:
-            return usage.rate(cells, range(first_line, first_line + batch.num_rows), job, empty(partials.REJECTED))
+        if of_usage and (regular := _regular(batch, job)) is not None:
+            return usage.rate(regular, range(first_line, first_line + batch.num_rows), job, empty(partials.REJECTED))
         parsed = parse(batch, columns, job.form)
         found = validate.rejections(parsed, columns, _NEEDED[of_usage])
         rejected = _rejected(found, batch, first_line)
@@ -41,19 +43,22 @@ def rate_batch(batch: pa.RecordBatch, *, first_line: int, job: Job) -> RatedBatc
         parsed = parsed.without_rejected()
         if of_usage:
             lines = lines_of(columns + frames.EXTRA, {**parsed.columns, "extra": parsed.extra}, parsed.rows)
-            return usage.rate(dict(zip(lines.schema.names, lines.columns, strict=True)), numbers, job, rejected)
+            return usage.rate(UsageLines.of(lines), numbers, job, rejected)
         return charges.rate(parsed, numbers, job, rejected)
 
 
-def _regular(batch: pa.RecordBatch, job: Job) -> dict[str, pa.Array] | None:
-    """The columns of regular JSON lines none of which would be rejected; None for all others."""
+def _regular(batch: pa.RecordBatch, job: Job) -> UsageLines | None:
+    """Regular JSON lines none of which would be rejected; None for all others."""
     if JSON_COLUMN not in batch.schema.names:
         return None
-    cells = regular_lines.read(batch.column(JSON_COLUMN), frames.COLUMNS_OF[job.feed], job.form.date_order)
-    if cells is None or not all(name in cells and cells[name].null_count == 0 for name in _NEEDED[True]):
+    read = regular_lines.read(batch.column(JSON_COLUMN), frames.DAILY_RATED, combined=usage.COMBINED, order=job.form.date_order)
+    if read is None or (cost := read.numbers.get("billing_pre_tax_total")) is None or cost.null_count:
         return None
-    currencies = pc.match_substring_regex(cells["billing_currency"].dictionary_encode().dictionary, _THREE_LETTERS)
-    return cells if all(currencies.to_pylist()) else None
+    if not all(_THREE_LETTERS.fullmatch(combination[_CURRENCY] or "") for combination in read.combinations):
+        return None
+    stored = {joined(read.names): read.stored} | ({} if read.extra is None else {"extra": read.extra})
+    quantity = read.numbers.get("quantity", pa.nulls(batch.num_rows, pa.string()))
+    return UsageLines(stored, read.combinations, read.of_line, quantity, cost)
 
 
 def _rejected(found: Sequence[Rejection], batch: pa.RecordBatch, first_line: int) -> pa.RecordBatch:

@@ -65,6 +65,8 @@ MISSING = pa.schema(
         ("amount", pa.string()),
     ]
 )
+# What the lines print of our records' ids, each combination once.
+USED = pa.schema([(name, pa.string()) for name in ("customer", "entitlement", "subscription", "product", "sku")])
 REJECTED = pa.schema([("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
 
 
@@ -89,6 +91,7 @@ class RatedBatch:
     totals: pa.RecordBatch
     summaries: pa.RecordBatch
     missing: pa.RecordBatch
+    used: pa.RecordBatch
     rejected: pa.RecordBatch
 
 

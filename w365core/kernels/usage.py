@@ -5,7 +5,9 @@ The columns come and go as Arrow: Python looks at each combination of ids once, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
@@ -20,59 +22,32 @@ from w365core.kernels.partials import Group, Job, Names, RatedBatch, Sums, least
 from w365core.model import LineKind
 from w365core.rating.summaries import UsageKey, usage_id
 
-_CUSTOMER_AND_SUBSCRIPTION = ("provider_customer_id", "entitlement_id", "provider_subscription_id")
-_KEY = (*_CUSTOMER_AND_SUBSCRIPTION, "product_id", "sku_id", "charge_start", "charge_end", "billing_currency")
-_NAMES = ("customer_name", "customer_domain_name", "entitlement_description", "subscription_description", "product_name")
-_SCHEMA = frames.arrow_schema(frames.USAGE_LINE)
+COMBINED = (
+    *("provider_customer_id", "entitlement_id", "provider_subscription_id", "product_id", "sku_id", "charge_start", "charge_end"),
+    *("billing_currency", "customer_name", "customer_domain_name", "entitlement_description", "subscription_description", "product_name"),
+)
 _MOST_CODES = 2**62
 _MOST_KNOWN = 5_000  # keys of one job: neighbouring batches mostly speak of the same ones
 
-Cells = Mapping[str, pa.Array]
 
+@dataclass(frozen=True)
+class UsageLines:
+    """Usage lines that are all valid: `columns` as they are stored, and what rating looks at. A line has the values `combinations[of_line]` in the
+    columns of COMBINED; numbers are text, a quantity may be null."""
 
-def rate(cells: Cells, numbers: Sequence[int], job: Job, rejected: pa.RecordBatch) -> RatedBatch:
-    """Rates usage lines that are all valid: `cells` are their columns by name, `numbers` their places in the invoice."""
-    of_line, groups = _groups(cells, len(numbers), job)
-    sums: dict[tuple[LineKind, str], Sums] = {}
-    for group in groups:
-        whole = sums.setdefault((LineKind.USAGE, group.referred.currency), Sums())
-        whole.add(group.amount, money.ZERO, group.amount, unassigned=partials.unassigned(group), lines=group.lines)
-    return RatedBatch(
-        license_lines=empty(frames.arrow_schema(frames.LICENSE_LINE)),
-        usage_lines=_lines(cells, numbers, of_line, groups),
-        totals=partials.totals(job.feed, sums),
-        summaries=_summaries(groups),
-        missing=partials.missing(job.feed, groups),
-        rejected=rejected,
-    )
+    columns: Mapping[str, pa.Array]
+    combinations: Sequence[tuple[str | date | None, ...]]
+    of_line: np.ndarray
+    quantity: pa.StringArray
+    cost: pa.StringArray
 
-
-def _groups(cells: Cells, rows: int, job: Job) -> tuple[np.ndarray, list[Group]]:
-    """For each line the place of its group, and the groups, summed."""
-    places: dict[tuple, int] = {}
-    groups: list[Group] = []
-    combination, first = _combinations([cells[name] for name in _KEY + _NAMES if name in cells], rows)
-    of_combination = np.empty(len(first), np.int64)
-    for at, (key, names) in enumerate(_distinct(cells, first)):
-        place = places.get(key)
-        if place is None:
-            place = places[key] = len(groups)
-            groups.append(_group(job, key, names))
-        elif names != groups[place].names:
-            groups[place].names = least_names(groups[place].names, names)
-        of_combination[at] = place
-    of_line = of_combination[combination]
-    for place, quantity, cost in zip(
-        of_line.tolist(), _printed(cells, "quantity", rows), _printed(cells, "billing_pre_tax_total", rows), strict=True
-    ):
-        group = groups[place]
-        group.lines += 1
-        group.amount += Decimal(cost)
-        if quantity is not None:
-            group.quantity += Decimal(quantity)
-    for group in groups:
-        partials.settle_names(group, job.references)
-    return of_line, groups
+    @staticmethod
+    def of(lines: pa.RecordBatch) -> UsageLines:
+        """Lines in the declared columns of a daily-rated file."""
+        columns = dict(zip(lines.schema.names, lines.columns, strict=True))
+        of_line, first = _combinations([columns[name] for name in COMBINED], lines.num_rows)
+        combinations = list(zip(*(columns[name].take(indices(first)).to_pylist() for name in COMBINED), strict=True))
+        return UsageLines(columns, combinations, of_line, columns["quantity"], columns["billing_pre_tax_total"])
 
 
 def _combinations(columns: Sequence[pa.Array], rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,14 +63,54 @@ def _combinations(columns: Sequence[pa.Array], rows: int) -> tuple[np.ndarray, n
     return combination, first
 
 
-def _distinct(cells: Cells, lines: np.ndarray) -> Iterator[tuple[tuple, Names]]:
-    """(what identifies, what is only shown) of these lines."""
-    at = indices(lines)
-    columns = [cells[name].take(at).to_pylist() if name in cells else [None] * len(lines) for name in _KEY + _NAMES]
-    for customer, entitlement, subscription, product, sku, start, end, currency, *names in zip(*columns, strict=True):
-        owner = subscription if resolve.blank(entitlement) else entitlement
-        customer_name, domain, called, plan, product_name = names
-        yield (customer, owner, product, sku, start, end, currency), (customer_name, domain, called or plan, product_name)
+def rate(lines: UsageLines, numbers: Sequence[int], job: Job, rejected: pa.RecordBatch) -> RatedBatch:
+    """Rates them; `numbers` are their places in the invoice."""
+    of_line, groups = _groups(lines, job)
+    sums: dict[tuple[LineKind, str], Sums] = {}
+    for group in groups:
+        whole = sums.setdefault((LineKind.USAGE, group.referred.currency), Sums())
+        whole.add(group.amount, money.ZERO, group.amount, unassigned=partials.unassigned(group), lines=group.lines)
+    return RatedBatch(
+        license_lines=empty(frames.arrow_schema(frames.LICENSE_LINE)),
+        usage_lines=_lines(lines, numbers, of_line, groups),
+        totals=partials.totals(job.feed, sums),
+        summaries=_summaries(groups),
+        missing=partials.missing(job.feed, groups),
+        used=batch_of(list(dict.fromkeys(ids[:5] for ids in lines.combinations)), partials.USED),
+        rejected=rejected,
+    )
+
+
+def _groups(lines: UsageLines, job: Job) -> tuple[np.ndarray, list[Group]]:
+    """For each line the place of its group, and the groups, summed."""
+    places: dict[tuple, int] = {}
+    groups: list[Group] = []
+    of_combination = np.empty(len(lines.combinations), np.int64)
+    for at, (key, names) in enumerate(map(_key_and_names, lines.combinations)):
+        place = places.get(key)
+        if place is None:
+            place = places[key] = len(groups)
+            groups.append(_group(job, key, names))
+        elif names != groups[place].names:
+            groups[place].names = least_names(groups[place].names, names)
+        of_combination[at] = place
+    of_line = of_combination[lines.of_line]
+    together = indices(np.argsort(of_line, kind="stable"))  # so that each group's amounts are summed in one go
+    costs, quantities = (amounts.take(together).to_pylist() for amounts in (lines.cost, lines.quantity))
+    ends = np.cumsum(np.bincount(of_line, minlength=len(groups))).tolist()
+    for group, start, end in zip(groups, [0, *ends], ends, strict=False):
+        group.lines = end - start
+        group.amount = sum(map(Decimal, costs[start:end]), money.ZERO)
+        group.quantity = sum(map(Decimal, filter(None, quantities[start:end])), money.ZERO)
+        partials.settle_names(group, job.references)
+    return of_line, groups
+
+
+def _key_and_names(combination: tuple) -> tuple[tuple, Names]:
+    """What identifies the usage, and what is only shown."""
+    customer, entitlement, subscription, product, sku, start, end, currency, customer_name, domain, called, plan, product_name = combination
+    owner = subscription if resolve.blank(entitlement) else entitlement
+    return (customer, owner, product, sku, start, end, currency), (customer_name, domain, called or plan, product_name)
 
 
 def _group(job: Job, key: tuple, names: Names) -> Group:
@@ -122,26 +137,21 @@ def _resolved(job: Job, key: tuple) -> Group:
     return Group(referred, resolution, (), of_usage, named)
 
 
-def _printed(cells: Cells, name: str, rows: int) -> list[str | None]:
-    return cells[name].to_pylist() if name in cells else [None] * rows
-
-
 # --- what is stored and what is summed ---------------------------------------------------------------------------------------------------
 
 
-def _lines(cells: Cells, numbers: Sequence[int], of_line: np.ndarray, groups: Sequence[Group]) -> pa.RecordBatch:
+def _lines(lines: UsageLines, numbers: Sequence[int], of_line: np.ndarray, groups: Sequence[Group]) -> pa.RecordBatch:
     at = indices(of_line)
     owned = [group.resolution.subscription for group in groups]
     resolved = {
+        "line_number": whole_array(np.asarray(numbers)),
         "usage_id": text_array([group.usage_id for group in groups]).take(at),
         "subscription_id": text_array([ours.subscription_id if ours else None for ours in owned]).take(at),
         "account_id": text_array([group.resolution.account_id for group in groups]).take(at),
         "markup_pct": text_array([ours.markup_pct if ours else None for ours in owned]).take(at),
-        "line_number": whole_array(np.asarray(numbers)),
     }
-    found = {**cells, **resolved}
-    columns = [found[field.name] if field.name in found else pa.nulls(len(numbers), field.type) for field in _SCHEMA]
-    return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
+    columns = {**resolved, **lines.columns}
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _summaries(groups: Sequence[Group]) -> pa.RecordBatch:

@@ -14,19 +14,26 @@ _IN_CACHE = 2**17  # bytes looked at in one go
 _ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}  # the backslash first
 
 
-def copy_text(lines: pa.RecordBatch) -> memoryview:
-    """The lines in the order of their columns."""
-    cells = [column if column.type == pa.string() else column.cast(pa.string()) for column in lines.columns]
-    text = _joined(cells)
-    if not _is_plain(text, cells=lines.num_columns, rows=lines.num_rows):
-        text = _joined([_escaped(column) for column in cells])
-    return memoryview(text)
+def copied(lines: pa.RecordBatch) -> tuple[list[str], memoryview]:
+    """The names of the columns and the lines' text, in one order: first the cells that are text for COPY already (`arrays` says which)."""
+    ready = [name for name in lines.schema.names if "\t" in name]
+    others = [name for name in lines.schema.names if "\t" not in name]
+    text = _joined([_as_text(lines.column(name)) for name in others])
+    if not _is_plain(text.buffers()[2], cells=len(others), rows=lines.num_rows):
+        text = _joined([_escaped(_as_text(lines.column(name))) for name in others])
+    if ready:
+        text = pc.binary_join_element_wise(*(lines.column(name) for name in ready), text, _NOTHING)
+    return "".join(ready).split() + others, memoryview(text.buffers()[2])
 
 
-def _joined(cells: list[pa.StringArray]) -> pa.Buffer:
-    """All rows end to end: the data that lies behind an array of rows."""
+def _as_text(column: pa.Array) -> pa.StringArray:
+    return column if column.type == pa.string() else column.cast(pa.string())
+
+
+def _joined(cells: list[pa.StringArray]) -> pa.StringArray:
+    """The cells of each line, a tab between them and a new line at its end."""
     last = pc.binary_join_element_wise(pc.coalesce(cells[-1], _NOTHING), _NEW_LINE, _NOTHING)
-    return pc.binary_join_element_wise(*cells[:-1], last, _TAB, null_handling="replace", null_replacement="").buffers()[2]
+    return pc.binary_join_element_wise(*cells[:-1], last, _TAB, null_handling="replace", null_replacement="")
 
 
 def _is_plain(text: pa.Buffer, *, cells: int, rows: int) -> bool:

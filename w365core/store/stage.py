@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from w365core import frames
 from w365core.frames import Column
-from w365core.store.copy_text import OPTIONS, copy_text
+from w365core.store.copy_text import OPTIONS, copied
 
 LICENSE, USAGE = "license_line", "usage_line"
 ASIDE = 0  # no run: the stage of lines that are looked at and never published; a session's own, and gone with it however it ends
@@ -47,14 +47,13 @@ def create_aside(connection: Connection, *, provider_invoice_id: int) -> None:
 
 
 def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBatch) -> None:
-    """Copies a batch of lines into the stage, exactly as they are in Arrow; blank text becomes null."""
+    """Copies a batch of lines into the stage, exactly as they are in Arrow; blank text becomes null, and so does a column that they lack."""
     if not lines.num_rows:
         return
-    declared = _DECLARED[which]
-    columns = ", ".join(column.name for column in declared)
+    columns, content = copied(lines)
     cursor = connection.connection.driver_connection.cursor()
-    with cursor, cursor.copy(f"copy {table_of(which, run_id)} ({columns}) from stdin ({OPTIONS})") as sink:
-        sink.write(copy_text(lines))
+    with cursor, cursor.copy(f"copy {table_of(which, run_id)} ({', '.join(columns)}) from stdin ({OPTIONS})") as sink:
+        sink.write(content)
 
 
 def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal, int, Decimal]:
@@ -70,6 +69,13 @@ def analyse(connection: Connection, *, run_id: int) -> None:
     """Lets the database know how much there is before it is compared: nobody does it by itself for a session's own tables."""
     for which in (LICENSE, USAGE):
         connection.execute(text(f"analyze {table_of(which, run_id)}"))
+
+
+def usage_days(connection: Connection, *, run_id: int) -> int | None:
+    """On how many days the staged usage is: 0 where there is none, None where its lines print no days."""
+    by_day = f"select usage_date, count(*) as lines from {table_of(USAGE, run_id)} group by usage_date"
+    days, lines = connection.execute(text(f"select count(usage_date), coalesce(sum(lines), 0) from ({by_day}) as by_day")).one()
+    return days if days or not lines else None
 
 
 def index(connection: Connection, *, run_id: int) -> None:

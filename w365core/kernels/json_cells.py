@@ -1,0 +1,188 @@
+"""Where does each value of regular JSON lines stand? Found by the quotes that open a key, for a whole block of lines at once.
+
+An export prints every line with the same keys in the same order. Then the keys cut the block into its values, and Arrow copies what is wanted of them
+without an object per cell. What is checked is enough to be sure that a decoder would cut the lines alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from w365core.arrays import indices
+
+_IN_CACHE = 2**17  # bytes looked at in one go: what is compared stays in the processor's cache
+_NULL = int.from_bytes(b"null", "little")
+_AFTER_BACKSLASH = np.frombuffer(b'"/bfnrtu', np.uint8)  # or another backslash
+_NONE = np.empty(0, np.int64)
+
+
+class NotRegular(Exception):
+    """These lines need a reader that looks at each of them. Never leaves the kernel."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The lines' bytes, cut into pieces: of each line a key and a value, a key and a value ..., `bounds` says where (lines by twice the keys and one).
+
+    A value is there with its quotes and the comma (or brace) after it. The other arrays are of lines by keys. `numbered` are the values, counted
+    through all lines, with a sign that is escaped by its number (`\\u00e9`).
+    """
+
+    data: pa.Buffer
+    bounds: np.ndarray
+    is_text: np.ndarray
+    is_null: np.ndarray
+    numbered: np.ndarray
+
+    @property
+    def is_bare(self) -> np.ndarray:
+        return ~(self.is_text | self.is_null)
+
+    def printed(self, places: Sequence[int]) -> pa.StringArray:
+        """The values of these keys as they stand in a line, end to end."""
+        return rows(self.data, self.bounds, values(places))
+
+
+def find(lines: pa.BinaryArray, keys: Sequence[str]) -> Cells:
+    """The cells of lines that print these keys. NotRegular where one does not, ValueError where they are no UTF-8."""
+    offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset : lines.offset + len(lines) + 1]
+    data = lines.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+    offsets = offsets - offsets[0]
+    if np.diff(offsets).min() < len("{}\n"):
+        raise NotRegular("a line without keys")
+    printed, gap = _printed(data, keys)
+    signs = np.frombuffer(data, np.uint8)
+    marks = _marks(signs, gap)
+    is_simple = marks.backslashes == marks.escaped  # each backslash escapes a quote, none another backslash
+    if not is_simple:
+        signs = np.frombuffer(data.to_pybytes().replace(b"\\\\", b"  "), np.uint8)
+        marks = _marks(signs, gap)
+    close, line_ends = _closing_braces(signs, offsets)
+    if marks.controls != line_ends:
+        raise NotRegular("a character that JSON does not allow")
+    if len(marks.opened) != len(lines) * (len(keys) - 1):
+        raise NotRegular("not every line has these keys")
+    bounds = np.empty((len(lines), 2 * len(keys) + 1), np.int32)
+    bounds[:, 0], bounds[:, 1], bounds[:, -1] = offsets[:-1], offsets[:-1] + 1, close + 1
+    bounds[:, 3::2] = marks.opened.reshape(len(lines), len(keys) - 1)
+    bounds[:, 2:-1:2] = bounds[:, 3::2] - (gap - 1)
+    bounds[:, 1::2] += np.array([len(key) for key in printed], np.int32)
+    start, stop = bounds[:, 1::2], bounds[:, 2::2]
+    length = stop - start
+    framed = b"{" + (b" " * (gap - 1)).join(printed)
+    if length.min() < len("0,") or rows(data, bounds, range(0, 2 * len(keys), 2)).buffers()[2] != pa.py_buffer(framed * len(lines)):
+        raise NotRegular("not every line has these keys in this order")
+    first = signs.take(start)
+    is_text = first == ord('"')
+    if marks.quotes != 2 * (is_text.size + np.count_nonzero(is_text)):
+        raise NotRegular("a quote that is not the start or the end of a key or a value")
+    if not (((signs.take(stop - 2) == ord('"')) & (length > len('",'))) | ~is_text).all():
+        raise NotRegular("a text that does not end with its quote")
+    if not marks.ascii:
+        str(data, "utf-8")
+    is_null = (first == ord("n")) & (length == len("null,"))
+    if is_null.any():
+        words = np.ndarray((len(signs) - 3,), "<u4", signs, strides=(1,))
+        is_null[is_null] = words[start[is_null]] == _NULL
+    return Cells(data, bounds, is_text, is_null, _NONE if is_simple else _numbered(signs, start.ravel(), stop.ravel()))
+
+
+def _printed(data: pa.Buffer, keys: Sequence[str]) -> tuple[list[bytes], int]:
+    """The keys as they are printed, colon included; and how far from the comma before it a key is."""
+    printed = [msgspec.json.encode(key) + b":" for key in keys]
+    if data.slice(1, min(len(printed[0]) + 1, data.size - 1)).to_pybytes() == printed[0] + b" ":
+        return [key + b" " for key in printed], 2
+    return printed, 1
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """`opened`: the quotes that open a key, but for each line's first. How many quotes are not escaped and how many are, how many backslashes and
+    control characters there are, and whether all is ASCII."""
+
+    opened: np.ndarray
+    quotes: int
+    escaped: int
+    backslashes: int
+    controls: int
+    ascii: bool
+
+
+def _marks(signs: np.ndarray, gap: int) -> _Marks:
+    """A key is opened by the quote that comes `gap` after a comma: within a text a quote is escaped."""
+    if len(signs) < 2 or signs[1] != ord('"'):
+        raise NotRegular("a line that does not begin with a key")
+    opened, quotes, escaped, backslashes, controls, highest = [np.empty(0, np.int32)], 1, 0, 0, 0, 0
+    scratch = [np.empty(_IN_CACHE, bool) for _ in range(2)]
+    for begin in range(2, len(signs), _IN_CACHE):
+        here = signs[begin : begin + _IN_CACHE]
+        before = signs[begin - 1 : begin - 1 + len(here)]
+        quote, other = (array[: len(here)] for array in scratch)
+        backslashes += int(np.count_nonzero(np.equal(here, ord("\\"), out=other)))
+        controls += int(np.count_nonzero(np.less(here, 32, out=other)))
+        highest = max(highest, int(here.max()))
+        np.equal(here, ord('"'), out=quote)
+        np.logical_and(np.equal(before, ord("\\"), out=other), quote, out=other)
+        quotes, escaped = quotes + int(np.count_nonzero(quote)), escaped + int(np.count_nonzero(other))
+        np.logical_and(np.equal(signs[begin - gap : begin - gap + len(here)], ord(","), out=other), quote, out=other)
+        if gap == 2:
+            np.logical_and(np.equal(before, ord(" "), out=quote), other, out=other)
+        opened.append(np.flatnonzero(other).astype(np.int32) + np.int32(begin))
+    return _Marks(np.concatenate(opened), quotes - escaped, escaped, backslashes, controls, highest < 128)
+
+
+def _closing_braces(signs: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, int]:
+    """Where each line's brace closes, before its line end if it has one; and how many characters the line ends are in all."""
+    close = offsets[1:] - np.int32(1)
+    line_ends = 0
+    for sign in (ord("\n"), ord("\r")):
+        at_end = signs[close] == sign
+        line_ends += int(np.count_nonzero(at_end))
+        close = close - at_end
+    if not (signs[close] == ord("}")).all():
+        raise NotRegular("a line that does not end with its brace")
+    return close, line_ends
+
+
+def _numbered(signs: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """The values with an escape by number, where no backslash escapes another; NotRegular for an escape that JSON does not know."""
+    at = np.flatnonzero(signs == ord("\\"))
+    escaped = signs[at + 1]
+    if not np.isin(escaped, _AFTER_BACKSLASH).all():
+        raise NotRegular("an escape that JSON does not know")
+    at = at[escaped == ord("u")]
+    value = np.maximum(np.searchsorted(start, at, "right") - 1, 0)
+    return np.unique(value[(start[value] <= at) & (at < stop[value])])  # else it stands in a key
+
+
+# --- cutting them out --------------------------------------------------------------------------------------------------------------------
+
+
+def values(places: Sequence[int]) -> list[int]:
+    """Which of a line's pieces the values of these keys are."""
+    return [2 * place + 1 for place in places]
+
+
+def rows(data: pa.Buffer, bounds: np.ndarray, pieces: Sequence[int]) -> pa.StringArray:
+    """Of each line these pieces, end to end."""
+    lines, width = bounds.shape
+    spans = pa.Array.from_buffers(pa.string(), bounds.size - 1, [None, pa.py_buffer(bounds), data])
+    wanted = np.arange(0, bounds.size, width, dtype=np.int32)[:, None] + np.array(pieces, np.int32)
+    _, offsets, held = spans.take(indices(wanted.ravel())).buffers()
+    ends = np.ascontiguousarray(np.frombuffer(offsets, np.int32)[: wanted.size + 1 : len(pieces)])
+    return pa.Array.from_buffers(pa.string(), lines, [None, pa.py_buffer(ends), held])
+
+
+def cut(data: pa.Buffer, start: np.ndarray, end: np.ndarray, *, is_null: np.ndarray | None = None) -> pa.StringArray:
+    """What lies between these places of the data, one after the other."""
+    bounds = np.empty(2 * start.size + 1, np.int32)
+    bounds[:-1:2], bounds[1::2] = start.ravel(), end.ravel()
+    bounds[-1:] = bounds[-2:-1]
+    # Every other span is what lies between two of them: never taken, so that it may as well have a negative length.
+    spans = pa.Array.from_buffers(pa.string(), 2 * start.size, [None, pa.py_buffer(bounds), data])
+    return spans.take(indices(np.arange(0, 2 * start.size, 2, np.int32), is_null=is_null))
