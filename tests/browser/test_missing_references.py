@@ -71,7 +71,7 @@ def test_a_row_leads_to_its_invoice_and_the_invoice_back_to_the_inbox(
         expect(page).to_have_url(re.compile("kind=Subscriptions"))
         expect(page.get_by_text("Nothing of this kind is missing.")).to_be_visible()
         page.get_by_role("button", name="Show all invoices").click()
-        expect(page.get_by_text("Business Premium").first).to_be_visible()
+        expect(page.get_by_text("Business Premium", exact=True).first).to_be_visible()
         with page.expect_download() as taken:
             page.get_by_role("button", name="Fixes CSV").click()
         assert "add_subscription,csp,old-1" in Path(taken.value.path()).read_text("utf-8-sig")

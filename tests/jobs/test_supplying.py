@@ -21,7 +21,7 @@ from w365core.jobs import filing, queue, rebuilding, running, supplying, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.supplying import Done, DryRun
 from w365core.model import Fix, FixAction
-from w365core.store import audit, engine as store_engine, ledger
+from w365core.store import audit, engine as store_engine, ledger, queries
 from w365core.store.tables import audit_log, missing_reference, provider_invoice
 
 MAP, ADD, ALIAS = FixAction.MAP_ACCOUNT, FixAction.ADD_SUBSCRIPTION, FixAction.ALIAS
@@ -175,6 +175,50 @@ def test_an_old_id_under_a_manual_provider_answers_for_every_provider(shop: Cont
 def test_a_product_holds_nothing_up(shop: Context):
     fix = Fix(FixAction.CHOOSE_PRODUCT, "NEW-1", PROVIDER, product_id="NEW-1", name="Something")
     assert would(shop, fix).sentence == "Products hold nothing up: their lines stop being write-ins with the next import."
+
+
+# --- what blocks and what does not -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ({"CustomerId": STRANGER, "CustomerName": "Wingtip"}, "customer"),
+        ({"SubscriptionId": "nobody-knows"}, "subscription"),
+        ({"currency": "CHF"}, "currency"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_one_unresolved_customer_subscription_or_currency_blocks_the_whole_invoice(shop: Context, served: Served, line: dict, kind: str):
+    served.estate.invoice("G1", [*(seat("10.00") for _ in range(5)), seat("1.00", **line)], total="50.00" if kind == "currency" else None)
+    sync(shop, "G1")
+    assert standing(shop, "G1") == ("Error", "unresolved_references") and estates.children(shop.engine) == (0, 0, 0)
+    with shop.engine.connect() as connection:
+        (row,) = supplying.missing(connection)
+        preview = queries.license_lines(connection, row["provider_invoice_id"])
+    assert (row["kind"], row["blocking"], len(preview)) == (kind, True, 6)
+
+
+def test_a_subscription_without_a_product_is_only_a_warning_and_its_lines_are_write_ins_under_their_own_name(shop: Context, served: Served):
+    with shop.engine.begin() as connection:
+        connection.execute(text("update subscription set product_id = null where subscription_id = 'S-1'"))
+    served.estate.invoice("G1", [seat("10.00", ProductId="UNKNOWN", ProductName="Friendly name")])
+    assert sync(shop, "G1") == "Active/Active"
+    with shop.engine.connect() as connection:
+        (row,) = supplying.missing(connection)
+    assert (row["kind"], row["blocking"], row["name"], row["key"]) == ("product", False, "Friendly name", "UNKNOWN")
+    message = ledger.named(shop.engine, provider_name=None, invoice_number="G1").message
+    assert message == "1 product is unknown; its lines are billed as write-ins."
+
+
+def test_importing_and_validating_never_change_our_subscriptions(shop: Context, served: Served):
+    """Quantities and prices of the invoice are the provider's; ours stay what they were."""
+    served.estate.invoice("G1", [seat("10.00", Quantity="99", UnitPrice="7.77", CustomerId=FABRIKAM), usage("1.50")], [daily("1.50")])
+    before = estates.stored(shop.engine)["subscription"]
+    sync(shop, "G1")
+    validating.validate(shop, touched(supply(shop, map_fabrikam())))
+    assert standing(shop, "G1") == ("Active", None)
+    assert estates.stored(shop.engine)["subscription"] == before
 
 
 # --- doing it ----------------------------------------------------------------------------------------------------------------------------
