@@ -282,7 +282,7 @@ def sync_result(result: Any, as_json: bool) -> None:
         print(f"{number}: changed at the provider")
     for sentence in result.notes + result.gaps:
         print(sentence)
-    if not (result.outcomes or result.changed or result.failures):
+    if not (result.outcomes or result.changed or result.failures or result.notes):
         print("Nothing to do: every invoice of the latest month is in.")
 
 

@@ -18,6 +18,7 @@ from tests import postgres
 from w365core.errors import ProviderUnavailable
 from w365core.jobs import demo
 from w365core.jobs.context import Context, Report
+from w365core.reports import changes
 from w365core.sandbox.server import running
 from w365core.settings import Settings
 from w365core.store import audit
@@ -121,6 +122,27 @@ def test_the_changed_invoice_keeps_what_was_imported_and_the_daily_job_noticed_o
     noticed = told.rows("select target, at from audit_log where action = 'notice change at provider'")
     assert noticed == [(f"csp-demo {CHANGED}", CLOCK)]
     assert "10,116.00" in README and "12,139.20" in README
+
+
+def test_the_changed_invoice_says_line_by_line_what_was_added_and_for_whom(told):
+    with told.engine.connect() as connection:
+        found = connection.execute(text("select provider_invoice_id from provider_invoice where changed_at_provider")).scalar_one()
+        change = changes.load(connection, found)
+    assert [(tile.label, tile.lines, tile.amount) for tile in change.tiles] == [
+        ("Added", 1, Decimal("2023.20")),
+        ("Removed", 0, 0),
+        ("Changed", 0, 0),
+    ]
+    (line,) = change.lines.rows
+    assert (line["what"], line["subscription_id"], line["customer"], line["amount_now"]) == (
+        "added", "S-00537", "Clairbois Ameublement", Decimal("2023.20"),
+    )  # fmt: skip
+    assert change.compared and "nothing to charge or to credit" in change.billing
+
+
+def test_no_other_invoice_was_looked_at_line_by_line(told):
+    assert told.rows("select count(*) from invoice_change") == [(1,)]
+    assert told.rows("select relname from pg_class where relname ~ '_line_r0$'") == []
 
 
 def test_usage_that_past_invoices_billed_is_invoiced_and_the_rest_waits(told):

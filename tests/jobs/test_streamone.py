@@ -19,6 +19,7 @@ from tests.streamones import PLAIN, SAID, THEIRS, Account, Served
 from w365core.errors import CallRefused, ConfigurationMissing, ProviderRefused
 from w365core.jobs import layouts, rebuilding, syncing
 from w365core.jobs.context import Context
+from w365core.reports import changes
 from w365core.store import audit, ledger, providers as store_providers
 from w365core.store.tables import column_mapping, import_source, landed_answer, license_line, provider_invoice
 
@@ -112,6 +113,31 @@ def test_an_invoice_may_be_asked_for_by_its_number_or_by_its_id(configured: Cont
         assert [one.invoice for one in result.outcomes] == ["INV/2026-77"]
         with configured.engine.begin() as connection:
             connection.execute(text("update provider_invoice set state = 'Inactive', status_reason = 'Error'"))
+
+
+def test_a_changed_total_is_noticed_and_its_files_compared_and_no_file_is_fetched_to_find_that_out(
+    configured: Context, served: Served
+) -> None:
+    served.account.invoice(NUMBER, {"detail.csv": PLAIN})
+    synced(configured)
+    served.faults.replace(["500@file"])  # whoever fetches a file fails
+    assert synced(configured).warnings == [] and not header(configured).changed_at_provider
+    served.faults.replace([])
+    without_last = PLAIN.rpartition("502")[0]
+    served.account.invoices.clear()
+    served.account.invoice(NUMBER, {"detail.csv": without_last}, total="167.96")
+    for _ in range(2):
+        assert (synced(configured).changed, header(configured).header_total) == ([NUMBER], Decimal("310.76"))
+    with configured.engine.connect() as connection:
+        change = changes.load(connection, header(configured).provider_invoice_id)
+        noticed = connection.execute(text("select count(*) from audit_log where action = 'notice change at provider'")).scalar_one()
+    assert [(row["what"], row["subscription_id"], row["difference"]) for row in change.lines.rows] == [
+        ("removed", "S-2", Decimal("-142.80"))
+    ]
+    assert noticed == 1
+    served.account.invoices.clear()
+    served.account.invoice(NUMBER, {"detail.csv": PLAIN})
+    assert synced(configured).changed == [] and not header(configured).changed_at_provider
 
 
 def test_a_total_off_by_a_line_is_no_invoice(configured: Context, served: Served) -> None:
