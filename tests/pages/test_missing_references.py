@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -255,3 +257,9 @@ def test_a_product_is_chosen_or_made_and_does_not_block(inbox, small: Engine):
 
 def test_every_kind_has_a_form_of_its_own():
     assert set(references_fix._FORMS) == set(ReferenceKind)
+
+
+def test_the_door_that_supplies_brings_no_connector_into_the_web_app():
+    source = "import sys, w365core.jobs.supplying; print([m for m in ('requests', 'msal', 'w365core.providers') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == "[]"
