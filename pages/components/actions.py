@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
 from pages.components import address, asking, cached, done, plain, problems
-from pages.components.asking import ACTION, Asked
+from pages.components.asking import ACTION, REFUSED, Asked
 from w365core import lifecycle
 from w365core.errors import CallRefused
 from w365core.jobs import deciding, queue
@@ -75,8 +75,12 @@ def _button(action: str, invoice: Invoice) -> None:
 
 
 def _confirm(asked: Asked) -> None:
-    invoice, (label, icon) = asked.invoice, _LOOKS[asked.action]
+    """Buttons in a dialog run no more than the dialog again: whatever closes it runs the whole page."""
     with problems.boundary():
+        refused = asking.what(REFUSED)
+        if refused:
+            return _refused(str(refused))
+        invoice, (label, icon) = asked.invoice, _LOOKS[asked.action]
         with cached.reading() as opened:
             now = cached.now(opened)
             stake = consequences.load(opened, invoice, now=now)
@@ -88,33 +92,37 @@ def _confirm(asked: Asked) -> None:
             )
         with st.container(horizontal=True, gap="small"):
             is_pressed = st.button(label, key="action_now", type="primary", icon=icon)
-            st.button("Leave it", key="action_leave", on_click=asking.close)
+            is_left = st.button("Leave it", key="action_leave")
         if is_pressed:
-            _take(asked, stake, now, lambda seen: _door(asked, seen, now, why))
+            _take(asked, stake, now, why)
+        elif is_left:
+            _leave()
 
 
-def _door(asked: Asked, seen: Seen, now: datetime, why: dict[str, Any]) -> None:
-    step = getattr(deciding, asked.action)
-    step(cached.engine(), provider_invoice_id=asked.invoice.id, seen=seen, actor=queue.person(), now=now, **why)
-
-
-def _take(asked: Asked, stake: Stake, now: datetime, door: Callable[[Seen], None]) -> None:
-    """Takes the step on what the person saw, or says why it is refused."""
+def _take(asked: Asked, stake: Stake, now: datetime, why: Mapping[str, Any]) -> None:
+    """Takes the step on what the person saw, or keeps why it is refused."""
     invoice = asked.invoice
+    seen = Seen(invoice.status, invoice.version, invoice.import_run_id)
+    step = getattr(deciding, asked.action)
     try:
-        door(Seen(invoice.status, invoice.version, invoice.import_run_id))
+        step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=queue.person(), now=now, **why)
     except CallRefused as refusal:
-        return _refused(refusal)
+        st.session_state[REFUSED] = str(refusal)
+        st.rerun()
     done.say(consequences.after(asked.action, invoice, stake))
     if asked.action == "delete":
         address.close_invoice()
+    _leave()
+
+
+def _refused(sentence: str) -> None:
+    """Why not; what blocks it has its place below."""
+    st.badge("Nothing was done", icon=":material/front_hand:", color="orange")
+    st.text(sentence)
+    if st.button("Look again", key="action_look_again", icon=":material/refresh:"):
+        _leave()
+
+
+def _leave() -> None:
     asking.close()
     st.rerun()
-
-
-def _refused(refusal: CallRefused) -> None:
-    """Why not; what blocks it has its place below."""
-    with st.container(border=True, gap="small"):
-        st.badge("Nothing was done", icon=":material/front_hand:", color="orange")
-        st.text(str(refusal))
-        st.button("Look again", key="action_look_again", icon=":material/refresh:", on_click=asking.close)

@@ -97,8 +97,9 @@ def _in_order(providers: Iterable[Provider]) -> list[str]:
 
 def _by_files(provider: Provider) -> None:
     st.text(f"{provider.name} has no connection that could be asked: its invoices come as files.")
-    label = "Import its files"
-    st.button(label, key="sync_files", icon=":material/upload_file:", type="primary", on_click=asking.for_files_of, args=(provider.name,))
+    if st.button("Import its files", key="sync_files", icon=":material/upload_file:", type="primary"):
+        asking.for_files_of(provider.name)
+        st.rerun()
 
 
 @st.dialog("Sync accounts with a provider", on_dismiss=asking.close)

@@ -105,11 +105,10 @@ def _lead_to_deactivating(known: Invoice | None) -> None:
     if known is None or known.status not in BILLED:
         return
 
-    def lead() -> None:
+    if st.button("Deactivate it first", key="sync_deactivate", icon=":material/block:"):
         address.open_invoice(known.id)
         asking.for_action("deactivate", known)
-
-    st.button("Deactivate it first", key="sync_deactivate", icon=":material/block:", on_click=lead)
+        st.rerun()
 
 
 def _ask(provider: str, number: str, known: Invoice | None, plan: Plan, close: Callable[[], None]) -> None:
