@@ -123,6 +123,7 @@ USAGE: dict[str, Plant] = {
     "usage_not_in_reconciliation": only_in_daily,
     "one_product": daily_twice,
 }
+ALIKE = {"one_customer": ("one_customer", "one_product")}  # a customer's lines may be those of one product
 seeds = st.integers(0, 10**9)
 
 
@@ -141,7 +142,8 @@ def test_a_cause_planted_on_the_header_is_found_and_proven_and_its_lines_are_lis
     known = facts(HEADER[code](invoice, chance))
     found = explained(known)
     (proven,) = found.proven
-    assert (proven.gap, proven.code, proven.amount, proven.rest) == (Gap.HEADER, code, known.header_gap, 0)
+    assert (proven.gap, proven.amount, proven.rest) == (Gap.HEADER, known.header_gap, 0)
+    assert proven.code in ALIKE.get(code, (code,))
     assert found.is_proven and found.cause == proven.sentence
     _lists_its_lines(HEADER[code](*agreeing(seed, taxed=code == "tax_on_lines")), proven)
 
@@ -203,7 +205,7 @@ def test_a_random_difference_is_almost_never_proven():
 
 
 def test_small_differences_are_never_proven_by_their_amount_alone():
-    """Below seven euros a single amount that is tried would hit one gap in a thousand."""
+    """Of twenty rates on a few euros one hits more than one gap in a hundred."""
     found = explained(facts(Invoice((group("10.00"),)).headed("1.90")))
     assert found.hypotheses[0].fit is Fit.EXACT and not found.proven, "19 % of 10.00, and of twenty rates one fits by chance"
 

@@ -1,7 +1,7 @@
 """When is an explanation proven? When it alone accounts for the gap to the cent, and chance would hardly ever have brought it about.
 
 Of many amounts that are tried, one may hit any gap: twenty tax rates on a base of ten euros hit one gap in fifty. So what rests on its amount alone
-counts as proven only where so many amounts of that size were tried that fewer than one in a thousand gaps would be hit. What the files themselves
+counts as proven only where so many amounts of that size were tried that fewer than one in a hundred gaps would be hit. What the files themselves
 show (a line that is in one and not in the other, while every other line agrees) needs no such doubt.
 """
 
@@ -17,7 +17,7 @@ from w365core.difference import Fit, Gap, Hypothesis, Selection
 
 MOST_IN_PART = 6
 MOST_EXACT = 6
-_ONE_IN, _PAIRS_ONE_IN = 1000, 50
+_ONE_IN, _PAIRS_ONE_IN = 100, 50
 
 
 @dataclass(frozen=True)
