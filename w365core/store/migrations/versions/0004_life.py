@@ -124,3 +124,5 @@ def upgrade() -> None:
     op.add_column("provider_invoice", sa.Column("proven_cause", sa.Text(), nullable=True))
     op.add_column("provider_invoice", sa.Column("customers", sa.BigInteger(), nullable=True))
     op.add_column("provider_invoice", sa.Column("usage_days", sa.BigInteger(), nullable=True))
+    for printed in ("provider_customer_id", "provider_subscription_id"):
+        op.create_index(f"license_line_{printed}_idx", "license_line", [sa.literal_column(f"lower(btrim({printed}))")], unique=False)
