@@ -204,6 +204,9 @@ license_line = Table(
     ),
     CheckConstraint("subtotal <> 'NaN'", name="subtotal_finite"),
 )
+# What was it on an earlier invoice? Asked of each customer and subscription that is missing.
+for _printed in ("provider_customer_id", "provider_subscription_id"):
+    Index(f"license_line_{_printed}_idx", func.lower(func.btrim(license_line.c[_printed])))
 # The lines of the daily-rated file, or the reconciliation file's usage lines where there is none.
 usage_line = Table(
     "usage_line",

@@ -168,3 +168,5 @@ def upgrade() -> None:
         ["provider_invoice_id", sa.text("abs(tax_total) desc"), "line_number"],
         postgresql_where=sa.text("tax_total <> 0"),
     )
+    for printed in ("provider_customer_id", "provider_subscription_id"):
+        op.create_index(f"license_line_{printed}_idx", "license_line", [sa.literal_column(f"lower(btrim({printed}))")], unique=False)
