@@ -35,7 +35,7 @@ def test_an_override_on_a_proven_cause_makes_the_invoice_active(browser: Browser
             b.clock(connection, context.now)
         invoice_id = ledger.named(context.engine, provider_name=None, invoice_number="G1").provider_invoice_id
         page = visit.open(f"?invoice={invoice_id}")
-        expect(page.get_by_text("Proven", exact=True)).to_be_visible()
+        expect(page.get_by_text("explains it to the cent")).to_be_visible()
         page.get_by_role("button", name="Show its 1 line").click()
         expect(page.get_by_role("button", name="Hide its lines")).to_be_visible()
         with page.expect_download() as download:

@@ -16,7 +16,7 @@ from w365core.errors import CallRefused
 from w365core.intake import checksum
 from w365core.intake.checksum import Claim, Decision
 from w365core.jobs.rating import Whole
-from w365core.store import differences, providers as store_providers, references
+from w365core.store import differences, providers as store_providers, references, stage
 from w365core.store.differences import Lines
 from w365core.store.ledger import Attempt
 
@@ -45,8 +45,11 @@ def of_attempt(connection: Connection, attempt: Attempt, claim: Claim, decision:
         daily_lines=decision.usage_lines,
         daily_missing=daily_missing,
     )
+    if header_gap is None and usage_gap is None:
+        return None
     lines = Lines(attempt.provider_invoice_id, attempt.import_run_id)
     with connection.begin():
+        stage.analyse(connection, run_id=attempt.import_run_id)
         return explain(connection, lines, currency=claim.currency, header_gap=header_gap, usage_gap=usage_gap, daily_missing=daily_missing)
 
 

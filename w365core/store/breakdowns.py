@@ -10,17 +10,19 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from w365core.store.differences import Lines
+from w365core.store.differences import Lines, folded, make_room
 
 
 def compared(connection: Connection, lines: Lines, *, currency: str) -> Iterator[Mapping[str, Any]]:
     """Usage of both files side by side by customer, subscription and product, before tax, the biggest difference first; a side that is not there
     is null. The charge type is the reconciliation file's; the daily file mostly has none."""
+    make_room(connection)
     yield from connection.execute(text(_COMPARED.format(**_tables(lines))), _given(lines, currency)).mappings()
 
 
 def summed(connection: Connection, lines: Lines, *, currency: str) -> Iterator[Mapping[str, Any]]:
     """The lines by customer, product and charge type, with tax, the biggest first."""
+    make_room(connection)
     yield from connection.execute(text(_SUMMED.format(**_tables(lines))), _given(lines, currency)).mappings()
 
 
@@ -39,6 +41,7 @@ def by_dimension(
         f"select case when place <= :most then label end as label, {sums}, count(*) as values from by_value "
         f"group by case when place <= :most then place end, 1 order by min(place)"
     )
+    make_room(connection)
     rows = connection.execute(statement, _given(lines, currency) | {"most": most}).mappings()
     return [dict(row) for row in rows]
 
@@ -48,14 +51,22 @@ _DIMENSIONS = {  # what makes two rows the same value, and what it is called
     "product": ("concat_ws('/', product, sku)", "coalesce(product_name, product)"),
     "charge type": ("lower(charge_type)", "charge_type"),
 }
-_PRINTED = "max(btrim(line.product_id)) as product_id, max(btrim(line.sku_id)) as sku_id, "
+_CUSTOMER, _PRODUCT = (
+    f"{folded('provider_customer_id')} as customer",
+    f"{folded('product_id')} as product, {folded('sku_id')} as sku",
+)
+_PRINTED = (
+    'max(line.customer_name collate "C") as customer_name, max(btrim(line.product_id) collate "C") as product_id, '
+    'max(btrim(line.sku_id) collate "C") as sku_id, max(line.product_name collate "C") as product_name, max(line.sku_name collate "C") as sku_name'
+)
+_NAMED = "concat_ws(', ', max(product_name), nullif(max(sku_name), max(product_name))) as product_name"
+# First by charge type too, so that the lines are hashed and only their groups sorted.
 _SIDE = (
-    "select nullif(lower(btrim(line.provider_customer_id)), '') as customer, nullif(lower(btrim(line.provider_subscription_id)), '') as subscription, "
-    "nullif(lower(btrim(line.product_id)), '') as product, nullif(lower(btrim(line.sku_id)), '') as sku, max(line.customer_name) as customer_name, "
-    + _PRINTED
-    + "max(concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name))) as product_name, "
-    "string_agg(distinct nullif(btrim(line.charge_type), ''), ', ') as charge_type, count(*) as lines, sum(line.{amount}) as amount from {table} line "
-    "where line.provider_invoice_id = :id and upper(btrim(line.{currency})) = :currency {only} group by 1, 2, 3, 4"
+    f"select customer, subscription, product, sku, max(customer_name) as customer_name, max(product_id) as product_id, max(sku_id) as sku_id, {_NAMED}, "
+    f"string_agg(distinct charge_type, ', ') as charge_type, sum(lines) as lines, sum(amount) as amount from (select {_CUSTOMER}, "
+    f"{folded('provider_subscription_id')} as subscription, {_PRODUCT}, {_PRINTED}, nullif(btrim(line.charge_type), '') as charge_type, "
+    "count(*) as lines, sum(line.{amount}) as amount from {table} line where line.provider_invoice_id = :id "
+    "and upper(btrim(line.{currency})) = :currency {only} group by 1, 2, 3, 4, 10) parts group by 1, 2, 3, 4"
 )
 _BILLED = _SIDE.format(amount="subtotal", table="{reconciled}", currency="currency", only="and line.kind = 'usage'")
 _DAILY = _SIDE.format(amount="billing_pre_tax_total", table="{daily}", currency="billing_currency", only="")
@@ -74,13 +85,11 @@ _COMPARED = (
     "order by abs(coalesce(billed.amount, 0) - coalesce(daily.amount, 0)) desc, 1, 3, 4, 5"
 )
 _SUMMED = (
-    "select nullif(lower(btrim(line.provider_customer_id)), '') as customer, max(line.customer_name) as customer_name, "
-    "nullif(lower(btrim(line.product_id)), '') as product, nullif(lower(btrim(line.sku_id)), '') as sku, "
-    + _PRINTED
-    + "max(concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name))) as product_name, nullif(btrim(line.charge_type), '') as charge_type, "
-    "count(*) as lines, sum(line.subtotal) as billed, sum(coalesce(line.tax_total, 0)) as tax, sum(line.total) as total, null::numeric as daily, "
-    "cast(:currency as text) as currency from {reconciled} line where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency "
-    "group by 1, 3, 4, 8 order by abs(sum(line.total)) desc, 1, 3, 4, 8"
+    f"select customer, customer_name, product, sku, product_id, sku_id, concat_ws(', ', product_name, nullif(sku_name, product_name)) as product_name, "
+    f"charge_type, lines, billed, tax, total, null::numeric as daily, cast(:currency as text) as currency from (select {_CUSTOMER}, {_PRODUCT}, "
+    f"{_PRINTED}, nullif(btrim(line.charge_type), '') as charge_type, count(*) as lines, sum(line.subtotal) as billed, "
+    "sum(coalesce(line.tax_total, 0)) as tax, sum(line.total) as total from {reconciled} line where line.provider_invoice_id = :id "
+    "and upper(btrim(line.currency)) = :currency group by 1, 2, 3, 9) parts order by abs(total) desc, customer, product, sku, charge_type"
 )
 
 

@@ -23,6 +23,12 @@ MOST_REPEATS = 200
 MOST_LISTED = 5_000
 _LONGEST_REPEAT = 500  # line numbers of one repeated line
 
+
+def folded(column: str) -> str:
+    """An id of a line as it is compared: without blanks and case, null where blank, byte by byte."""
+    return f"nullif(lower(btrim(line.{column}) collate \"C\"), '')"
+
+
 _CREDIT = (
     "lower(btrim(line.charge_type)) in ('customercredit', 'customer credit', 'credit', 'offset a line item') "
     "or nullif(btrim(line.credit_reason_code), '') is not null"
@@ -39,8 +45,11 @@ _TRAIT = (
 )
 _DAILY_TRAIT = f"case when {_FOREIGN} then '{Trait.MARKETPLACE}' else '{Trait.PLAIN}' end"
 _KEYS = ("provider_customer_id", "provider_subscription_id", "product_id", "sku_id")
-_SHARED = ", ".join(f"nullif(lower(btrim(line.{name})), '') as {name}" for name in _KEYS)
-_SHARED += ", nullif(lower(btrim(line.charge_type)), '') as charge_type"
+_SHARED = ", ".join(f"{folded(name)} as {name}" for name in (*_KEYS, "charge_type"))
+_NAMES = (
+    'line.customer_name collate "C" as customer_name, line.product_name collate "C" as product_name, line.sku_name collate "C" as sku_name'
+)
+_ROOM = "128MB"  # for hashes over a million lines; the server's default makes it sort them on disk
 _PRICED = "line.effective_unit_price * coalesce(line.billable_quantity, line.quantity)"
 _RATE = "coalesce(line.exchange_rate, 1)"
 
@@ -61,6 +70,13 @@ class Lines:
         return stage.USAGE if self.run_id is None else stage.table_of(stage.USAGE, self.run_id)
 
 
+def make_room(connection: Connection) -> None:
+    """Has the caller's transaction sum up a million lines by hashing, in memory. The database takes the condition on a currency for one that hardly any
+    line meets, and would rather sort them."""
+    connection.execute(text(f"set local work_mem = '{_ROOM}'"))
+    connection.execute(text("set local enable_sort = off"))
+
+
 def lines_of(connection: Connection, provider_invoice_id: int) -> Lines:
     """The lines of an invoice as they stand: staged while it is in Error, else published."""
     return Lines(provider_invoice_id, queries.staged_run(connection, provider_invoice_id))
@@ -74,8 +90,7 @@ def reconciled(connection: Connection, lines: Lines, *, currency: str, most: int
     )
     fine = (
         f"select line.kind, {_TRAIT} as trait, {_SHARED}, coalesce(line.tax_total, 0) <> 0 as is_taxed, "
-        f"case when {_CREDIT} then line.line_number end as line, line.customer_name, "
-        f"concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name)) as product_name, line.subtotal, "
+        f"case when {_CREDIT} then line.line_number end as line, {_NAMES}, line.subtotal, "
         f"coalesce(line.tax_total, 0) as tax, line.total, {_PRICED} * {_RATE} as unrounded, {ruled} as ruled, 0::bigint as days "
         f"from {lines.reconciled} line where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency"
     )
@@ -85,8 +100,7 @@ def reconciled(connection: Connection, lines: Lines, *, currency: str, most: int
 def daily_rated(connection: Connection, lines: Lines, *, currency: str, most: int = MOST_GROUPS) -> tuple[LineGroup, ...]:
     """The daily-rated lines in this currency, in groups, with the days on which each has usage."""
     fine = (
-        f"select 'usage' as kind, {_DAILY_TRAIT} as trait, {_SHARED}, false as is_taxed, null::bigint as line, line.customer_name, "
-        f"concat_ws(', ', line.product_name, nullif(line.sku_name, line.product_name)) as product_name, line.billing_pre_tax_total as subtotal, "
+        f"select 'usage' as kind, {_DAILY_TRAIT} as trait, {_SHARED}, false as is_taxed, null::bigint as line, {_NAMES}, line.billing_pre_tax_total as subtotal, "
         f"0::numeric as tax, line.billing_pre_tax_total as total, null::numeric as unrounded, null::numeric as ruled, "
         f"case when line.usage_date is null then 0 else 1::bigint << least(line.usage_date - (select min(usage_date) from {lines.daily} "
         f"where provider_invoice_id = :id), 62) end as days "
@@ -110,14 +124,20 @@ def window(connection: Connection, lines: Lines) -> tuple[Any, int]:
 
 def repeats(connection: Connection, lines: Lines, *, currency: str) -> tuple[Repeat, ...]:
     """Lines of the reconciliation file that stand several times, equal in all that is charged, biggest surplus first."""
-    same = "line.provider_customer_id, line.provider_subscription_id, line.product_id, line.sku_id, line.charge_type, line.charge_start, line.charge_end"
-    same += ", line.order_id, line.order_date, line.quantity, line.billable_quantity, line.subtotal, line.tax_total, line.total, line.meter_description"
-    statement = text(
-        f"select (array_agg(line.line_number order by line.line_number))[1\\:{_LONGEST_REPEAT}] as numbers, (count(*) - 1) * max(line.total) as surplus, "
-        f"max(line.customer_name) as customer_name, max(line.product_name) as product_name from {lines.reconciled} line "
-        f"where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency and line.total <> 0 group by {same} having count(*) > 1 "
-        f"order by abs((count(*) - 1) * max(line.total)) desc limit :most"
+    same = "provider_customer_id, provider_subscription_id, product_id, sku_id, charge_type, charge_start, charge_end, order_id, order_date, quantity"
+    same += ", billable_quantity, subtotal, tax_total, total, meter_description"
+    charged = ", ".join(f"line.{name}" for name in same.split(", "))
+    statement = text(  # lines are told apart by a hash of 64 bits: a million of them stay in memory
+        f"with marked as materialized (select line.line_number, hash_record_extended(row({charged}), 0) as mark from {lines.reconciled} line "
+        f"where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency and line.total <> 0), "
+        f"many as (select mark, count(*) as times from marked group by mark having count(*) > 1), "
+        f"twice as (select min(line_number) as first, max(times) as times, "
+        f"(array_agg(line_number order by line_number))[1\\:{_LONGEST_REPEAT}] as numbers from marked join many using (mark) group by mark) "
+        f"select twice.numbers, (twice.times - 1) * line.total as surplus, line.customer_name, line.product_name from twice "
+        f"join {lines.reconciled} line on line.provider_invoice_id = :id and line.line_number = twice.first "
+        f"order by abs((twice.times - 1) * line.total) desc, twice.first limit :most"
     )
+    make_room(connection)
     given = {"id": lines.provider_invoice_id, "currency": currency.upper(), "most": MOST_REPEATS}
     return tuple(
         Repeat(tuple(row.numbers), row.surplus, row.customer_name, row.product_name) for row in connection.execute(statement, given)
@@ -182,7 +202,8 @@ def _grouped(connection: Connection, fine: str, lines: Lines, currency: str, mos
     blank = ", ".join(f"null as {name}" for name in (*_KEYS, "charge_type"))
     statement = text(
         f"with fine as ({fine}), grouped as (select kind, trait, is_taxed, {keys}, count(*) as lines, {sums}, bit_or(days) as days, "
-        f"max(customer_name) as customer_name, max(product_name) as product_name from fine group by kind, trait, is_taxed, {keys}), "
+        f"max(customer_name) as customer_name, concat_ws(', ', max(product_name), nullif(max(sku_name), max(product_name))) as product_name "
+        f"from fine group by kind, trait, is_taxed, {keys}), "
         f"ranked as (select *, row_number() over (order by abs(subtotal) desc, kind, trait, is_taxed, {keys}) as place from grouped) "
         f"select kind, trait, is_taxed, {keys}, {told}, false as is_rest, place from ranked where place <= :most union all "
         f"select kind, trait, is_taxed, {blank}, null::bigint, sum(lines)::bigint, {sums}, bit_or(days), null, null, true, :most + 1 "
@@ -190,6 +211,7 @@ def _grouped(connection: Connection, fine: str, lines: Lines, currency: str, mos
     )
     given = _given(lines, currency) | {"most": most}
     given |= {"places": money.minor_units(currency)} if ":places" in fine else {}
+    make_room(connection)
     return tuple(_group(row) for row in connection.execute(statement, given))
 
 
