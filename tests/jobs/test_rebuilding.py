@@ -73,10 +73,10 @@ def filed(context: Context, path: Path, number: str, *, activate: bool = False, 
     return filing.import_by_hand(context, [path], claimed).outcome.status
 
 
-def do(context: Context, action: str, number: str) -> None:
+def do(context: Context, action: str, number: str, **why: str) -> None:
     found = ledger.named(context.engine, provider_name=None, invoice_number=number)
     with context.engine.begin() as connection:
-        getattr(transitions, action)(connection, provider_invoice_id=found.provider_invoice_id, who=context.who)
+        getattr(transitions, action)(connection, provider_invoice_id=found.provider_invoice_id, who=context.who, **why)
 
 
 def digests(context: Context) -> dict[str, Digest | None]:
@@ -129,7 +129,7 @@ def a_past(context: Context, served: Served, tmp_path: Path) -> None:
     assert sync(context, "DOWN") == "Inactive/Error"
     served.faults.replace([])
     context = context.at(context.now + timedelta(hours=30, microseconds=7))
-    do(context, "deactivate", "AGAIN")
+    do(context, "deactivate", "AGAIN", reason="wrong month")
     sell_for(context, served, tmp_path, "15")
     estate.invoice("AGAIN", [seat("1.50"), usage("7.70")], [daily("7.70"), daily("0.00", day=2)])
     assert sync(context, "AGAIN") == "Active/Active"
