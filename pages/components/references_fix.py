@@ -93,7 +93,7 @@ def _foretold(found: DryRun) -> None:
         st.text(found.sentence)
     with st.container(gap="xsmall"):
         for sentence in found.done[:_MOST_DONE]:
-            st.caption(f":material/arrow_forward: {plain.label(sentence.replace(' now', ''))}")
+            st.caption(f":material/arrow_forward: Then {plain.label(sentence)}")
         if len(found.done) > _MOST_DONE:
             st.caption(f"… and {len(found.done) - _MOST_DONE:,} more")
         for one in found.held_up[:_MOST_HELD]:

@@ -234,7 +234,7 @@ def test_an_old_id_is_created_under_a_manual_provider_or_becomes_an_alias(inbox,
     app.button(f"fix_{thing}").click().run()
     assert "Create it under old-ids: License, of an account that you choose" in said(app)
     app.selectbox(f"account_{thing}").set_value("A-1").run()
-    assert "old\\-1 is our subscription old\\-1, under old\\-ids, a manual provider made for it\\." in said(app)
+    assert "old\\-1 is our subscription old\\-1 now, under old\\-ids, a manual provider made for it\\." in said(app)
     app.radio(f"how_{thing}").set_value("Another id of one we have").run()
     app.selectbox(f"ours_{thing}").set_value("S-1").run()
     app.button(f"apply_{thing}").click().run()
