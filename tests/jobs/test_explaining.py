@@ -18,7 +18,7 @@ from tests.conftest import Command
 from tests.estates import Estate, Served, daily, seat, usage
 from w365core import difference
 from w365core.errors import CallRefused
-from w365core.jobs import explaining, rebuilding, syncing, tolerances
+from w365core.jobs import explaining, loading, rebuilding, syncing, tolerances
 from w365core.jobs.context import Context
 from w365core.jobs.importing import Outcome
 from w365core.reports import differences, invoice_detail, invoice_files, tolerances as tolerance_report, worklist
@@ -425,3 +425,40 @@ def test_the_daily_rated_file_is_what_is_billed_whatever_was_overridden(configur
     sync(configured, override="1330")
     with configured.engine.connect() as connection:
         assert sum(connection.execute(select(usage_line.c.billing_pre_tax_total)).scalars()) == 200
+
+
+# --- rules, as they are said -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_partial_daily_file_fails_the_checksum_and_heals_with_the_next_days_run(configured: Context, served: Served) -> None:
+    """R13."""
+    lines = [usage("310.00"), usage("70.00", SubscriptionId="other-plan")]
+    whole = [daily("10.00", day=day) for day in range(1, 32)] + [daily("70.00", SubscriptionId="other-plan")]
+    served.estate.invoice("G1", lines, whole[:28] + whole[31:])
+    (failed,) = syncing.sync_daily(configured, provider_name=estates.PROVIDER).outcomes
+    assert failed.failure == "checksum_failed" and "a difference of 30.00 EUR" in failed.message
+    assert [one["code"] for one in invoice(configured).explanation["hypotheses"]] == ["days_not_in_daily"]
+    served.estate.invoice("G1", lines, whole)
+    (healed,) = syncing.sync_daily(configured.at(configured.now + timedelta(days=1)), provider_name=estates.PROVIDER).outcomes
+    assert (healed.status, invoice(configured).explanation) == ("Active/Active", None)
+
+
+def test_the_checksum_compares_the_providers_own_data_whatever_our_records_say(configured: Context, served: Served, tmp_path: Path) -> None:
+    """R38: our quantities and prices are no part of it."""
+    folder = tmp_path / "changed"
+    folder.mkdir()
+    columns = "subscription_id,provider,provider_subscription_id,account_id,product_id,kind,quantity,cost_price"
+    (folder / "subscriptions.csv").write_text(f"{columns}\nS-1,{estates.PROVIDER},{estates.SEATS},A-1,CFQ7,License,999,0.01\n")
+    with configured.engine.begin() as connection:
+        loading.load(connection, folder)
+    served.estate.invoice("G1", [seat("100.00")])
+    assert sync(configured).failure is None
+
+
+def test_an_adjustment_that_no_line_contains_is_a_difference_that_may_be_overridden(configured: Context, served: Served) -> None:
+    """R39."""
+    served.estate.invoice("G1", [seat("100.00"), seat("50.00", ProductId="B")], total="112.37")
+    told = sync(configured)
+    assert "a difference of -37.63 EUR" in told.message and "An override tolerance of 38 would pass" in told.message
+    assert sync(configured, override="38", reason="adjustment on the PDF").failure is None
+    assert (invoice(configured).overridden, invoice(configured).lines_total) == (D("-37.63"), D("150.00"))
