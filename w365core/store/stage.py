@@ -65,12 +65,6 @@ def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal
     return license_lines, total, usage_lines, cost
 
 
-def analyse(connection: Connection, *, run_id: int) -> None:
-    """Lets the database know how much there is before it is compared: nobody does it by itself for a session's own tables."""
-    for which in (LICENSE, USAGE):
-        connection.execute(text(f"analyze {table_of(which, run_id)}"))
-
-
 def usage_days(connection: Connection, *, run_id: int) -> int | None:
     """On how many days the staged usage is: 0 where there is none, None where its lines print no days."""
     by_day = f"select usage_date, count(*) as lines from {table_of(USAGE, run_id)} group by usage_date"
