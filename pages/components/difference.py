@@ -105,6 +105,8 @@ def _lines(invoice: Invoice, one: Explained) -> None:
         table = differences.lines(opened, invoice, one.place)
     with st.container(border=True, gap="small"):
         st.caption(plain.label(one.sentence))
+        if len(table.rows) >= differences.MOST_LISTED:
+            st.caption(f"These are the {differences.MOST_LISTED:,} biggest of its {one.lines}; all lines are in the tabs below.")
         if table.rows:
             tables.show(table, key=f"explained_lines_{invoice.id}_{one.place}")
             tables.downloads(table, key="explained_lines")

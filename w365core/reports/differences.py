@@ -27,7 +27,7 @@ from w365core.store.differences import Lines
 from w365core.tolerance import Allowed
 
 DIMENSIONS = ("customer", "product", "charge type")
-MOST_BARS = 10
+MOST_BARS, MOST_LISTED = 10, store_differences.MOST_LISTED
 _ABOUT = {Gap.HEADER: "Header against lines, with tax", Gap.USAGE: "Reconciliation against daily-rated usage, before tax"}
 _EXPLAINS = {
     Fit.EXACT: "explains it to the cent",
