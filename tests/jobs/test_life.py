@@ -457,6 +457,17 @@ def test_a_credit_note_by_hand_is_negative_and_its_checksum_is_on_the_absolute_d
     assert rebuilding.rebuild(distributor, check=True).findings == ()
 
 
+def test_a_credit_note_by_hand_nets_with_the_document_it_amends(distributor: Context, asked: Command, tmp_path: Path) -> None:
+    assert filed(distributor, plain_file(tmp_path, "250.00"), "D-7", "250.00", activate=True) == "Active/Active"
+    credit = plain_file(tmp_path, "-100.00")
+    said = ("--provider", "distributor", "--invoice", "CN-7", "--total", "-100.00", "--currency", "EUR", "--amends", "d-7", "--activate")
+    assert asked("import", credit, *said).returncode == 0
+    told = {row["invoice"]: row for row in json.loads(asked("invoices", "--json").stdout)}
+    assert (told["CN-7"]["document_type"], told["CN-7"]["amends"], told["CN-7"]["header_total"]) == ("credit_note", "d-7", "-100.00")
+    assert {told[number]["chain_net"] for number in ("D-7", "CN-7")} == {"150.00"}
+    assert rebuilding.rebuild(distributor, check=True).findings == ()
+
+
 def test_a_manual_invoice_starts_populating_says_so_and_holds_the_lines_of_its_last_import(distributor: Context, tmp_path: Path) -> None:
     assert filed(distributor, plain_file(tmp_path, "1.00", "2.00"), "D-1", "3.00") == "Active/Populating"
     assert "activate it so that its usage can be billed" in stored(distributor, "D-1").message

@@ -82,6 +82,15 @@ def test_an_invoice_comes_in_whole_with_its_lines_resolved(configured: Context, 
     assert synced(configured).outcomes == []  # it is not fetched again
 
 
+def test_a_distributor_brings_license_lines_and_no_usage_nor_an_estimate_of_it(configured: Context, served: Served) -> None:
+    served.account.invoice(NUMBER, {"detail.csv": PLAIN})
+    outcome(configured)
+    with configured.engine.connect() as connection:
+        counted = [connection.execute(text(f"select count(*) from {name}")).scalar_one() for name in ("usage_summary", "usage_line")]
+        assert (*counted, connection.execute(text("select count(*) from usage_estimate")).scalar_one()) == (0, 0, 0)
+    assert len(lines(configured)) == 3
+
+
 @pytest.mark.parametrize("packed", ["gzip", "zip", "two files"])
 def test_files_may_be_packed_or_several(configured: Context, served: Served, packed: str) -> None:
     head, *rows = PLAIN.splitlines(keepends=True)

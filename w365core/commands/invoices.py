@@ -56,6 +56,7 @@ def import_(
     reason: Reason = None,
     date_order: Annotated[str | None, typer.Option("--date-order", help="MDY or DMY, where the files leave it open.")] = None,
     decimal: Annotated[str | None, typer.Option("--decimal", help="point or comma, where the files leave it open.")] = None,
+    amends: Annotated[str | None, typer.Option("--amends", help="Of a credit note: the number of the document that it corrects.")] = None,
     activate: Annotated[bool, typer.Option("--activate", help="For a manual provider: activate it where it validates.")] = False,
     json: Json = False,
 ) -> None:
@@ -74,6 +75,7 @@ def import_(
         date_order=typed.order(date_order),
         activate=activate,
         decimal_comma=typed.decimal_comma(decimal),
+        amends=(amends or "").strip() or None,
     )
     if not claimed.invoice_number:
         raise CallRefused("--invoice is blank; say the invoice's number.")

@@ -26,7 +26,8 @@ from w365core.store.ledger import Source
 
 @dataclass(frozen=True)
 class Claimed:
-    """What the person says of the invoice. Without a total it is the sum of its lines; without a currency that of its first line."""
+    """What the person says of the invoice. Without a total it is the sum of its lines; without a currency that of its first line. `amends` is the
+    number of the document that this one corrects."""
 
     provider: str
     invoice_number: str
@@ -38,6 +39,11 @@ class Claimed:
     activate: bool
     decimal_comma: bool | None = None
     reason: str | None = None  # why it is overridden
+    amends: str | None = None
+
+    @property
+    def is_credit(self) -> bool:
+        return self.amends is not None or (self.total is not None and self.total < 0)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
             invoice_date=claimed.invoice_date or context.now.date(),
             currency=(claimed.currency or first_currency(context.landing.path(first.fingerprint), first.name, _form(first))).upper(),
             total=claimed.total,
+            document_type="credit_note" if claimed.is_credit else "invoice",
+            amends_of=claimed.amends,
         )
         with context.engine.connect() as connection:
             limited = {"provider": provider.name, "currency": header.currency, "header_total": header.total}
