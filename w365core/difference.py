@@ -75,12 +75,16 @@ class LineGroup:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Lines that stand several times, equal in everything that is charged; `surplus` is what all but the first come to, tax included."""
+    """Lines that stand several times, equal in everything that is charged; `surplus` is what all but the first come to, tax included, `before_tax` the
+    same without. `key` is theirs as that of a group."""
 
     lines: tuple[int, ...]
     surplus: Decimal
     customer_name: str | None
     product_name: str | None
+    kind: LineKind = LineKind.LICENSE
+    before_tax: Decimal = money.ZERO
+    key: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,12 @@ class Explanation:
         return " ".join(hypothesis.sentence for hypothesis in self.proven) or None
 
 
-UNPUBLISHED = "unpublished"  # the code of a cause that mends itself: nothing is to be overridden
+UNPUBLISHED, COUNTED_TWICE, DAILY_TWICE = "unpublished", "counted_twice", "daily_twice"
+DAYS_MISSING, SUBSCRIPTION_MISSING, PRODUCT_MISSING = "days_not_in_daily", "subscription_not_in_daily", "usage_not_in_daily"
+# Causes that an override would make worse: lines are missing altogether or came twice. They are fetched again instead.
+TO_BE_FETCHED_AGAIN = frozenset({UNPUBLISHED, COUNTED_TWICE, DAILY_TWICE})
+# Causes that mostly mend themselves with the next day's file: an override would leave usage unsold.
+TO_BE_AWAITED = frozenset({DAYS_MISSING, SUBSCRIPTION_MISSING, PRODUCT_MISSING})
 
 
 def as_dict(explanation: Explanation) -> dict[str, Any]:

@@ -152,6 +152,9 @@ def _override(invoice: Invoice, found: Difference) -> None:
     if found.overridden:
         st.badge("Overridden", icon=":material/gavel:", color="violet")
         st.text(found.overridden)
+    elif found.instead:
+        st.badge("No override is proposed", icon=":material/sync:", color="blue")
+        st.text(found.instead)
     elif found.proposal is None:
         st.badge("No override is proposed", icon=":material/block:", color="gray")
         st.text(

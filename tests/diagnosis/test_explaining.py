@@ -104,6 +104,15 @@ def daily_twice(invoice: Invoice, chance: random.Random) -> Invoice:
     return with_lines(replace(invoice, daily=(*invoice.daily, twice)), [billed])
 
 
+def billed_twice(invoice: Invoice, chance: random.Random) -> Invoice:
+    """A usage line of the reconciliation file stands twice."""
+    amount = amount_of(chance)
+    billed = usage(amount * 2, subscription="plan-double", product="az-double", lines=2)
+    repeat = Repeat((7, 8), amount, "Contoso", "Azure", billed.kind, amount, billed.key)
+    rated = daily(amount, subscription="plan-double", product="az-double")
+    return with_lines(replace(invoice, daily=(*invoice.daily, rated), repeats=(*invoice.repeats, repeat)), [billed])
+
+
 HEADER: dict[str, Plant] = {
     "tax_on_header": tax_on_header,
     "tax_on_lines": tax_on_lines,
@@ -121,7 +130,8 @@ USAGE: dict[str, Plant] = {
     "usage_not_in_daily": product_not_in_daily,
     "days_not_in_daily": days_not_in_daily,
     "usage_not_in_reconciliation": only_in_daily,
-    "one_product": daily_twice,
+    "daily_twice": daily_twice,
+    "counted_twice": billed_twice,
 }
 ALIKE = {"one_customer": ("one_customer", "one_product")}  # a customer's lines may be those of one product
 seeds = st.integers(0, 10**9)
@@ -157,9 +167,12 @@ def test_a_cause_planted_in_the_usage_is_found_and_proven_and_its_lines_come_to_
     (proven,) = explained(known).proven
     assert (proven.gap, proven.amount, proven.rest) == (Gap.USAGE, known.usage_gap, 0)
     assert proven.code == code
+    if code == "counted_twice":
+        assert proven.selection.line_numbers == (7, 8) and proven.amount == invoice.repeats[0].before_tax
+        return
     listed = picked(known, proven.selection)
     assert set(listed) == set(invoice.planted)
-    if code not in ("days_not_in_daily", "one_product"):
+    if code not in ("days_not_in_daily", "daily_twice", "counted_twice"):
         assert money.total(one.subtotal for one in listed) == known.usage_gap.copy_abs()
 
 
@@ -287,6 +300,12 @@ def test_one_subscription_that_lacks_days_may_have_been_idle_and_proves_nothing(
     )
     found = explained(facts(invoice))
     assert [one.code for one in found.hypotheses] == ["days_not_in_daily"] and not found.proven
+
+
+def test_a_difference_that_is_not_of_the_size_of_the_missing_days_is_no_proof_of_them():
+    """Usage on four days of the month, billed a little higher: the other days were idle."""
+    found = explained(facts(Invoice((usage("32.34"),), (daily("20.00", days=0b1111),))))
+    assert [(one.code, one.proven) for one in found.hypotheses] == [("days_not_in_daily", False)]
 
 
 def test_usage_without_any_daily_line_is_unpublished():

@@ -108,6 +108,35 @@ def test_usage_that_is_not_published_is_unpublished_and_no_override_is_proposed(
     assert shown.proposal is None
 
 
+def test_lines_that_came_twice_are_proven_and_fetched_again_rather_than_overridden(configured: Context, served: Served) -> None:
+    lines, rated = [seat("100.00"), usage("2000.00")], [daily("2000.00")]
+    served.estate.invoice("G1", lines * 2, rated, total="2100.00")
+    told = sync(configured)
+    assert told.message.count("stand") == 1 and "Proven cause: Lines that stand several times" in told.message and len(told.message) < 500
+    with configured.engine.connect() as connection:
+        shown = _opened(connection, configured)
+        found = differences.load(connection, shown, now=configured.now)
+    assert [one.proven for one in found.explanations] == [True, True]
+    assert found.proposal is None and "Sync it again" in found.instead
+    assert (
+        "fetched anew" in worklist.attention(shown, now=configured.now).next_step
+        and "override" not in worklist.attention(shown, now=configured.now).command
+    )
+    served.estate.invoice("G1", lines, rated)
+    assert sync(configured).failure is None
+
+
+def test_a_daily_file_that_is_not_complete_is_waited_for_as_long_as_it_is_tried_again(configured: Context, served: Served) -> None:
+    served.estate.invoice("G1", [usage("200.00"), usage("900.00", SubscriptionId="other-plan")], [daily("200.00")])
+    sync(configured)
+    with configured.engine.connect() as connection:
+        shown = _opened(connection, configured)
+        early, late = (differences.load(connection, shown, now=configured.now + timedelta(days=days)) for days in (15, 16))
+    assert early.proposal is None and "tries again up to 27 Nov 2026" in early.instead
+    assert late.proposal.override == 900 and late.instead is None
+    assert "the daily job tries again" in worklist.attention(shown, now=configured.now).next_step
+
+
 def test_a_cause_is_gone_once_the_provider_has_mended_it(configured: Context, served: Served) -> None:
     reserved(served)
     sync(configured)
@@ -172,7 +201,7 @@ def test_the_lines_of_a_proven_cause_are_listed_and_the_override_says_what_it_wi
     assert (found.proposal.override, found.proposal.needs_reason, found.proposal.refused) == (1330, True, None)
     assert "Imports it with a tolerance of 1,330 EUR: nothing is changed in any amount." in found.proposal.effect
     assert [(bar.label, bar.amount) for bar in bars] == [("Reserved VM Instance", D("1329.75")), ("Azure plan", 0)]
-    assert "Its cause is proven" in worklist.attention(shown).next_step
+    assert "Its cause is proven" in worklist.attention(shown, now=configured.now).next_step
 
 
 def test_an_override_is_proposed_for_a_proven_cause_or_a_small_difference_alone(configured: Context, served: Served) -> None:

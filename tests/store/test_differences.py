@@ -167,7 +167,8 @@ def test_days_are_bits_from_the_first_day_on(connection: Connection):
 def test_lines_that_stand_twice_are_told_with_what_is_beyond_the_first(connection: Connection):
     lines = staged(connection, [line(1, "40"), line(2, "40"), line(3, "40"), line(4, "40", quantity="2"), line(5, "0"), line(6, "0")])
     (repeat,) = differences.repeats(connection, lines, currency="EUR")
-    assert (repeat.lines, repeat.surplus) == ((1, 2, 3), 80)
+    assert (repeat.lines, repeat.surplus, repeat.before_tax, repeat.kind) == ((1, 2, 3), 80, 80, "license")
+    assert repeat.key == tuple(differences.reconciled(connection, lines, currency="EUR")[0].key)
 
 
 def test_tax_is_rounded_line_by_line_on_what_prints_none(connection: Connection):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from w365core import money
 from w365core.diagnosis import tax, words
 from w365core.diagnosis.judging import Candidate, with_tried
-from w365core.difference import UNPUBLISHED, Facts, Fit, LineGroup, Selection, Trait
+from w365core.difference import COUNTED_TWICE, UNPUBLISHED, Facts, Fit, LineGroup, Selection, Trait
 
 _APART = (Trait.RESERVATION, Trait.SAVINGS_PLAN, Trait.MARKETPLACE)
 _DIMENSIONS = (("charge_type", "charge type"), ("product", "product"), ("customer", "customer"), ("subscription", "subscription"))
@@ -141,7 +141,7 @@ def _repeated(facts: Facts) -> Iterator[Candidate]:
 def _repeat(facts: Facts, numbers: tuple[int, ...], surplus: Decimal, what: str) -> Candidate:
     sentence = f"{what}: counted once on the header, what is beyond that comes to {words.amount(surplus, facts.currency)}."
     members = frozenset(("line", number) for number in numbers)
-    return Candidate("counted_twice", sentence, -surplus, members, len(numbers), Selection(line_numbers=numbers[:500]))
+    return Candidate(COUNTED_TWICE, sentence, -surplus, members, len(numbers), Selection(line_numbers=numbers[:500]))
 
 
 def _of_one_dimension(facts: Facts) -> list[Candidate]:

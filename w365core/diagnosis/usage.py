@@ -13,13 +13,25 @@ from decimal import Decimal
 from w365core import money
 from w365core.diagnosis import words
 from w365core.diagnosis.judging import Candidate, with_tried
-from w365core.difference import UNPUBLISHED, Facts, Fit, LineGroup, Selection, Trait
+from w365core.difference import (
+    COUNTED_TWICE,
+    DAILY_TWICE,
+    DAYS_MISSING,
+    PRODUCT_MISSING,
+    SUBSCRIPTION_MISSING,
+    UNPUBLISHED,
+    Facts,
+    Fit,
+    LineGroup,
+    Selection,
+    Trait,
+)
 from w365core.model import LineKind
 
 _APART = (Trait.RESERVATION, Trait.SAVINGS_PLAN, Trait.MARKETPLACE)
 _OF = {Trait.RESERVATION: "reservation", Trait.SAVINGS_PLAN: "savings plan", Trait.MARKETPLACE: "marketplace"}
 _REST = ("(rest)",)
-_MOST_SUBSCRIPTIONS = 200  # that are named to list their lines
+_MOST_SUBSCRIPTIONS, _MOST_NUMBERS = 200, 500  # that are named to list their lines
 
 
 @dataclass
@@ -52,7 +64,8 @@ def candidates(facts: Facts) -> list[Candidate]:
         return [
             Candidate(UNPUBLISHED, sentence, _sum(billed), frozenset(billed), _lines(billed), Selection(kind="usage"), shown_by_files=True)
         ]
-    found = [*_of_a_trait(facts, pairs), *_of_subscriptions(facts, pairs), *_of_days(facts, pairs), *_in_daily_alone(facts, pairs)]
+    found = [*_of_a_trait(facts, pairs), *_of_subscriptions(facts, pairs), *_repeated(facts, pairs)]
+    found += [*_of_days(facts, pairs), *_in_daily_alone(facts, pairs)]
     values = [replace(one, may_be_proven=not _holds_another(one, found)) for one in _of_one_value(facts, pairs)]
     return [*with_tried(found), *values, *_within_rounding(facts)]
 
@@ -103,8 +116,8 @@ def _of_subscriptions(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate
     plain = [pair for pair in alone if all(group.trait not in _APART for group in pair.billed)]
     gone = {pair.key[1] for pair in plain} - daily
     for mine, code, what in (
-        ([pair for pair in alone if pair.key[1] in gone], "subscription_not_in_daily", "subscription"),
-        ([pair for pair in plain if pair.key[1] not in gone], "usage_not_in_daily", "product"),
+        ([pair for pair in alone if pair.key[1] in gone], SUBSCRIPTION_MISSING, "subscription"),
+        ([pair for pair in plain if pair.key[1] not in gone], PRODUCT_MISSING, "product"),
     ):
         if mine:
             billed = [group for pair in mine for group in pair.billed]
@@ -122,8 +135,30 @@ def _of_subscriptions(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate
             )
 
 
+def _repeated(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate]:
+    """Usage lines that stand several times in the reconciliation file, as where a blob of it came twice."""
+    surplus: dict[tuple, Decimal] = defaultdict(lambda: money.ZERO)
+    repeats = [repeat for repeat in facts.repeats if repeat.kind is LineKind.USAGE]
+    for repeat in repeats:
+        surplus[repeat.key] = money.EXACT.add(surplus[repeat.key], repeat.before_tax)
+    mine = [pair for pair in pairs if pair.key in surplus]
+    if mine:
+        amount, numbers = money.total(surplus.values()), tuple(number for repeat in repeats for number in repeat.lines)
+        accounts_for = all(pair.difference == surplus[pair.key] for pair in mine)
+        yield Candidate(
+            COUNTED_TWICE,
+            f"Usage lines that stand several times: what is beyond the first of each comes to {words.amount(amount, facts.currency)}.",
+            amount,
+            members=frozenset(group for pair in mine for group in pair.billed),
+            lines=len(numbers),
+            selection=Selection(line_numbers=numbers[:_MOST_NUMBERS]),
+            shown_by_files=accounts_for and _others_agree(facts, pairs, mine),
+        )
+
+
 def _of_days(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate]:
-    """Days without daily lines: everything that differs lacks the same days. One that lacks a day which the others have may only have been idle."""
+    """Days without daily lines: everything that differs lacks the same days, and by about as much as its other days come to. One that lacks a day which
+    the others have may only have been idle."""
     mine = [pair for pair in pairs if pair.billed and pair.daily and not pair.agrees(facts.currency)]
     if not mine or not facts.expected_days:
         return
@@ -135,18 +170,27 @@ def _of_days(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate]:
     whole_file = lacking & ~_days(facts.daily) == lacking
     billed = [group for pair in mine for group in pair.billed]
     amount = money.total(pair.difference for pair in mine)
+    likely = (whole_file or len(mine) > 1) and all(_is_of_days(pair, lacking) for pair in mine)
     yield Candidate(
-        "days_not_in_daily",
+        DAYS_MISSING,
         f"Days without daily usage: {words.days(lacking, facts.first_day)} {'are' if lacking.bit_count() > 1 else 'is'} missing for everything that differs "
         f"({words.counted(len(mine), 'product')}), {words.amount(amount, facts.currency)} in all.",
         amount,
         members=frozenset(billed),
         lines=_lines(billed),
         selection=Selection(kind="usage", subscriptions=_named(billed)),
-        shown_by_files=(whole_file or len(mine) > 1) and _others_agree(facts, pairs, mine),
-        may_be_proven=whole_file or len(mine) > 1,
+        shown_by_files=likely and _others_agree(facts, pairs, mine),
+        may_be_proven=likely,
         hints=True,
     )
+
+
+def _is_of_days(pair: Pair, lacking: int) -> bool:
+    """Whether what is missing is between half and twice of what so many days of it come to."""
+    there = _days(pair.daily).bit_count()
+    expected = money.EXACT.divide(money.EXACT.multiply(_sum(pair.daily), Decimal(lacking.bit_count())), Decimal(max(there, 1)))
+    least, most = sorted((expected / 2, expected * 2))
+    return least <= pair.difference <= most
 
 
 def _in_daily_alone(facts: Facts, pairs: Sequence[Pair]) -> Iterator[Candidate]:
@@ -184,7 +228,8 @@ def _of_one_value(facts: Facts, pairs: Sequence[Pair]) -> list[Candidate]:
                 sentence = f"All of the difference is the {name} {shown}: {words.amount(of_billed, facts.currency)} billed, {words.amount(of_daily, facts.currency)} daily, {how}."
                 members, agree = frozenset(billed or (("daily", group) for group in daily)), _others_agree(facts, pairs, mine)
                 lines = _lines(billed or daily)
-                found.append(Candidate(f"one_{name}", sentence, own, members, lines, Selection(**where), shown_by_files=agree))
+                code = DAILY_TWICE if of_daily and of_daily == 2 * of_billed else f"one_{name}"
+                found.append(Candidate(code, sentence, own, members, lines, Selection(**where), shown_by_files=agree))
     return [Candidate(**{**one.__dict__, "tried": tuple(tried)}) for one in found]
 
 

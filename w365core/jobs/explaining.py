@@ -54,9 +54,9 @@ def of_attempt(connection: Connection, attempt: Attempt, claim: Claim, decision:
 
 
 def with_cause(message: str, explanation: Explanation | None) -> str:
-    """A decision's message and what is proven of a difference; of usage that is not published the message says it already."""
-    proven = [one.sentence for one in explanation.proven if one.code != UNPUBLISHED] if explanation else []
-    return " ".join(filter(None, [message, f"Proven cause: {' '.join(proven)}" if proven else ""]))
+    """A decision's message and what is proven of a difference, one thing once; of usage that is not published the message says it already."""
+    proven = {one.code: one.sentence for one in reversed(explanation.proven) if one.code != UNPUBLISHED} if explanation else {}
+    return " ".join(filter(None, [message, f"Proven cause: {' '.join(reversed(proven.values()))}" if proven else ""]))
 
 
 def explain(
@@ -88,7 +88,7 @@ def facts_of(connection: Connection, lines: Lines, *, currency: str, header_gap:
         usage_gap=usage_gap,
         lines=billed or daily,
         daily=daily if billed else (),
-        repeats=differences.repeats(connection, lines, currency=currency) if of_header else (),
+        repeats=differences.repeats(connection, lines, currency=currency),
         documents=differences.documents(connection, lines.provider_invoice_id) if of_header else (),
         first_day=first_day,
         expected_days=expected,

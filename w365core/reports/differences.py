@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from w365core import difference, money, tolerance
-from w365core.difference import UNPUBLISHED, Explanation, Fit, Gap, Hypothesis
+from w365core.difference import TO_BE_AWAITED, TO_BE_FETCHED_AGAIN, UNPUBLISHED, Explanation, Fit, Gap, Hypothesis
 from w365core.frames import Kind
+from w365core.lifecycle import RETRY_DAYS
 from w365core.model import Failure, StatusReason
 from w365core.reports import export, wording
 from w365core.reports.line_columns import LICENSE_COLUMNS, USAGE_COLUMNS
@@ -89,6 +90,7 @@ class Difference:
     explanations: tuple[Explained, ...]
     proposal: Proposal | None
     overridden: str | None
+    instead: str | None  # what is to be done rather than override it
     of_usage: bool
 
 
@@ -111,18 +113,30 @@ def load(connection: Connection, invoice: Invoice, *, now: datetime) -> Differen
     return Difference(
         gaps=tuple((_ABOUT[gap], wording.amount(size, invoice.currency)) for gap, size in found.gaps),
         explanations=tuple(_explained(place, one, invoice.currency) for place, one in enumerate(found.hypotheses)),
-        proposal=_proposal(connection, row, found, today=now.date()),
+        proposal=_proposal(connection, row, found, now=now),
         overridden=_overridden(connection, row),
+        instead=instead(row, found, now=now) if row["status_reason"] == StatusReason.ERROR else None,
         of_usage=found.header_gap is None and not _is_unpublished(found),
     )
 
 
-def proposal(row: Mapping[str, Any], found: Explanation, policy: tolerance.Policy) -> Proposal | None:
+def instead(row: Mapping[str, Any], found: Explanation, *, now: datetime) -> str | None:
+    """What is to be done rather than override it, where lines are wrong or still to come; None where nothing is."""
+    codes = {one.code for one in found.proven}
+    if codes & TO_BE_FETCHED_AGAIN:
+        return "Sync it again, so that its lines are fetched anew. An override would import what is missing or stands twice as it is."
+    last_day = (row["first_seen_at"] + timedelta(days=RETRY_DAYS)).date()
+    if codes & TO_BE_AWAITED and now.date() <= last_day:
+        return f"The daily usage is not complete. The daily job tries again up to {wording.day(last_day)}; an override would leave that usage unsold."
+    return None
+
+
+def proposal(row: Mapping[str, Any], found: Explanation, policy: tolerance.Policy, *, now: datetime) -> Proposal | None:
     """The override that would let the invoice pass, where its cause is proven or the difference is within one click; None where nothing is to be
     overridden: something else holds it up as well, or the cause mends itself."""
     if row["status_reason"] != StatusReason.ERROR or (row["failures"] or [row["failure"]]) != [Failure.CHECKSUM_FAILED] or not found.gaps:
         return None
-    if any(one.code == UNPUBLISHED for one in found.hypotheses):
+    if instead(row, found, now=now):
         return None
     currency = row["currency"]
     size = max((gap for _, gap in found.gaps), key=lambda gap: gap.copy_abs())
@@ -219,16 +233,21 @@ def _explained(place: int, one: Hypothesis, currency: str) -> Explained:
     )
 
 
-def _proposal(connection: Connection, row: Mapping[str, Any], found: Explanation, *, today: date) -> Proposal | None:
+def _proposal(connection: Connection, row: Mapping[str, Any], found: Explanation, *, now: datetime) -> Proposal | None:
     named = {"provider": row["provider"], "currency": row["currency"]}
-    return proposal(row, found, tolerance.in_force(policies.find(connection, **named), **named, today=today))
+    return proposal(row, found, tolerance.in_force(policies.find(connection, **named), **named, today=now.date()), now=now)
 
 
 def _effect(found: Explanation, override: Decimal, currency: str) -> str:
     said = [f"Imports it with a tolerance of {override:,} {currency}: nothing is changed in any amount."]
     if found.header_gap is not None:
         said.append(f"{wording.amount(found.header_gap, currency)} stay visible as Overridden.")
-    if found.usage_gap is not None:
+    if found.usage_gap is not None and found.usage_gap < 0:
+        more = wording.amount(found.usage_gap.copy_abs(), currency)
+        said.append(
+            f"Its usage is billed from the daily-rated file, which has {more} more than the provider charges; that stays visible here."
+        )
+    elif found.usage_gap is not None:
         said.append(
             f"Its usage is billed from the daily-rated file, so {wording.amount(found.usage_gap, currency)} of the reconciliation file are in no usage "
             "that you sell, and stay visible here."

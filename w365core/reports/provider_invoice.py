@@ -57,6 +57,7 @@ class Invoice:
     imported_at: datetime | None
     proven_cause: str | None = None
     is_explained: bool = False
+    proven_codes: tuple[str, ...] = ()
 
     @property
     def money(self) -> Decimal | None:
@@ -83,10 +84,23 @@ def invoice(row: Mapping[str, Any]) -> Invoice:
     """A row of the store as the noun of the pages."""
     renamed = {"id": "provider_invoice_id", "number": "invoice_number", "date": "invoice_date", "status": "status_reason"}
     values = {
-        name: row[renamed.get(name, name)] for name in Invoice.__dataclass_fields__ if name not in ("type", "standing", "is_explained")
+        name: row[renamed.get(name, name)]
+        for name in Invoice.__dataclass_fields__
+        if name not in ("type", "standing", "is_explained", "proven_codes")
     }
     kind = row["document_type"] if row["document_type"] != "invoice" else row["invoice_type"] or "invoice"
-    return Invoice(**values, type=kind.replace("_", " "), standing=standing(row), is_explained=row["explanation"] is not None)
+    return Invoice(
+        **values,
+        type=kind.replace("_", " "),
+        standing=standing(row),
+        is_explained=row["explanation"] is not None,
+        proven_codes=_proven(row),
+    )
+
+
+def _proven(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The codes of what is proven of its difference."""
+    return tuple(one["code"] for one in (row["explanation"] or {}).get("hypotheses", ()) if one["proven"])
 
 
 def standing(row: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from w365core import money
+from w365core.difference import TO_BE_AWAITED, TO_BE_FETCHED_AGAIN
 from w365core.model import Failure, StatusReason
 from w365core.reports import countdown, wording
 from w365core.reports.provider_invoice import CHANGED, Invoice
@@ -97,6 +98,12 @@ def _after_failure(subject: Invoice) -> tuple[str, str | None]:
         return "Wait for the provider to publish the usage; the daily job tries again.", _sync(subject)
     if subject.failure == Failure.CHECKSUM_FAILED:
         override = money.override_for(unexplained(subject))
+        if TO_BE_FETCHED_AGAIN & set(subject.proven_codes):
+            return "Its cause is proven: sync it again, so that its lines are fetched anew; an override would keep what is wrong.", _sync(
+                subject
+            )
+        if TO_BE_AWAITED & set(subject.proven_codes):
+            return "Its cause is proven: the daily usage is not complete; the daily job tries again.", _sync(subject)
         if subject.proven_cause:
             return "Its cause is proven: see its lines on the invoice's page, and accept the difference there.", _sync(subject, override)
         return "Look for the difference in its lines; accept it with an override only once you know what it is.", _sync(subject, override)

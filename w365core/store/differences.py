@@ -133,14 +133,17 @@ def repeats(connection: Connection, lines: Lines, *, currency: str) -> tuple[Rep
         f"many as (select mark, count(*) as times from marked group by mark having count(*) > 1), "
         f"twice as (select min(line_number) as first, max(times) as times, "
         f"(array_agg(line_number order by line_number))[1\\:{_LONGEST_REPEAT}] as numbers from marked join many using (mark) group by mark) "
-        f"select twice.numbers, (twice.times - 1) * line.total as surplus, line.customer_name, line.product_name from twice "
+        f"select twice.numbers, (twice.times - 1) * line.total as surplus, (twice.times - 1) * line.subtotal as before_tax, "
+        f"line.kind, {', '.join(folded(name) for name in _KEYS)}, line.customer_name, line.product_name from twice "
         f"join {lines.reconciled} line on line.provider_invoice_id = :id and line.line_number = twice.first "
         f"order by abs((twice.times - 1) * line.total) desc, twice.first limit :most"
     )
     make_room(connection)
     given = {"id": lines.provider_invoice_id, "currency": currency.upper(), "most": MOST_REPEATS}
+    rows = connection.execute(statement, given).all()
     return tuple(
-        Repeat(tuple(row.numbers), row.surplus, row.customer_name, row.product_name) for row in connection.execute(statement, given)
+        Repeat(tuple(numbers), surplus, customer, product, LineKind(kind), before_tax, tuple(key))
+        for numbers, surplus, before_tax, kind, *key, customer, product in rows
     )
 
 
