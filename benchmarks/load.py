@@ -3,9 +3,9 @@
     python benchmarks/load.py [--lines 1000000] [--pandas 50000]
 
 The import: a sandbox in a process of its own serves gzip JSON lines of 55 columns, `sync` brings them to an attached, indexed partition. The
-baseline: the same rows, exported to a ready file, by a server-side COPY into the same columns plus the same indexes. Both on the embedded Postgres of a
-throwaway home, WAL included. CPU is what our process and the database server used together (the sandbox not counted); the share of `pandas.to_sql` is
-measured on fewer lines and scaled.
+baseline: the same rows, exported to a ready file, by a server-side COPY into the same columns plus the same indexes, the median of three. Both on
+the embedded Postgres of a throwaway home, WAL included. CPU is what our process and the database server used together (the sandbox not counted); the
+share of `pandas.to_sql` is measured on fewer lines and scaled.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ BLOB_LINES = 100_000
 CUSTOMERS, SUBSCRIPTIONS, PRODUCTS = 200, 2_000, 40
 METERS = 16  # of one subscription: with 31 days that is about 30 lines for each usage summary, as real files have
 TENANT = "7b1f7c52-6a55-4c0e-9a8e-1f0a3b9d5c11"
+_DAYS = [column for column in frames.DAILY_RATED if column.kind is Kind.DAY]
+_TEXTS = [column for column in frames.DAILY_RATED if column.kind is not Kind.DAY]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def run(work: Path, lines: int, pandas_lines: int, *, shuffled: bool) -> None:
     estate = make_estate(work / "estate", lines, shuffled=shuffled)
     environment = {**os.environ, "W365_HOME": str(work / "home"), "W365_POLL": "0.05", "W365_SECRET_BENCH": "x"}
     environment.pop("DATABASE_URL", None)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as on a user's machine, where only the first start compiles
     command(environment, "init")
     engine = create_engine(embedded.start(home=work / "home", osuser="w365pg"), poolclass=NullPool)
     records(engine)
@@ -83,7 +86,7 @@ def run(work: Path, lines: int, pandas_lines: int, *, shuffled: bool) -> None:
     with engine.connect() as connection:
         rows, cost = connection.execute(text("select count(*), sum(billing_pre_tax_total) from usage_line")).one()
     assert rows == lines, f"{rows} of {lines} lines came in"
-    baseline = copy_baseline(engine, work, lines)
+    baseline = sorted((copy_baseline(engine, work, lines) for _ in range(3)), key=lambda spent: spent.cpu)[1]
     print(f"lines: {lines:,} (sum {cost})")
     say("import over HTTP", imported, lines, baseline)
     say("server-side COPY + indexes", baseline, lines, baseline)
@@ -225,9 +228,9 @@ def usage_line(number: int, chance: random.Random, *, shuffled: bool) -> tuple[D
         (number % SUBSCRIPTIONS, number // SUBSCRIPTIONS) if shuffled else (number // month % SUBSCRIPTIONS, number % month)
     )
     day, meter = rest % 31, subscription * 7 + rest // 31 % METERS
-    cells: dict[str, object] = {}
-    for column in frames.DAILY_RATED:
-        cells[column.header] = _cell(column, number, subscription, meter, day)
+    cells: dict[str, object] = {column.header: f"{column.header} {meter % 13}" for column in _TEXTS}
+    cells |= {column.header: f"2026-10-{31 if column.name.endswith('end') else 1:02d}T00:00:00Z" for column in _DAYS}
+    cells |= _known(number, subscription, meter, day)
     cells |= {"UnitPrice": price, "Quantity": quantity, "BillingPreTaxTotal": amount, "PricingPreTaxTotal": amount,
               "EffectiveUnitPrice": price, "PCToBCExchangeRate": Decimal("0.921345678"), "PartnerEarnedCreditPercentage": Decimal(15),
               "CreditPercentage": Decimal(0)}  # fmt: skip
@@ -235,8 +238,8 @@ def usage_line(number: int, chance: random.Random, *, shuffled: bool) -> tuple[D
     return amount, "{" + ",".join(members) + "}\n"
 
 
-def _cell(column: frames.Column, number: int, subscription: int, meter: int, day: int) -> str:
-    fixed = {
+def _known(number: int, subscription: int, meter: int, day: int) -> dict[str, object]:
+    return {
         "CustomerId": f"c-{subscription % CUSTOMERS}",
         "CustomerName": f"Customer {subscription % CUSTOMERS}",
         "SubscriptionId": f"plan-{subscription % CUSTOMERS}",
@@ -251,11 +254,6 @@ def _cell(column: frames.Column, number: int, subscription: int, meter: int, day
         "AdditionalInfo": '{"ServiceType": "Standard_D4s_v5", "VMName": null, "UsageType": "ComputeHR"}',
         "UsageDate": f"2026-10-{day + 1:02d}T00:00:00Z",
     }
-    if column.header in fixed:
-        return fixed[column.header]
-    if column.kind is Kind.DAY:
-        return "2026-10-31T00:00:00Z" if column.name.endswith("end") else "2026-10-01T00:00:00Z"
-    return f"{column.header} {meter % 13}"
 
 
 def records(engine) -> None:
