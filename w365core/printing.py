@@ -147,7 +147,7 @@ def license_lines(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
 
 
 def usage(row: Row) -> dict[str, Any]:
-    """A usage summary as `lines --json` prints it."""
+    """A usage summary as `lines --json` prints it: quantity and cost in force, corrected or not, with the provider's own beside them."""
     same = (
         "usage_id",
         "subscription_id",
@@ -159,8 +159,10 @@ def usage(row: Row) -> dict[str, Any]:
         "charge_start",
         "charge_end",
     )
-    more = ("quantity", "cost", "markup_pct", "selling_amount", "currency", "status", "confirmed", "invoice_number", "lines")
-    return {name: row[name] for name in same + more}
+    more = ("markup_pct", "selling_amount", "currency", "status", "confirmed", "invoice_number", "invoice_line", "lines")
+    in_force = {name: row[name] if row[f"corrected_{name}"] is None else row[f"corrected_{name}"] for name in ("quantity", "cost")}
+    given = {"provider_quantity": row["quantity"], "provider_cost": row["cost"], "stamped_markup_pct": row["stamped_markup_pct"]}
+    return {name: row[name] for name in same} | in_force | {name: row[name] for name in more} | given
 
 
 def missing(row: Row) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from tests import billing, estates
+from tests import billed_usage, estates
 from tests.estates import Estate, Served, daily, seat, usage
 from w365core.jobs import rebuilding, syncing
 from w365core.jobs.context import Context
@@ -299,7 +299,7 @@ def test_more_lines_than_are_kept_are_counted_to_the_last(configured: Context, s
 
 def test_a_customer_that_was_billed_is_to_be_charged_what_the_new_version_sells_for_more(configured: Context, served: Served) -> None:
     imported(configured, served, [usage("100.00")], [daily("100.00")])
-    billing.bill(configured.engine, "G1", on="U-7")
+    billed_usage.bill(configured.engine, "G1", on="U-7")
     served.estate.invoice("G1", [usage("140.00")], [daily("140.00")])
     daily_job(configured)
     (one,) = change(configured).consequences

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from tests import billing, estates
+from tests import billed_usage, estates
 from tests.conftest import Command
 from tests.estates import Estate, Served, daily, seat, usage
 from w365core.errors import CallRefused, ProviderError, UsageInvoiced
@@ -190,7 +190,9 @@ def test_deactivate_and_delete_are_refused_while_usage_is_invoiced_and_list_exac
     ids = held(configured, served, products=8)
     for place, usage_id in enumerate(ids[:7]):
         status = ("Draft", "Billed", "Paid")[place % 3]
-        billing.bill(configured.engine, "G1", on=f"U-{place}", status=status, usage_ids=[usage_id], account_id="A-2" if place else "A-1")
+        billed_usage.bill(
+            configured.engine, "G1", on=f"U-{place}", status=status, usage_ids=[usage_id], account_id="A-2" if place else "A-1"
+        )
     with pytest.raises(UsageInvoiced) as refused:
         do(configured, action)
     said = str(refused.value)
@@ -206,8 +208,8 @@ def test_the_command_line_lists_what_holds_an_invoice_takes_it_off_and_lets_it_b
     configured: Context, served: Served, asked: Command
 ) -> None:
     first, second, _ = held(configured, served)
-    billing.bill(configured.engine, "G1", on="U-1", status="Draft", usage_ids=[first])
-    billing.bill(configured.engine, "G1", on="U-2", status="Paid", usage_ids=[second])
+    billed_usage.bill(configured.engine, "G1", on="U-1", status="Draft", usage_ids=[first])
+    billed_usage.bill(configured.engine, "G1", on="U-2", status="Paid", usage_ids=[second])
     refused = asked("deactivate", "--invoice", "G1", "--json")
     assert refused.returncode == 2
     assert {child["customer_invoice"] for child in json.loads(refused.stdout)["children"]} == {"U-1", "U-2"}
@@ -227,8 +229,8 @@ def test_the_command_line_lists_what_holds_an_invoice_takes_it_off_and_lets_it_b
 
 def test_usage_that_was_taken_off_is_billable_again_and_the_log_says_who_and_why(configured: Context, served: Served) -> None:
     ids = held(configured, served)
-    billing.bill(configured.engine, "G1", on="U-1", usage_ids=ids[:2])
-    billing.bill(configured.engine, "G1", on="U-2", usage_ids=ids[2:])
+    billed_usage.bill(configured.engine, "G1", on="U-1", usage_ids=ids[:2])
+    billed_usage.bill(configured.engine, "G1", on="U-2", usage_ids=ids[2:])
     before = summaries(configured)
     taken = unlinked(configured, "U-1")
     assert [(child.customer_invoice, child.summaries) for child in taken] == [("U-1", 2)]
@@ -244,12 +246,12 @@ def test_usage_that_was_taken_off_is_billable_again_and_the_log_says_who_and_why
 def test_what_was_taken_off_is_said_with_what_follows_for_each_status(configured: Context, served: Served) -> None:
     ids = held(configured, served)
     for status, usage_id in zip(("Draft", "Billed", "Paid"), ids, strict=True):
-        billing.bill(configured.engine, "G1", on=f"U-{status}", status=status, usage_ids=[usage_id])
+        billed_usage.bill(configured.engine, "G1", on=f"U-{status}", status=status, usage_ids=[usage_id])
     said = {child.status: report.consequence(child) for child in unlinked(configured)}
     assert "delete U-Draft and generate it again" in said["Draft"]
     assert "has been charged" in said["Billed"] and "charged twice" in said["Billed"]
     assert "has paid" in said["Paid"]
-    assert billing.held_by(configured.engine, "G1") == []
+    assert billed_usage.held_by(configured.engine, "G1") == []
 
 
 def test_a_rebuild_replays_the_taking_off_also_where_the_invoice_was_imported_again_or_deleted_since(
@@ -260,7 +262,7 @@ def test_a_rebuild_replays_the_taking_off_also_where_the_invoice_was_imported_ag
     daily_job(configured)
     with configured.engine.begin() as connection:
         for on, amount in (("U-1", "115.00"), ("U-2", "115.00")):
-            billing.billed_before(connection, on=on, subscription_id="U-1", amount=amount)
+            billed_usage.billed_before(connection, on=on, subscription_id="U-1", amount=amount)
 
     def keep(marks: bytes) -> str:
         told = {"purpose": past_billing.PURPOSE, "name": "past usage", "provider": "all providers", "invoice_number": None}
@@ -305,7 +307,7 @@ def _anything(context: Context, served: Served, chance: random.Random, on: dict[
         free = [one for one, (status, _, _) in summaries(context).items() if status == "Not invoiced"]
         if free:
             chosen = chance.sample(free, chance.randint(1, len(free)))
-            billing.bill(context.engine, "G1", on=f"U-{step}", status=chance.choice(["Draft", "Billed", "Paid"]), usage_ids=chosen)
+            billed_usage.bill(context.engine, "G1", on=f"U-{step}", status=chance.choice(["Draft", "Billed", "Paid"]), usage_ids=chosen)
             on.update(dict.fromkeys(chosen, f"U-{step}"))
     elif what == "unlink" and on:
         number = chance.choice(sorted(set(on.values())))
@@ -357,7 +359,7 @@ def test_the_new_version_is_not_taken_while_usage_is_invoiced_nor_where_nothing_
     daily_job(configured)
     with pytest.raises(CallRefused, match="there is no new version to take"):
         taking.take_new_version(configured, provider_name=None, invoice_number="G1")
-    billing.bill(configured.engine, "G1", on="U-1")
+    billed_usage.bill(configured.engine, "G1", on="U-1")
     served.estate.invoice("G1", [usage("20.00")], [daily("20.00")])
     assert daily_job(configured, 1).changed == ["G1"]
     before = summaries(configured)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from tests import billing, estates
+from tests import billed_usage, estates
 from tests.estates import Estate, Served, daily, seat, usage
 from tests.pages.conftest import said
 from w365core.errors import CallRefused
@@ -39,7 +39,7 @@ def changed(configured: Context, served: Served) -> Context:
     """G1, imported with 110.00 EUR and billed, says 141.00 EUR now."""
     served.estate.invoice("G1", [seat("10.00"), usage("100.00")], [daily("100.00")])
     daily_job(configured)
-    billing.bill(configured.engine, "G1", on="U-7")
+    billed_usage.bill(configured.engine, "G1", on="U-7")
     served.estate.invoice("G1", [seat("11.00"), usage("130.00")], [daily("130.00")])
     assert daily_job(configured).changed == ["G1"]
     return configured
@@ -74,7 +74,7 @@ def test_taking_off_needs_a_reason_says_what_follows_before_and_what_was_done_af
     app.multiselect("unlink_chosen").select("U-7").run()
     assert "The customer has been charged 115.00 EUR for it: credit that" in said(app)
     app.button("unlink_now").click().run()
-    assert "Say why the usage is taken off" in said(app) and billing.held_by(changed.engine, "G1") == ["U-7"]
+    assert "Say why the usage is taken off" in said(app) and billed_usage.held_by(changed.engine, "G1") == ["U-7"]
     app.text_input("unlink_reason").input("wrong customer").run()
     app.button("unlink_now").click().run()
     assert "1 usage summary is off U-7 and billable again (115.00 EUR)" in said(app)

@@ -129,7 +129,7 @@ def unlink_one(connection: Connection, invoice: Row, *, customer_invoice_number:
     connection.execute(
         update(usage_summary)
         .where(*on_it)
-        .values(status=UsageStatus.NOT_INVOICED, invoice_number=None, version=usage_summary.c.version + 1)
+        .values(status=UsageStatus.NOT_INVOICED, invoice_number=None, invoice_line=None, version=usage_summary.c.version + 1)
     )
     audit.append(
         connection,

@@ -476,9 +476,9 @@ def _copy_summaries(connection: Connection, attempt: Attempt, summaries: Iterabl
     """Copies the usage summaries as they come; an invoice may have a hundred thousand of them."""
     names = ("usage_id", "subscription_id", "account_id", "provider_subscription_id", "product_id", "sku_id", "product", "charge_start")
     names += ("charge_end", "quantity", "cost", "markup_pct", "selling_amount", "currency", "lines")
-    values = attrgetter(*names)
+    values = attrgetter(*names, "markup_pct")
     cursor = connection.connection.driver_connection.cursor()
-    statement = f"copy {usage_summary.name} (provider_invoice_id, created_at, {', '.join(names)}) from stdin"
+    statement = f"copy {usage_summary.name} (provider_invoice_id, created_at, {', '.join(names)}, stamped_markup_pct) from stdin"
     with cursor, cursor.copy(statement) as sink:
         for summary in summaries:
             sink.write_row((attempt.provider_invoice_id, who.now, *values(summary)))

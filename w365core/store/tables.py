@@ -230,21 +230,67 @@ usage_summary = Table(
     Column("product", Text),
     Column("charge_start", Date),
     Column("charge_end", Date),
-    _amount("quantity", nullable=False),
+    _amount("quantity", nullable=False),  # the provider's, as its cost is: never overwritten
     _amount("cost", nullable=False),
-    _amount("markup_pct"),
-    _amount("selling_amount"),
+    _amount("stamped_markup_pct"),  # the subscription's at the import
+    _amount("markup_pct"),  # in force: the stamped one, or what a person made of it
+    _amount("corrected_quantity"),  # a person's, beside the provider's; null where there is none
+    _amount("corrected_cost"),
+    _amount("selling_amount"),  # of the cost and the markup in force
     Column("currency", Text, nullable=False),
     Column("lines", BigInteger, nullable=False),
     Column("confirmed", Boolean, nullable=False, server_default="true"),
     Column("status", Text, nullable=False, server_default="Not invoiced"),
     Column("invoice_number", Text),
+    Column("invoice_line", BigInteger),  # the line of that customer invoice, where we made it
     Column("version", Integer, nullable=False, server_default="1"),
     _moment("created_at", nullable=False),
     CheckConstraint("status in ('Not invoiced', 'Invoiced', 'Archived')", name="status_known"),
     CheckConstraint("(status = 'Invoiced') = (invoice_number is not null)", name="invoiced_has_invoice"),
-    *_finite("quantity", "cost", "markup_pct", "selling_amount"),
+    CheckConstraint("invoice_line is null or invoice_number is not null", name="line_has_invoice"),
+    *_finite("quantity", "cost", "stamped_markup_pct", "markup_pct", "corrected_quantity", "corrected_cost", "selling_amount"),
     Index("usage_summary_invoice_idx", "provider_invoice_id", "usage_id"),
+    Index("usage_summary_subscription_idx", "subscription_id", "charge_end"),
+    Index("usage_summary_customer_invoice_idx", "invoice_number", postgresql_where=text("invoice_number is not null")),
+)
+
+# What people made of markups, costs and quantities: each change with its row before and after, so that it can be undone and told.
+usage_correction = Table(
+    "usage_correction",
+    metadata,
+    Column("correction_id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at", nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+    Column("source", Text, nullable=False),  # file | page | rule
+    Column("name", Text),  # of the file, or the rule in words
+    Column("fingerprint", Text),  # of the file where it landed
+    Column("rows", BigInteger, nullable=False),
+    _moment("undone_at"),
+    Column("undone_by", Text),
+    CheckConstraint("source in ('file', 'page', 'rule')", name="source_known"),
+    CheckConstraint("(undone_at is null) = (undone_by is null)", name="undone_by_somebody"),
+)
+
+usage_correction_row = Table(
+    "usage_correction_row",
+    metadata,
+    Column("correction_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("usage_id", Text, primary_key=True),
+    Column("provider_invoice_id", BigInteger, nullable=False),
+    Column("account_id", Text),
+    Column("currency", Text, nullable=False),
+    _amount("markup_before"),
+    _amount("markup_after"),
+    _amount("quantity_before"),
+    _amount("quantity_after"),
+    _amount("cost_before"),
+    _amount("cost_after"),
+    _amount("selling_before"),
+    _amount("selling_after"),
+    *_finite("markup_before", "markup_after", "quantity_before", "quantity_after", "cost_before", "cost_after", "selling_before"),
+    *_finite("selling_after"),
+    Index("usage_correction_row_usage_idx", "usage_id", "correction_id"),
 )
 
 # Unbilled usage as the provider estimates it today: replaced each day, never billed.

@@ -1,0 +1,119 @@
+"""Which cycles does a contract have, which of them waits for an invoice, and on which day is each one invoiced?
+
+Cycles follow from the start of the contract and its frequency, as half-open periods: a monthly contract from 31 January has [31 Jan, 28 Feb),
+[28 Feb, 31 Mar) … Usage is billed in arrears, whatever the policy: in the cycle that its charge window ends in.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+MONTHS = {"Monthly": 1, "Quarterly": 3, "Annual": 12}
+_LONG_AGO = date(2000, 1, 1)  # where a contract does not say when it started, its cycles follow the calendar
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a contract says of its cycles. A blank frequency is monthly, a blank start the calendar's."""
+
+    contract_id: str
+    frequency: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    next_invoice_date: date | None = None
+
+    @property
+    def months(self) -> int:
+        return MONTHS[self.frequency or "Monthly"]
+
+
+@dataclass(frozen=True, order=True)
+class Cycle:
+    """A half-open period of a contract; `number` counts from its start."""
+
+    number: int
+    start: date
+    end: date
+    months: int
+
+    @property
+    def last_day(self) -> date:
+        """As invoices print it: the end, inclusive."""
+        return self.end - _DAY
+
+
+@dataclass(frozen=True)
+class Invoiced:
+    """A usage invoice that stands for a cycle."""
+
+    invoice_number: str
+    cycle_start: date
+    invoice_date: date | None
+    status: str
+
+
+def cycle(terms: Terms, number: int) -> Cycle:
+    """The cycle of that number: 0 is the first."""
+    return Cycle(number, _after(terms, number), _after(terms, number + 1), terms.months)
+
+
+def cycle_of(terms: Terms, day: date) -> Cycle:
+    """The cycle that a day lies in. A day before the contract counts to its first cycle, a day after its end to its last."""
+    if terms.end_date is not None:
+        day = min(day, terms.end_date)
+    start = terms.start_date or _LONG_AGO
+    number = max(((day.year - start.year) * 12 + day.month - start.month) // terms.months, 0)
+    found = cycle(terms, number)
+    return cycle(terms, number - 1) if day < found.start and number > 0 else found
+
+
+def cycles_from(terms: Terms, first: Cycle, *, until: date) -> Iterator[Cycle]:
+    """That cycle and those after it that begin before `until` and inside the contract."""
+    number = first.number
+    while (one := cycle(terms, number)).start < until and (terms.end_date is None or one.start <= terms.end_date):
+        yield one
+        number += 1
+
+
+def oldest_open(terms: Terms, invoices: Sequence[Invoiced], *, first_usage: date | None) -> Cycle:
+    """The oldest cycle that waits for its invoice: the one after the last that has one. Before the first invoice it is the cycle of the oldest usage
+    (`first_usage`, the last day of its charge window); without any usage the last one that is over by the next invoice date, else the first."""
+    if invoices:
+        return cycle(terms, max(cycle_of(terms, one.cycle_start).number for one in invoices) + 1)
+    if first_usage is not None:
+        return cycle_of(terms, first_usage)
+    if terms.next_invoice_date is None:
+        return cycle(terms, 0)
+    return _over_by(terms, terms.next_invoice_date)
+
+
+def invoice_date(terms: Terms, of: Cycle, invoices: Sequence[Invoiced], *, oldest: Cycle) -> date:
+    """The day the cycle is invoiced: its invoice's own date, the contract's next invoice date for the oldest open cycle, else the day after its end."""
+    for one in invoices:
+        if cycle_of(terms, one.cycle_start) == of and one.invoice_date is not None:
+            return one.invoice_date
+    return terms.next_invoice_date if of == oldest and terms.next_invoice_date is not None else of.end
+
+
+def moved_on(terms: Terms, day: date) -> date:
+    """A next invoice date one cycle later, on the same day of the month where there is one."""
+    return _months_later(day, terms.months)
+
+
+def _over_by(terms: Terms, day: date) -> Cycle:
+    found = cycle_of(terms, day)
+    over = found.end <= day or found.number == 0
+    return found if over else cycle(terms, found.number - 1)
+
+
+def _after(terms: Terms, cycles: int) -> date:
+    return _months_later(terms.start_date or _LONG_AGO, cycles * terms.months)
+
+
+def _months_later(day: date, months: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
