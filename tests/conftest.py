@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from tests import postgres, problems
+from tests import forked, postgres, problems
 from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import schema
@@ -36,7 +37,7 @@ def template() -> Iterator[str]:
 @pytest.fixture
 def database_url(template: str) -> Iterator[str]:
     """A database of one's own, with the schema."""
-    with postgres.fresh_database(template) as url:
+    with postgres.used_database(template) as url:
         yield url
 
 
@@ -56,20 +57,20 @@ def context(engine: Engine, database_url: str, tmp_path: Path) -> Context:
 
 @dataclass
 class Command:
-    """`python -m w365core …` on a database and a home of its own."""
+    """A command of ours in a process of its own, on a database and a home of its own: forked from one that is loaded, or started as a person does it."""
 
     environment: dict[str, str] = field(default_factory=dict)
+    forks: bool = True
 
     def __call__(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "w365core", *map(str, arguments)],
-            cwd=ROOT,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        given, told = [str(argument) for argument in arguments], {**self.environment, **environment}
+        if not self.forks:
+            program = [sys.executable, "-m", "w365core", *given]
+            return subprocess.run(program, cwd=ROOT, env=told, capture_output=True, text=True, timeout=120, check=False)
+        with tempfile.TemporaryDirectory(prefix="w365-said-") as folder:
+            code = forked.shared().run(Path(folder), told, *given)
+            said, errors = ((Path(folder) / name).read_text() for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(given, code, said, errors)
 
 
 @pytest.fixture

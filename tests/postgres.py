@@ -2,6 +2,7 @@
 
 server            URL of the process' own server, started at the first call, stopped and removed at exit
 fresh_database    a database of one's own, copied from a template where one is named, dropped afterwards
+used_database     one with the schema of a template and nothing else, that may have been somebody's before: ten times as fast
 other_server      a server of other programs, for the length of a block, on a port of this machine with a password
 reachable_home    a new short folder that the server's account may enter, unlike pytest's tmp_path under root
 """
@@ -36,19 +37,116 @@ def server() -> str:
     _sweep()
     home = reachable_home("w365-test-")
     atexit.register(_remove, home, os.getpid())
-    return embedded.start(home=home, osuser=OSUSER)
+    with _in_haste():
+        return embedded.start(home=home, osuser=OSUSER)
+
+
+@contextmanager
+def _in_haste() -> Iterator[None]:
+    """A server started in this block does not wait for the disk, since it need not outlive the machine: what is durable is tested on servers that
+    wait. Dropping a database looks through all shared buffers, so it has few."""
+    settings = embedded.server_settings
+    hasty = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
+    embedded.server_settings = lambda **where: settings(**where) | hasty
+    try:
+        yield
+    finally:
+        embedded.server_settings = settings
 
 
 @contextmanager
 def fresh_database(template: str | None = None) -> Iterator[str]:
     """SQLAlchemy URL of a new database, empty or a copy of `template` (a database's name, which nobody may be connected to)."""
-    name = f"t_{uuid.uuid4().hex[:16]}"
-    copied = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
-    _administer(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
+    name = _new_database(template)
     try:
-        yield server().replace("@/w365?", f"@/{name}?")
+        yield _url(name)
     finally:
-        _administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        _drop(name)
+
+
+def _new_database(template: str | None) -> str:
+    name = f"t_{uuid.uuid4().hex[:16]}"
+    copied = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)) if template else sql.SQL("")
+    _administer(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
+    return name
+
+
+def _drop(name: str) -> None:
+    _administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _url(name: str) -> str:
+    return server().replace("@/w365?", f"@/{name}?")
+
+
+_AT_HAND: dict[str, list[str]] = {}  # names of databases that are as their template is, by the template
+
+
+@contextmanager
+def used_database(template: str) -> Iterator[str]:
+    """SQLAlchemy URL of a database that is as the template is: an emptied one where there is one, else a new one. What cannot be emptied is dropped."""
+    at_hand = _AT_HAND.setdefault(template, [])
+    name = at_hand.pop() if at_hand else _new_database(template)
+    try:
+        yield _url(name)
+    finally:
+        if emptied(name, like=template):
+            at_hand.append(name)
+        else:
+            _drop(name)
+
+
+def emptied(name: str, *, like: str) -> bool:
+    """Whether the database, whose other users are sent away, could be made what its template is: the same tables, rows, sequences, and nothing besides."""
+    _administer(sql.SQL("select pg_terminate_backend(pid) from pg_stat_activity where datname = {}").format(name))
+    with psycopg.connect(_url(name).replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")  # the audit log only grows, else
+        connection.execute(_EMPTY)
+        return connection.execute(_STANDS).fetchone() == _stands(like)
+
+
+@cache
+def _stands(template: str) -> tuple:
+    with psycopg.connect(_url(template).replace("+psycopg", ""), autocommit=True) as connection:
+        return connection.execute(_STANDS).fetchone()
+
+
+# What a test leaves: rows, partitions and stages of runs, the schema of a rebuild, sequences that have moved on.
+_EMPTY = """
+    do $$
+    declare found record; filled boolean;
+    begin
+        for found in select nspname from pg_namespace where nspname !~ '^(pg_|information_schema$|public$)' loop
+            execute format('drop schema %I cascade', found.nspname);
+        end loop;
+        for found in select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and relname ~ '_r[0-9]+$' loop
+            execute format('drop table if exists %I cascade', found.relname);
+        end loop;
+        for found in select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> 'alembic_version' loop
+            execute format('select exists (select from %I)', found.relname) into filled;
+            if filled then execute format('truncate %I cascade', found.relname); end if;
+        end loop;
+        perform setval(c.oid, s.seqstart, false) from pg_sequence s join pg_class c on c.oid = s.seqrelid;
+    end $$
+"""
+_STANDS = """
+    select
+        (select md5(string_agg(format('%s %s %s %s %s %s', c.relname, a.attname, a.atttypid, a.attnotnull, a.attidentity,
+            pg_get_expr(d.adbin, d.adrelid)), ';' order by c.relname, a.attnum))
+         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'c')),
+        (select md5(string_agg(conrelid::regclass::text || conname || pg_get_constraintdef(oid), ';' order by conrelid::regclass::text, conname))
+         from pg_constraint where connamespace = 'public'::regnamespace),
+        (select md5(string_agg(indexdef, ';' order by indexname)) from pg_indexes where schemaname = 'public'),
+        (select md5(string_agg(proname || pg_get_functiondef(oid), ';' order by proname, oid::regprocedure::text)) from pg_proc
+         where pronamespace = 'public'::regnamespace and prokind in ('f', 'p')),
+        (select md5(string_agg(tgrelid::regclass::text || pg_get_triggerdef(oid), ';' order by tgrelid::regclass::text, tgname)) from pg_trigger
+         where not tgisinternal),
+        (select md5(string_agg(format('%s %s %s %s', seqrelid::regclass, seqstart, seqincrement, seqcycle), ';' order by seqrelid::regclass::text))
+         from pg_sequence),
+        (select md5(string_agg(extname, ';' order by extname)) from pg_extension),
+        (select count(*) from alembic_version)
+"""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -17,7 +17,6 @@ from sqlalchemy.pool import NullPool
 from tests import estates, postgres
 from tests.conftest import NOW, Command
 from tests.estates import Estate, Served, daily, seat, usage
-from tests.jobs.killed_import import Forks, forks
 
 PASSWORD = "planted-password-77"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -28,15 +27,13 @@ class Shop:
     """An installation with a provider and its records, driven by the command line alone."""
 
     process: Command
-    server: Forks
     served: Served
     engine: Engine
     folder: Path
 
     def __call__(self, *arguments: str | Path, **environment: str) -> CompletedProcess[str]:
         """The command in a process of its own, forked because starting Python anew takes longer than most commands."""
-        code = self.server.run(self.folder, {**self.process.environment, **environment}, *map(str, arguments))
-        return CompletedProcess(arguments, code, *((self.folder / name).read_text() for name in ("stdout", "stderr")))
+        return replace(self.process, forks=True)(*arguments, **environment)
 
     def json(self, *arguments: str | Path, exits: int = 0, **environment: str) -> object:
         """What it prints with --json, which is one document and nothing else."""
@@ -68,9 +65,9 @@ def shop(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
         "W365_SECRET_CSP": estates.SECRET,
         "W365_NOW": NOW.isoformat(),
     }
-    with postgres.fresh_database(template) as url, estates.serve(estate) as served, forks() as server:
-        command = Command({**kept, **told, "DATABASE_URL": url, "W365_HOME": str(folder / "home")})
-        made = Shop(command, server, served, create_engine(url, poolclass=NullPool), folder)
+    with postgres.fresh_database(template) as url, estates.serve(estate) as served:
+        command = Command({**kept, **told, "DATABASE_URL": url, "W365_HOME": str(folder / "home")}, forks=False)
+        made = Shop(command, served, create_engine(url, poolclass=NullPool), folder)
         assert command("load", records).returncode == 0
         places = [part for name in ("api", "graph", "login") for part in (f"--{name}-url", served.url)]
         identity = ["--tenant-id", estates.TENANT, "--client-id", "app"]

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from w365core import settings
-from w365core.cli import cli
+from w365core.cli import program
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -29,7 +29,7 @@ def commands(group: click.Group, *before: str) -> Iterator[tuple[str, click.Comm
             yield " ".join((*before, name)), command
 
 
-COMMANDS = dict(commands(typer.main.get_command(cli)))
+COMMANDS = dict(commands(typer.main.get_command(program())))
 
 
 def everything_said() -> str:

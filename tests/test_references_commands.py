@@ -17,7 +17,6 @@ from sqlalchemy.pool import NullPool
 from tests import estates, postgres
 from tests.conftest import NOW, Command
 from tests.estates import FABRIKAM, Estate, seat
-from tests.jobs.killed_import import forks
 from tests.test_cli import Shop
 
 WINGTIP = "d1b2c3d4-0000-4000-8000-00000000000f"
@@ -35,10 +34,10 @@ def filled(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     estate.invoice("OLD", [seat("7.00", SubscriptionId="old-1")])
     estate.invoice("CHF", [seat("9.00", currency="CHF")], currency="CHF")
     records = estate.records(folder / "records", provider_accounts=estates.without_customer(FABRIKAM))
-    with postgres.fresh_database(template) as url, estates.serve(estate) as served, forks() as server:
+    with postgres.fresh_database(template) as url, estates.serve(estate) as served:
         told = {"DATABASE_URL": url, "W365_HOME": str(folder / "home"), "W365_NOW": NOW.isoformat(), "W365_POLL": "0.02"}
         told |= {"W365_SECRET_CSP": estates.SECRET, "W365_HTTP_TRIES": "1", "PATH": "/usr/bin:/bin"}
-        made = Shop(Command(told), server, served, create_engine(url, poolclass=NullPool), folder)
+        made = Shop(Command(told), served, create_engine(url, poolclass=NullPool), folder)
         assert made("load", records).returncode == 0
         places = [part for name in ("api", "graph", "login") for part in (f"--{name}-url", served.url)]
         identity = ["--tenant-id", estates.TENANT, "--client-id", "app"]

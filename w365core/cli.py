@@ -12,23 +12,41 @@ import tempfile
 import traceback
 
 import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from w365core import printing
 from w365core.commands import changes, differences, installation, invoices, providers, records, references, transitions
 from w365core.errors import W365Error
 
-cli = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The analyst's workbench for provider invoices."
-)
-for group in (installation, records, providers, invoices, differences, references, transitions, changes):
-    cli.add_typer(group.commands)
+GROUPS = (installation, records, providers, invoices, differences, references, transitions, changes)
+
+
+def program(called: str | None = None) -> typer.Typer:
+    """All commands, or only the one that was called: reading the annotations of all of them takes longer than most of them take."""
+    whole = typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The analyst's workbench for provider invoices."
+    )
+    for group in GROUPS:
+        whole.add_typer(group.commands)
+    commands = [one for group in GROUPS for one in group.commands.registered_commands if _name(one) == called]
+    groups = [one for group in GROUPS for one in group.commands.registered_groups if one.name == called]
+    if len(commands) + len(groups) != 1:
+        return whole
+    whole.registered_groups, whole.registered_commands = groups, commands
+    whole.callback()(lambda: None)  # else one command alone would need no name
+    return whole
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or get_command_name(command.callback.__name__)
 
 
 def main() -> None:
     """Runs the command that the process was called with and ends it; whatever goes wrong is one sentence."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
     try:
-        cli()
+        program(called=next(iter(sys.argv[1:]), None))()
     except W365Error as error:
         printing.refusal(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)

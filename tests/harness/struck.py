@@ -1,7 +1,6 @@
 """Commands in forked processes in which one logical operation goes wrong: the N-th is where the process is killed, the disk is full, a line breaks.
 
-    python -m tests.harness.struck      reads one JSON object a line, the arguments of `Forks.run`, and answers each with the exit
-                                        code of a process that ran `w365core ARGUMENTS…` so
+    python -m tests.harness.struck      serves them as tests.forked does, with FAULT, AT, PLANT and VICTIM besides
 
 An operation is a statement that changes something, a commit, a copy, a request to the provider, or what is done to a file of the home; what only
 reads is none, because it leaves behind what the operation before it left. FAULT is kill, ENOSPC, EIO, ECONNRESET, or `server` where it is the
@@ -12,16 +11,13 @@ the product, so that the harness has something to find. The product knows nothin
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,8 +25,8 @@ from typing import Any, NoReturn
 import psycopg
 import requests
 
-from w365core import cli
-from w365core.jobs import syncing  # noqa: F401  loaded once, before the fork
+from tests import forked
+from tests.forked import Forks
 from w365core.store import stage
 from w365core.store.landing import Landing
 
@@ -47,29 +43,9 @@ REFUSED = {"ENOSPC": ("make a folder", "create", "write", "rename"), "EIO": ("wr
 CHANGING = ("insert", "update", "delete", "create", "drop", "alter", "copy", "lock", "begin")
 
 
-@dataclass(frozen=True)
-class Forks:
-    """The server of forked commands, from a test's side."""
-
-    process: subprocess.Popen[str]
-
-    def run(
-        self, folder: Path, environment: dict[str, str], *arguments: str, fault: str = "kill", at: int = 0, plant: str = "", victim: int = 0
-    ) -> int:
-        """The exit code; -9 where it was killed."""
-        asked = {"fault": fault, "at": at, "plant": plant, "victim": victim, "folder": str(folder), "environment": environment}
-        asked["arguments"] = arguments
-        self.process.stdin.write(json.dumps(asked) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-
-@contextmanager
-def forks() -> Iterator[Forks]:
-    command = [sys.executable, "-m", "tests.harness.struck"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Forks(process)
-        process.stdin.close()
+def forks() -> AbstractContextManager[Forks]:
+    """The server of commands that are struck: `run(…, fault=, at=, plant=, victim=)`."""
+    return forked.forks("tests.harness.struck")
 
 
 # --- in the forked process ---------------------------------------------------------------------------------------------------------------
@@ -218,41 +194,15 @@ PLANTS = {"": lambda _steps: None, "commit in two": _commit_in_two, "write in pl
 # --- the server --------------------------------------------------------------------------------------------------------------------------
 
 
-def main() -> None:
-    """Serves until standard input ends."""
-    for line in sys.stdin:
-        asked = json.loads(line)
-        child = os.fork()
-        if not child:
-            _run(asked)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
-        sys.stdout.flush()
-
-
-def _run(asked: dict) -> NoReturn:
-    """Runs the command as the command line does, in this forked process."""
-    folder = Path(asked["folder"])
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    os.environ.clear()
-    os.environ.update(asked["environment"])
-    names = open(folder / "steps", "w")  # noqa: SIM115  ends with the process
-    steps = Steps(asked["fault"], asked["at"], asked["victim"], asked["environment"]["W365_HOME"], names)
+def _prepare(asked: Mapping[str, Any]) -> None:
+    names = open(Path(asked["folder"]) / "steps", "w")  # noqa: SIM115  ends with the process
+    steps = Steps(asked.get("fault", "kill"), asked.get("at", 0), asked.get("victim", 0), asked["environment"]["W365_HOME"], names)
     steps.of_the_database()
     steps.of_the_provider()
     steps.of_files()
-    PLANTS[asked["plant"]](steps)
-    sys.argv = ["w365core", *asked["arguments"]]
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as ended:
-        code = ended.code or 0
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    PLANTS[asked.get("plant", "")](steps)
 
 
 if __name__ == "__main__":
-    main()
+    forked.load()
+    forked.serve(_prepare)

@@ -17,7 +17,8 @@ from sqlalchemy.pool import NullPool
 from tests import estates, postgres
 from tests.conftest import NOW
 from tests.estates import Estate, Served, daily, seat, usage
-from tests.harness.struck import Forks, forks
+from tests.forked import Forks
+from tests.harness.struck import forks
 from w365core.errors import CallRefused
 from w365core.jobs import syncing
 from w365core.jobs.context import Context
