@@ -65,7 +65,7 @@ def shop(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
         "W365_SECRET_CSP": estates.SECRET,
         "W365_NOW": NOW.isoformat(),
     }
-    with postgres.fresh_database(template) as url, estates.serve(estate) as served:
+    with postgres.used_database(template) as url, estates.serve(estate) as served:
         command = Command({**kept, **told, "DATABASE_URL": url, "W365_HOME": str(folder / "home")}, forks=False)
         made = Shop(command, served, create_engine(url, poolclass=NullPool), folder)
         assert command("load", records).returncode == 0

@@ -34,7 +34,7 @@ def filled(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     estate.invoice("OLD", [seat("7.00", SubscriptionId="old-1")])
     estate.invoice("CHF", [seat("9.00", currency="CHF")], currency="CHF")
     records = estate.records(folder / "records", provider_accounts=estates.without_customer(FABRIKAM))
-    with postgres.fresh_database(template) as url, estates.serve(estate) as served:
+    with postgres.used_database(template) as url, estates.serve(estate) as served:
         told = {"DATABASE_URL": url, "W365_HOME": str(folder / "home"), "W365_NOW": NOW.isoformat(), "W365_POLL": "0.02"}
         told |= {"W365_SECRET_CSP": estates.SECRET, "W365_HTTP_TRIES": "1", "PATH": "/usr/bin:/bin"}
         made = Shop(Command(told), served, create_engine(url, poolclass=NullPool), folder)

@@ -43,7 +43,7 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     log = tmp_path_factory.mktemp("app") / "app.log"
-    with postgres.fresh_database(template) as url:
+    with postgres.used_database(template) as url:
         billed, failed = _stock(url)
         with running_app(url, log) as address:
             yield Shop(address, log, url, billed, failed)

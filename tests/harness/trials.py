@@ -89,7 +89,7 @@ def made_ready(template: str, folder: Path) -> Iterator[Ready]:
     """What every trial begins with, made in the folder from a database that has the schema alone."""
     estate = Estate(folder / "estate")
     estate.invoice("G1", *EARLIER)
-    with estates.serve(estate) as served, postgres.fresh_database(template) as url:
+    with estates.serve(estate) as served, postgres.used_database(template) as url:
         engine = create_engine(url, poolclass=NullPool)
         context = _context(url, folder / "home", engine)
         context = estates.configure(context, served.url, records=estate.records(folder / "records"))

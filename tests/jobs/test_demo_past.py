@@ -50,7 +50,7 @@ class Told:
 def told(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """The demo in a database: the sandbox loses its clock at first, then a morning is broken off, then it is left in peace."""
     home: Path = tmp_path_factory.mktemp("home")
-    with postgres.fresh_database(template) as url, running(demo.ESTATE) as sandbox:
+    with postgres.used_database(template) as url, running(demo.ESTATE) as sandbox:
         engine = create_engine(url, poolclass=NullPool)
         settings = Settings(home=home, database_url=url, http_timeout=5, http_tries=2, poll=0.01)
         quiet = Context(settings, engine, CLOCK, "tester", lambda sentence: None)

@@ -233,7 +233,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def configured(template: str, served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     """Two neighbours imported, and one that the cases are compared with."""
     home = tmp_path_factory.mktemp("matrix")
-    with postgres.fresh_database(template) as url:
+    with postgres.used_database(template) as url:
         engine = create_engine(url, connect_args={"options": "-c synchronous_commit=off"})
         settings = Settings(home=home / "home", database_url=url, http_timeout=0.4, http_tries=2, poll=0.02)
         bare = Context(settings, engine, NOW, "tester", lambda sentence: None)

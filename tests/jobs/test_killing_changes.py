@@ -38,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 def imported(template: str, served: Served, tmp_path: Path, killer: Forks) -> Iterator[str]:
     """The name of a database that holds G1 as it was; the provider says otherwise now."""
-    with postgres.fresh_database(template) as url:
+    with postgres.used_database(template) as url:
         installation = installed(create_engine(url, poolclass=NullPool), served, tmp_path / "imported", killer)
         served.estate.invoice("G1", *THEN)
         assert installation.sync() == "Active/Active"

@@ -87,7 +87,7 @@ class Provided:
 @pytest.fixture(scope="module")
 def provided(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provided]:
     home = tmp_path_factory.mktemp("known")
-    with estates.serve(Estate(home / "estate")) as served, postgres.fresh_database(template) as url:
+    with estates.serve(Estate(home / "estate")) as served, postgres.used_database(template) as url:
         engine = create_engine(url, connect_args={"options": "-c synchronous_commit=off"})
         bare = Context(
             Settings(home=home / "home", database_url=url, http_timeout=5, http_tries=2, poll=0.02),

@@ -127,7 +127,7 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="w365-life-"))
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        url = self.stack.enter_context(postgres.fresh_database(self.template))
+        url = self.stack.enter_context(postgres.used_database(self.template))
         self.engine = create_engine(url, poolclass=NullPool)
         self.stack.callback(self.engine.dispose)
         self.estate = Estate(self.folder / "estate", client_secret=estates.SECRET)

@@ -98,7 +98,7 @@ def ran(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran
     estates.two_invoices_worth(estate, "G1")
     account.invoice("4410", {"detail.csv": streamones.PLAIN})
     records = [estate.records(folder / "records"), streamones.records(folder / "theirs")]
-    with estates.serve(estate) as served, postgres.fresh_database(template) as database_url:
+    with estates.serve(estate) as served, postgres.used_database(template) as database_url:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("W365_") and name != "DATABASE_URL"}
         environment = {
             **kept, **streamones.ENVIRONMENT, "W365_SECRET_CSP": estates.SECRET, "DATABASE_URL": database_url, "W365_NOW": NOW.isoformat(),
