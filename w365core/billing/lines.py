@@ -79,7 +79,7 @@ def _line(contract: Contract, usage: Usage, *, late: bool) -> Line:
 def _called(subscription: Subscribed | None, usage: Usage | None) -> str:
     """What the customer knows it by: our product, else as a write-in the subscription's own name; and what the provider calls what was used."""
     name = (subscription.product or subscription.name or subscription.subscription_id) if subscription else None
-    printed = usage.product if usage else None
+    printed = " ".join((usage.product or "").split()) if usage else None
     if printed and (name is None or printed.casefold() != name.casefold()):
         return f"{name}, {printed}" if name else printed
     return name or "Usage"
