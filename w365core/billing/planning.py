@@ -189,7 +189,10 @@ def _held(
     contract: Contract, judged: Sequence[tuple[Usage, tuple[str, str] | None]], first: date, last: date, today: date
 ) -> tuple[Held, ...]:
     """What is not billed of the cycles that are over and invoiced in first..last; archived usage is no loss but a decision."""
-    terms, invoices = replace(terms_of(contract), end_date=None), _invoiced(contract)  # usage after the end is held back where it would be due
+    terms, invoices = (
+        replace(terms_of(contract), end_date=None),
+        _invoiced(contract),
+    )  # usage after the end is held back where it would be due
     invoiced = _numbers(terms, invoices)
     found = []
     for usage, why in judged:

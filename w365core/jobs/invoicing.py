@@ -65,8 +65,9 @@ class Billed:
 
 @dataclass(frozen=True)
 class Again:
-    """A customer invoice that would come out otherwise today. `now` is what it would be with the markups on its usage, `taking` with those that the
-    subscriptions have today: None where it would hold nothing. `drifted` are the summaries whose subscription has another markup by now."""
+    """A customer invoice that would come out otherwise today. `now` is the Draft with the markups that are on its usage, `taking` with those that the
+    subscriptions have today; both are None where it would hold nothing, or is no Draft any more. `drifted` are the summaries whose subscription has
+    another markup by now, `drift` what that moves before top-ups; `came` and `went` count summaries."""
 
     invoice_number: str
     contract: Contract
@@ -74,16 +75,12 @@ class Again:
     currency: str
     before: Decimal
     now: Draft | None
+    taking: Draft | None
     drifted: tuple[Usage, ...]
     drift: Decimal
     reconciles: bool
     came: int = 0
     went: int = 0
-
-    @property
-    def taking(self) -> Decimal | None:
-        """The total with the markups of today, top-ups left as they are."""
-        return None if self.now is None else money.EXACT.add(self.now.total, self.drift)
 
 
 # --- asking --------------------------------------------------------------------------------------------------------------------------------
@@ -322,13 +319,19 @@ def _planned(contract: Contract, invoice: Row, on_it: Sequence[Usage], waiting: 
 
 def _again(invoice: Row, contract: Contract, on_it: Sequence[Usage], waiting: Mapping[str, Sequence[Usage]]) -> Again:
     is_draft = invoice.status == DRAFT
-    now = _planned(contract, invoice, on_it, waiting.get(invoice.contract_id, ())) if is_draft else None
-    ids, then = {one.usage_id for one in now.usage} if now else set(), {one.usage_id for one in on_it}
+    unbilled = waiting.get(invoice.contract_id, ())
+    now = _planned(contract, invoice, on_it, unbilled) if is_draft else None
     drifted = tuple(one for one in (now.usage if now else on_it) if has_drifted(contract, one))
-    drift = money.total(money.EXACT.subtract(_sold_now(contract, one), one.selling_amount or money.ZERO) for one in drifted)
+    drift = money.total(money.EXACT.subtract(_rated_now(contract, one).selling_amount, one.selling_amount or money.ZERO) for one in drifted)
+    taking = (
+        _planned(contract, invoice, [_rated_now(contract, one) for one in on_it], [_rated_now(contract, one) for one in unbilled])
+        if now
+        else None
+    )
+    ids, then = {one.usage_id for one in now.usage} if now else set(), {one.usage_id for one in on_it}
     return Again(
-        invoice.invoice_number, contract, invoice.status, invoice.currency, invoice.total, now, drifted, drift, invoice.reconciles, len(ids - then),
-        len(then - ids) if is_draft else 0,
+        invoice.invoice_number, contract, invoice.status, invoice.currency, invoice.total, now, taking, drifted, drift, invoice.reconciles,
+        len(ids - then), len(then - ids) if is_draft else 0,
     )  # fmt: skip
 
 
@@ -340,9 +343,12 @@ def has_drifted(contract: Contract, usage: Usage) -> bool:
     return markup is not None and markup not in (usage.markup_pct, usage.stamped_markup_pct)
 
 
-def _sold_now(contract: Contract, usage: Usage) -> Decimal:
+def _rated_now(contract: Contract, usage: Usage) -> Usage:
+    """The same with its subscription's markup of today, where that has drifted."""
+    if not has_drifted(contract, usage):
+        return usage
     markup = contract.subscriptions[usage.subscription_id or ""].markup_pct or money.ZERO
-    return money.selling_amount(usage.cost, markup, usage.currency)
+    return replace(usage, markup_pct=markup, selling_amount=money.selling_amount(usage.cost, markup, usage.currency))
 
 
 def _is_otherwise(one: Again) -> bool:
