@@ -195,3 +195,28 @@ def test_an_invoice_that_does_not_come_to_its_usage_is_never_committed(books: Bo
     with pytest.raises(AssertionError, match="does not come to what its usage sells for"):
         books.bill()
     assert books.rows("select count(*) from customer_invoice") == [(0,)]
+
+
+def test_a_draft_takes_the_markups_of_today_or_stays_as_it_is(drafted: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafted.change(subscription, markup_pct=Decimal(100))
+    drafted.used("10.00", markup=None, usage_id="blank")
+    before = drafted.digests()
+
+    def correct(connection, _engine, usage_ids, **_how) -> None:
+        assert sorted(usage_ids) == ["blank", "first", "second"]
+        of = usage_summary.c.usage_id.in_(usage_ids) & (usage_summary.c.status == "Not invoiced")
+        changed = usage_summary.update().where(of).values(markup_pct=Decimal(100), selling_amount=usage_summary.c.cost * 2)
+        assert connection.execute(changed).rowcount == 3
+
+    def broken(*given, **how) -> None:
+        correct(*given, **how)
+        raise CallRefused("no")
+
+    monkeypatch.setattr(invoicing, "correct_to_subscriptions", broken)
+    with pytest.raises(CallRefused):
+        drafted.regenerate(NUMBER, take_markups=True)
+    assert drafted.digests() == before
+    monkeypatch.setattr(invoicing, "correct_to_subscriptions", correct)
+    (found,) = again(drafted)
+    assert drafted.regenerate(NUMBER, take_markups=True).total == found.taking.total == 320
+    assert drafted.amounts(NUMBER) == [20, 200, 100] and again(drafted) == []

@@ -209,16 +209,20 @@ def regenerate(
     with _on(engine, invoice_number, undone=dry_run) as (connection, invoice):
         _refuse_what_is_no_draft(invoice, "made again")
         _refuse_strange(connection, invoice)
+        taken = None
         if take_markups:
-            _take_markups(connection, engine, invoice, who=who, landing=landing, reason=reason, keep=keep(invoice.invoice_number))
-            invoice = drafts.find(connection, invoice.invoice_number) or invoice
-        draft = _planned_again(connection, invoice)
+            drifted = _drifted_on(connection, invoice)
+            taken = drafts.take_off(connection, invoice.invoice_number)  # a correction takes usage that is not invoiced
+            if drifted:
+                correct_to_subscriptions(connection, engine, drifted, who=who, landing=landing, reason=reason)
+        contract, on_it, waiting = _stored(connection, invoice)
+        draft = _planned(contract, invoice, on_it, waiting)
         if draft is None:
             raise CallRefused(
                 f"Invoice {invoice.invoice_number} would hold nothing: its usage is not billable any more. Delete the Draft: "
                 f"`unbill --invoice-number {invoice.invoice_number}`."
             )
-        drafts.remake(connection, invoice, draft, who=who, keep=keep(draft.invoice_number), reason=reason)
+        drafts.remake(connection, invoice, draft, taken=taken, who=who, keep=keep(draft.invoice_number), reason=reason)
     return draft
 
 
@@ -299,14 +303,15 @@ def _refuse_strange(connection: Connection, invoice: Row) -> None:
         )
 
 
-def _planned_again(connection: Connection, invoice: Row) -> Draft | None:
-    """The Draft as it would be made now, in the transaction that holds it."""
-    (contract,) = store.contracts(connection, invoice.contract_id) or (None,)
-    if contract is None:
-        return None
+def _stored(connection: Connection, invoice: Row) -> tuple[Contract, list[Usage], list[Usage]]:
+    """The contract of a Draft, the usage on it and the usage that waits. CallRefused where the contract is gone."""
+    found = store.contracts(connection, invoice.contract_id)
+    if not found:
+        raise CallRefused(
+            f"Contract {invoice.contract_id} of invoice {invoice.invoice_number} has no usage subscription any more; delete the Draft."
+        )
     on_it = store.billed_on(connection, [invoice.invoice_number]).get(invoice.invoice_number, [])
-    waiting = store.unbilled(connection, invoice.contract_id).get(invoice.contract_id, [])
-    return _planned(contract, invoice, on_it, waiting)
+    return found[0], on_it, store.unbilled(connection, invoice.contract_id).get(invoice.contract_id, [])
 
 
 def _planned(contract: Contract, invoice: Row, on_it: Sequence[Usage], waiting: Sequence[Usage]) -> Draft | None:
@@ -357,22 +362,21 @@ def _is_otherwise(one: Again) -> bool:
     return not one.reconciles or bool(one.drifted) or bool(one.came or one.went) or one.now is None or one.now.total != one.before
 
 
-def _take_markups(
-    connection: Connection,
-    engine: Engine,
-    invoice: Row,
-    *,
-    who: Who,
-    landing: Landing | None,
-    reason: str | None,
-    keep: drafts.Keep,
-) -> None:
-    """Corrects the usage of a Draft to the markups that its subscriptions have today, in the caller's transaction.
+def _drifted_on(connection: Connection, invoice: Row) -> list[str]:
+    """The usage that would be on the Draft with the markups of today, and is sold with another one now."""
+    contract, on_it, waiting = _stored(connection, invoice)
+    rated = [[_rated_now(contract, one) for one in rows] for rows in (on_it, waiting)]
+    taking = _planned(contract, invoice, *rated)
+    before = {one.usage_id: one.markup_pct for one in (*on_it, *waiting)}
+    return [one.usage_id for one in (taking.usage if taking else ()) if before[one.usage_id] != one.markup_pct]
 
-    The correction itself is `jobs.correcting`'s; it takes usage that is not invoiced, so the Draft's is taken off first.
-    """
+
+def correct_to_subscriptions(
+    connection: Connection, engine: Engine, usage_ids: Sequence[str], *, who: Who, landing: Landing | None, reason: str | None
+) -> None:
+    """Gives this usage, none of which is invoiced, the markups that its subscriptions have today: a correction, in the caller's transaction."""
     raise CallRefused(
-        "Taking the markups of today comes with the page Markup updates: delete the Draft, correct its usage there, and bill it again."
+        "Taking the markups of today is not possible here yet: delete the Draft, correct its usage on the page Markup updates, and bill it again."
     )
 
 

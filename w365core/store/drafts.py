@@ -79,7 +79,7 @@ def make(connection: Connection, draft: Draft, *, who: Who, keep: Keep) -> None:
 
 def unmake(connection: Connection, invoice: Row, *, who: Who, keep: Keep, reason: str | None = None) -> int:
     """Deletes a Draft: its usage is billable again, the contract's date goes back. Returns how many summaries that were."""
-    taken = _taken_off(connection, invoice.invoice_number)
+    taken = take_off(connection, invoice.invoice_number)
     _delete(connection, invoice.invoice_number)
     before = {name: invoice._mapping[name] for name in ("contract_id", "cycle_start", "cycle_end", "currency", "status")}
     if invoice.made_at is not None:
@@ -90,17 +90,35 @@ def unmake(connection: Connection, invoice: Row, *, who: Who, keep: Keep, reason
     return len(taken)
 
 
-def remake(connection: Connection, invoice: Row, draft: Draft, *, who: Who, keep: Keep, reason: str | None = None) -> None:
-    """The Draft out of what is there now: same number, same date, other lines."""
+def remake(
+    connection: Connection,
+    invoice: Row,
+    draft: Draft,
+    *,
+    who: Who,
+    keep: Keep,
+    reason: str | None = None,
+    taken: Sequence[Mark] | None = None,
+) -> None:
+    """The Draft out of what is there now: same number, same date, other lines. `taken` is its usage where that was taken off already."""
     before = {"total": connection.execute(_TOTAL, {"number": invoice.invoice_number}).scalar_one()}
-    taken = _taken_off(connection, invoice.invoice_number)
+    off = list(take_off(connection, invoice.invoice_number) if taken is None else taken)
     _delete(connection, invoice.invoice_number, header=False)
     _write(connection, draft, who, header=False)
     marks = _marks(draft)
     _put_on(connection, marks)
     check(connection, draft.invoice_number)
-    order = keep(msgspec.json.encode(Document(taken, marks)))
+    order = keep(msgspec.json.encode(Document(off, marks)))
     _say(connection, REGENERATE, draft.invoice_number, who, before=before, after={**_told(draft), "order": order}, reason=reason)
+
+
+def take_off(connection: Connection, invoice_number: str) -> list[Mark]:
+    """Takes all usage off the invoice, unsealed: `unmake` and `remake` say it. Returns what was on it."""
+    query = select(*(usage_summary.c[name] for name in Mark.__dataclass_fields__)).where(usage_summary.c.invoice_number == invoice_number)
+    ordered = query.order_by(usage_summary.c.provider_invoice_id, usage_summary.c.usage_id)
+    taken = [Mark(**row) for row in connection.execute(ordered.with_for_update()).mappings()]
+    _take_off(connection, taken)
+    return taken
 
 
 def mark(connection: Connection, invoice: Row, status: str, *, who: Who) -> bool:
@@ -118,7 +136,6 @@ def mark(connection: Connection, invoice: Row, status: str, *, who: Who) -> bool
             f"customer is charged for usage that is billable again."
         )
     connection.execute(update(customer_invoice).where(customer_invoice.c.invoice_number == number).values(status=status))
-    _stamp(connection, number)
     after = {"status": status, "contract_id": invoice.contract_id}
     audit.append(
         connection,
@@ -209,7 +226,7 @@ def _write(connection: Connection, draft: Draft, who: Who, *, header: bool = Tru
 
 
 def _stamp(connection: Connection, invoice_number: str) -> None:
-    """As if its own export had been loaded: loading that touches nothing then."""
+    """As if its own export had been loaded: loading that touches nothing then, nor what is done to it later."""
     for table in (customer_invoice, customer_invoice_line):
         records.stamp(connection, table.name, invoice_number=invoice_number)
 
@@ -225,14 +242,6 @@ def _marks(draft: Draft) -> list[Mark]:
         for line in draft.lines
         if line.usage is not None
     ]
-
-
-def _taken_off(connection: Connection, invoice_number: str) -> list[Mark]:
-    query = select(*(usage_summary.c[name] for name in Mark.__dataclass_fields__)).where(usage_summary.c.invoice_number == invoice_number)
-    ordered = query.order_by(usage_summary.c.provider_invoice_id, usage_summary.c.usage_id)
-    taken = [Mark(**row) for row in connection.execute(ordered.with_for_update()).mappings()]
-    _take_off(connection, taken)
-    return taken
 
 
 def _put_on(connection: Connection, marks: Sequence[Mark]) -> None:
