@@ -36,7 +36,7 @@ DOORS = (
     "deciding",
     "supplying",
     "tolerances",
-    "billing",
+    "invoicing",
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
