@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -89,9 +90,31 @@ def held_back(held: Table) -> None:
     if not held.rows:
         return
     st.subheader("Held back", anchor=False)
-    st.caption("Usage of cycles that are over, with what keeps it from being billed, the biggest money first.")
-    tables.show(held, key="held")
-    tables.downloads(held, key="held")
+    everything = st.session_state.get("held_all", False)
+    with st.container(border=True, gap="small"):
+        for row in held.rows if everything else held.rows[:SHOWN_AT_FIRST]:
+            _held_row(row)
+    left, right = st.columns((7, 3), vertical_alignment="center")
+    with left:
+        if len(held.rows) > SHOWN_AT_FIRST:
+            st.toggle(f"Show all {len(held.rows):,}", key="held_all")
+    with right:
+        tables.downloads(held, key="held")
+
+
+def _held_row(row: Mapping[str, Any]) -> None:
+    name, what, figures = st.columns((3.2, 6, 2.1), gap="small", vertical_alignment="center")
+    with name.container(gap=None):
+        st.markdown(f"**{plain.label(row['customer'])}**")
+        st.caption(f"{plain.label(row['contract_id'] or 'no contract')} · due on {wording.day(row['invoice_date'])}")
+    with what.container(gap=None):
+        st.badge(row["cause"], icon=":material/front_hand:", color="orange")
+        st.text(row["sentence"])
+    with figures.container(gap=None, horizontal_alignment="right"):
+        priced = row["selling"] is not None
+        st.markdown(f"**{wording.rounded(row['selling'] if priced else row['cost'], row['currency'])}**", text_alignment="right")
+        usage = wording.counted(row["summaries"], "usage summary", "usage summaries")
+        st.caption(f"{usage}, {'as it sells' if priced else 'at cost'}", text_alignment="right")
 
 
 def _due_row(one: Due) -> None:
@@ -102,6 +125,8 @@ def _due_row(one: Due) -> None:
     with what.container(gap=None):
         st.text(one.sentence)
         st.caption(f"Invoice date {', '.join(wording.day(draft.invoice_date) for draft in one.drafts)}")
+        for note in one.notes:
+            st.caption(f":orange[:material/info: {plain.label(note)}]")
     figures.markdown(f"**{wording.amount(one.total, one.currency)}**", text_alignment="right")
     act.button("Bill", key=f"bill_{one.contract_id}", on_click=billing_steps.ask_bill, args=((one,),), width="stretch")
 

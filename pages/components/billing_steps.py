@@ -47,7 +47,7 @@ def ask_bill(due: Sequence[Due]) -> None:
         f"Makes {wording.counted(len(drafts), 'Draft')}, {totals}, and marks the usage on them as invoiced. A Draft can be deleted again."
     )
     title = f"Bill {due[0].customer}?" if len(due) == 1 else f"Bill {len(due):,} contracts?"
-    _ask(Step(title, "Bill", ":material/request_quote:", (said, *named, *more), lambda: _bill([one.contract_id for one in due])))
+    _ask(Step(title, "Bill", ":material/request_quote:", (said, *named, *more), lambda: _bill(due)))
 
 
 def ask_remake(one: ToRemake) -> None:
@@ -158,10 +158,10 @@ def _by_now() -> dict[str, Any]:
     return {"actor": queue.person(), "now": cached.installation().now}
 
 
-def _bill(contract_ids: Sequence[str]) -> Sequence[str]:
+def _bill(due: Sequence[Due]) -> Sequence[str]:
+    """What was seen, and no other cycle."""
     how = _by_now()
-    period = Period.until(how["now"].date())
-    runs = [invoicing.bill(cached.engine(), period, contract_id=one, **how) for one in contract_ids]
+    runs = [invoicing.bill(cached.engine(), _dates(one), contract_id=one.contract_id, **how) for one in due]
     made = [draft for run in runs for draft in run.made]
     if not made:
         raise CallRefused("Somebody else has billed it meanwhile, or nothing of it is billable any more; look at the page again.")
@@ -170,6 +170,11 @@ def _bill(contract_ids: Sequence[str]) -> Sequence[str]:
         f" and {len(made) - _MOST_SAID:,} more" if len(made) > _MOST_SAID else ""
     )
     return [f"{wording.counted(len(made), 'Draft')} made, {totals}: {numbers}."]
+
+
+def _dates(one: Due) -> Period:
+    dated = [draft.invoice_date for draft in one.drafts]
+    return Period(min(dated), max(dated))
 
 
 def _remake(number: str, *, take_markups: bool = False) -> Sequence[str]:

@@ -31,16 +31,16 @@ CAUSES = {
 }
 
 INVOICES = (
-    Column("invoice_number", "Invoice", Kind.ID, width=150),
-    Column("standing", "Status", width=90),
-    Column("customer", "Customer", width=190),
-    Column("contract_id", "Contract", Kind.ID, width=95),
-    day("invoice_date", "Invoice date", width=100),
-    day("cycle_start", "Cycle from", width=95),
-    day("cycle_end", "to", width=95),
-    Column("lines", "Lines", Kind.WHOLE, width=60),
-    amount("total", "Total", width=110),
-    Column("currency", "Currency", width=75),
+    Column("invoice_number", "Invoice", Kind.ID, width=145),
+    Column("standing", "Status", width=82),
+    Column("customer", "Customer", width=165),
+    Column("contract_id", "Contract", Kind.ID, width=85),
+    day("invoice_date", "Invoice date", width=92),
+    day("cycle_start", "Cycle from", width=88),
+    day("cycle_end", "to", width=88),
+    Column("lines", "Lines", Kind.WHOLE, width=50),
+    amount("total", "Total", width=90),
+    Column("currency", "Currency", width=70),
     amount("cost", "Cost", shown=False),
     Column("account_id", "Our account", Kind.ID, shown=False),
     Column("made_here", "Made here", Kind.FLAG, shown=False),
@@ -96,11 +96,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Due:
-    """A contract that can be billed now, and the drafts that would be made."""
+    """A contract that can be billed now, and the drafts that would be made; `notes` are what a run would say of it."""
 
     contract_id: str
     customer: str
     drafts: tuple[Draft, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def total(self) -> Decimal:
@@ -207,7 +208,9 @@ def build(
 def _due(plan: Plan, wanted: Wanted) -> Due:
     drafts = plan.drafts if _is_wanted(plan, wanted) else ()
     kept = tuple(draft for draft in drafts if _in(f"{draft.invoice_date:%Y-%m}", wanted.months) and _in(draft.currency, wanted.currencies))
-    return Due(plan.contract.contract_id or "", plan.contract.customer, kept if not wanted.statuses or DRAFT in wanted.statuses else ())
+    return Due(
+        plan.contract.contract_id or "", plan.contract.customer, kept if not wanted.statuses or DRAFT in wanted.statuses else (), plan.notes
+    )
 
 
 def _waits(plan: Plan) -> str:
