@@ -16,32 +16,32 @@ from w365core.reports.tables import Column, Table, amount, day
 from w365core.store import usage_invoices as store
 
 LINES = (
-    Column("line_number", "Line", Kind.WHOLE, width=55),
-    Column("description", "Description", width=430),
-    Column("quantity", "Quantity", Kind.NUMBER, width=100),
-    amount("unit_price", "Unit price", width=100),
-    amount("amount", "Amount", width=105),
-    amount("cost_amount", "Cost", width=105),
-    Column("markup_pct", "Markup %", Kind.NUMBER, width=85),
-    Column("provider_invoice", "Provider invoice", Kind.ID, width=130),
+    Column("line_number", "Line", Kind.WHOLE, width=45),
+    Column("description", "Description", width=345),
+    Column("quantity", "Quantity", Kind.NUMBER, width=140),
+    amount("unit_price", "Unit price", shown=False),
+    amount("amount", "Amount", width=85),
+    amount("cost_amount", "Cost", width=150),
+    Column("markup_pct", "Markup %", Kind.NUMBER, width=75),
+    Column("provider_invoice", "Provider invoice", Kind.ID, width=110),
     Column("usage_id", "Usage", Kind.ID, width=190),
-    Column("subscription_id", "Subscription", Kind.ID, width=105),
+    Column("subscription_id", "Subscription", Kind.ID, width=100),
     Column("currency", "Currency", shown=False),
     day("charge_start", "Charged from", shown=False),
     day("charge_end", "Charged to", shown=False),
 )
 LINKED = (
+    Column("product", "Product", width=215),
+    day("charge_start", "Charged from", width=95),
+    day("charge_end", "to", width=90),
+    Column("quantity", "Quantity", Kind.NUMBER, width=145),
+    amount("cost", "Cost", width=150),
+    Column("markup_pct", "Markup %", Kind.NUMBER, width=80),
+    amount("selling_amount", "Sold for", width=90),
+    Column("currency", "Currency", width=70),
+    Column("subscription_id", "Subscription", Kind.ID, width=100),
+    Column("provider_invoice", "Provider invoice", Kind.ID, width=110),
     Column("usage_id", "Usage", Kind.ID, width=190),
-    Column("subscription_id", "Subscription", Kind.ID, width=105),
-    Column("product", "Product", width=220),
-    day("charge_start", "Charged from", width=105),
-    day("charge_end", "to", width=95),
-    Column("quantity", "Quantity", Kind.NUMBER, width=100),
-    amount("cost", "Cost", width=105),
-    Column("markup_pct", "Markup %", Kind.NUMBER, width=85),
-    amount("selling_amount", "Sold for", width=105),
-    Column("currency", "Currency", width=75),
-    Column("provider_invoice", "Provider invoice", Kind.ID, width=130),
 )
 
 
@@ -88,7 +88,7 @@ def build(row: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], linked: Se
         Tile("Total", wording.amount(total, currency), (Note(wording.counted(row["lines"], "line")),), currency),
         Tile("Usage", wording.amount(usage, currency), (Note(wording.counted(len(linked), "usage summary", "usage summaries")),), currency),
         Tile("Top-ups", wording.amount(top_ups, currency), (Note("minimum commitments"),), currency),
-        Tile("Over cost", wording.amount(margin, currency), (Note(f"cost {wording.amount(cost, currency)}"),), currency),
+        Tile("Over cost", wording.rounded(margin, currency), (Note(f"cost {wording.rounded(cost, currency)}"),), currency),
     )
     shown = [dict(line) | {"currency": currency} for line in lines]
     return Opened(
