@@ -258,6 +258,8 @@ def test_usage_without_a_markup_does_not_keep_the_rest_of_its_contract_from_bein
     done = books.bill()
     assert [draft.total for draft in done.made] == [100] and done.exit_code == 1
     assert books.on() == {waiting: None, sold: "U202610-C-1"}
+    again = books.bill()
+    assert again.made == [] and again.exit_code == 1 and "markup_missing" in again.refused[0]
 
 
 def test_where_nobody_names_a_currency_it_is_that_of_the_usage_unless_that_has_several(books: Books) -> None:

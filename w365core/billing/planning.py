@@ -188,7 +188,8 @@ def _currency(lines: Sequence[Line]) -> str:
 def _held(
     contract: Contract, judged: Sequence[tuple[Usage, tuple[str, str] | None]], first: date, last: date, today: date
 ) -> tuple[Held, ...]:
-    """What is not billed of the cycles that are over and invoiced in first..last; archived usage is no loss but a decision."""
+    """What is not billed of the cycles that are over and invoiced in first..last, also where the cycle's invoice was made without it; archived usage is
+    no loss but a decision."""
     terms, invoices = (
         replace(terms_of(contract), end_date=None),
         _invoiced(contract),
@@ -199,10 +200,9 @@ def _held(
         if why is None or why[0] == ARCHIVED:
             continue
         number = cycles.cycle_of(terms, usage.day).number
-        cycle = cycles.cycle(terms, _target(number, invoiced))
-        day = _date(terms, cycle, invoices, contract)
-        if first <= day <= last and cycle.end <= today:
-            found.append(Held(usage, *why, day))
+        waited_for = (cycles.cycle(terms, one) for one in (number, _target(number, invoiced)))
+        days = [_date(terms, cycle, invoices, contract) for cycle in waited_for if cycle.end <= today]
+        found += [Held(usage, *why, day) for day in days if first <= day <= last][:1]
     return tuple(found)
 
 
