@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOUNS = ("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance")
+NOUNS = ("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance", "usage_invoice")
 COMPOSERS = ("app.py", "pages/frame.py", "w365core/cli.py", "w365core/printing.py", "w365core/__main__.py", "w365core/__init__.py")
 
 
@@ -30,7 +30,14 @@ class Part:
 
 
 _ABOVE = ("nouns", "settings", "providers", "intake", "rating", "billing", "reconcile", "diagnosis", "kernels", "store", "reports")
-DOORS = ("queue", "naming", "deciding", "supplying", "tolerances")  # of jobs: what pages may ask for, none of which loads a connector
+DOORS = (
+    "queue",
+    "naming",
+    "deciding",
+    "supplying",
+    "tolerances",
+    "invoicing",
+)  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
     "settings": Part(("nouns",)),

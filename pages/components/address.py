@@ -1,5 +1,5 @@
 """What does the URL say beside the filters? Which invoice is open (?invoice=), which usage summary of it (&usage=), which of its lines (&lines=); on
-the inbox of missing references, of which invoice alone (?of=)."""
+the inbox of missing references, of which invoice alone (?of=); which usage invoice is open (?number=)."""
 
 from __future__ import annotations
 
@@ -57,6 +57,19 @@ def open_usage(usage_id: str) -> None:
 
 def close_usage() -> None:
     st.query_params.pop("usage", None)
+
+
+def usage_invoice() -> str | None:
+    """The number of the open usage invoice."""
+    return st.query_params.get("number")
+
+
+def open_usage_invoice(number: str) -> None:
+    st.query_params["number"] = number
+
+
+def close_usage_invoice() -> None:
+    st.query_params.pop("number", None)
 
 
 def _number(name: str) -> int | None:

@@ -10,8 +10,9 @@ from w365core.jobs.queue import INVOICE
 from w365core.reports.provider_invoice import Invoice
 
 SYNC, ACCOUNTS, TEST, IMPORT, ACTION = "sync_asking", "accounts_asking", "test_asking", "import_asking", "action_asking"
+BILLING = "billing_asking"  # a step of a usage invoice
 REFUSED = "action_refused"  # why the step that was asked for is not taken
-_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, REFUSED)
+_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, REFUSED)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import supplying
+from w365core.jobs import invoicing, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
     connection,
@@ -22,6 +22,8 @@ from w365core.reports import (
     invoice_status as status_report,
     missing_references as references_report,
     tolerances,
+    usage_invoice_detail,
+    usage_invoices as usage_invoices_report,
 )
 from w365core.reports.connection import Connection, Engine, Installation
 from w365core.reports.connections import Connections
@@ -31,6 +33,8 @@ from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 from w365core.reports.missing_references import MissingReferences
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.tolerances import Tolerances
+from w365core.reports.usage_invoice_detail import Opened
+from w365core.reports.usage_invoices import UsageInvoices, Wanted
 
 
 @st.cache_resource(show_spinner="Opening the database …")
@@ -117,3 +121,17 @@ def invoice(provider_invoice_id: int) -> InvoiceDetail | None:
     """One invoice's head, as it is now."""
     with reading() as opened:
         return invoice_detail.load(opened, provider_invoice_id, now=now(opened))
+
+
+def usage_invoices(wanted: Wanted) -> UsageInvoices:
+    """What is to be billed, made again or credited, and the usage invoices there are."""
+    with reading() as opened:
+        today = now(opened).date()
+        plans = invoicing.plans(opened, invoicing.Period.until(today), today=today)
+        return usage_invoices_report.load(opened, plans, invoicing.drafts_again(opened), wanted, today=today)
+
+
+def usage_invoice(number: str) -> Opened | None:
+    """One usage invoice, as it is now."""
+    with reading() as opened:
+        return usage_invoice_detail.load(opened, number)

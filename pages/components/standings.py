@@ -24,6 +24,9 @@ _LOOKS = {
     "Active Usage": Look(":material/check_circle:", "✓", "green", "#6cb886"),
     "Deactivated": Look(":material/block:", "–", "gray", "#9aa5b1"),
     "Not here": Look(":material/cloud:", "○", "gray", "#9aa5b1"),
+    "Draft": Look(":material/edit_note:", "✎", "blue", "#5b9bd5"),
+    "Billed": Look(":material/send:", "✓", "green", "#6cb886"),
+    "Paid": Look(":material/paid:", "●", "gray", "#9aa5b1"),
     "Deleted": Look(":material/delete:", "⌫", "gray", "#9aa5b1"),
 }
 

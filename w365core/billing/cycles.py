@@ -99,9 +99,9 @@ def invoice_date(terms: Terms, of: Cycle, invoices: Sequence[Invoiced], *, oldes
     return terms.next_invoice_date if of == oldest and terms.next_invoice_date is not None else of.end
 
 
-def moved_on(terms: Terms, day: date) -> date:
-    """A next invoice date one cycle later, on the same day of the month where there is one."""
-    return _months_later(day, terms.months)
+def moved_on(terms: Terms, day: date, *, cycles: int = 1) -> date:
+    """A next invoice date so many cycles later, on the same day of the month where there is one."""
+    return _months_later(day, terms.months * cycles)
 
 
 def _over_by(terms: Terms, day: date) -> Cycle:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.errors import CallRefused, ProviderUnavailable
-from w365core.jobs import accounts, filing, loading, syncing
+from w365core.jobs import accounts, filing, loading, settling, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
 from w365core.jobs.importing import Outcome
@@ -28,7 +28,7 @@ from w365core.jobs.runs import sweep
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Provider, ProviderType
 from w365core.settings import secret_variable
-from w365core.store import ledger, orders, past_billing, providers as store_providers
+from w365core.store import ledger, providers as store_providers
 from w365core.store.tables import account, installation, provider, provider_invoice
 
 ESTATE = Path(__file__).resolve().parents[2] / "data" / "demo"
@@ -125,13 +125,8 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
         known = accounts.sync_accounts(demo, provider_name=name)
         if known.failures:
             raise ProviderUnavailable(f"The demo is not complete: {known.failures[0][1]} {_GO_ON}")
-
-    def keep(marks: bytes) -> str:
-        told_of = {"purpose": past_billing.PURPOSE, "name": "past usage", "provider": "all providers", "invoice_number": None}
-        return orders.keep(demo.engine, demo.landing, marks, **told_of, sync_run_id=None, at=demo.now)
-
+    settling.settle(demo)
     with demo.engine.begin() as connection:
-        past_billing.settle(connection, who=demo.who, keep=keep)
         _say(connection, "demo", "filled")
     return SyncResult(outcomes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -24,6 +25,14 @@ def digits(number: Decimal | None, currency: str | None = None) -> str:
 def amount(number: Decimal | None, currency: str) -> str:
     """12,345.60 EUR, to the last digit."""
     return ABSENT if number is None else f"{digits(number, currency)} {currency}"
+
+
+def sums(amounts: Iterable[tuple[Decimal, str]]) -> str:
+    """1,200.00 EUR and 300.00 USD: each currency's own sum, never added."""
+    found: dict[str, Decimal] = {}
+    for number, currency in amounts:
+        found[currency] = money.EXACT.add(found.get(currency, money.ZERO), number)
+    return " and ".join(amount(total, currency) for currency, total in found.items())
 
 
 def rounded(number: Decimal | None, currency: str) -> str:

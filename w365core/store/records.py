@@ -2,6 +2,7 @@
 
     load(connection, records)           writes them; what happened, by file
     known(connection, references)       which of these keys the database has already
+    stamp(connection, table, key=…)     marks rows made here as if their own export had been loaded
 
 A row whose content equals what it was at its last load is not touched at all, so what people changed since stays.
 """
@@ -62,6 +63,23 @@ def known(connection: Connection, references: Mapping[str, Collection[str]]) -> 
                 )
                 found[declared.table] = {row[0] for row in cursor.execute(query, (list(keys),))}
     return found
+
+
+def stamp(connection: Connection, table: str, **key: str) -> None:
+    """Marks the rows of that key, of a table of our records, as loaded with what they say now: loading their own export leaves them alone."""
+    declared = next(declared for declared in frames.RECORD_FILES.values() if declared.table == table)
+    columns = tuple(column.name for column in declared.columns)
+    ((name, value),) = key.items()
+    with _cursor(connection) as cursor:
+        query = sql.SQL("select {columns} from {table} where {name} = %s").format(
+            columns=_names(columns), table=sql.Identifier(table), name=sql.Identifier(name)
+        )
+        rows = cursor.execute(query, (value,)).fetchall()
+        matched = sql.SQL(" and ").join(sql.SQL("{} = %s").format(sql.Identifier(one)) for one in declared.key)
+        places = [columns.index(one) for one in declared.key]
+        marked = sql.SQL("update {table} set loaded_fingerprint = %s where {matched}").format(table=sql.Identifier(table), matched=matched)
+        printed = fingerprints(ReadFile(table, columns, rows))
+        cursor.executemany(marked, [(seal, *(row[place] for place in places)) for seal, row in zip(printed, rows, strict=True)])
 
 
 @contextmanager
@@ -147,7 +165,9 @@ def _refuse_incomplete_newcomers(cursor: psycopg.Cursor, file: ReadFile) -> None
 
 
 def _upsert(file: ReadFile) -> sql.Composed:
-    """One statement: new rows with their defaults, changed rows in the present columns only, unchanged rows not even locked."""
+    """One statement: new rows with their defaults, changed rows in the present columns only, unchanged rows not even locked.
+
+    A row that says what is stored already, as an export of ours does, is written down as loaded and counts as unchanged."""
     declared = file.declared
     absent = [column for column in declared.columns if column.name not in file.columns and (column.default or column.required)]
     written = (*file.columns, *(column.name for column in absent), "loaded_fingerprint")
@@ -156,16 +176,22 @@ def _upsert(file: ReadFile) -> sql.Composed:
     values += [sql.Literal(_default_of(c)) if c.default else _qualified("stored", c.name) for c in absent]
     values.append(_qualified("loading", "loaded_fingerprint"))
     changed = [name for name in (*file.columns, "loaded_fingerprint") if name not in declared.key]
+    told = [name for name in file.columns if name not in declared.key] or list(declared.key)
     return sql.SQL(
-        "with done as ("
+        "with same as ("
+        " select {key} from loading join {table} stored using ({key}) where ({stored}) is not distinct from ({given})"
+        "), done as ("
         " insert into {table} as target ({written})"
         " select {values} from loading left join {table} stored using ({key})"
         " where stored.{first} is null or stored.loaded_fingerprint is distinct from loading.loaded_fingerprint"
         " on conflict ({key}) do update set {assignments}"
         " where target.loaded_fingerprint is distinct from excluded.loaded_fingerprint"
-        " returning (xmax = 0) as new)"
-        " select count(*) filter (where new), count(*) filter (where not new) from done"
+        " returning (xmax = 0) as new, {own_key})"
+        " select count(*) filter (where new), count(*) filter (where not new and same.{first} is null) from done left join same using ({key})"
     ).format(
+        stored=sql.SQL(", ").join(_qualified("stored", name) for name in told),
+        given=sql.SQL(", ").join(_qualified("loading", name) for name in told),
+        own_key=sql.SQL(", ").join(_qualified("target", name) for name in declared.key),
         table=_table(file),
         written=_names(written),
         values=sql.SQL(", ").join(values),

@@ -293,6 +293,22 @@ usage_correction_row = Table(
     Index("usage_correction_row_usage_idx", "usage_id", "correction_id"),
 )
 
+# The customer invoices that were made here out of usage: what they were made of, and the contract's next invoice date before and after.
+usage_invoice = Table(
+    "usage_invoice",
+    metadata,
+    Column("invoice_number", Text, primary_key=True),
+    Column("contract_id", Text, nullable=False),
+    _amount("usage_total", nullable=False),
+    _amount("top_up_total", nullable=False),
+    Column("next_invoice_date_before", Date),
+    Column("next_invoice_date_after", Date),
+    _moment("made_at", nullable=False),
+    Column("made_by", Text, nullable=False),
+    *_finite("usage_total", "top_up_total"),
+)
+Index("customer_invoice_contract_idx", customer_invoice.c.contract_id)
+
 # Unbilled usage as the provider estimates it today: replaced each day, never billed.
 usage_estimate = Table(
     "usage_estimate",

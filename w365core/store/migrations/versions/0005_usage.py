@@ -51,3 +51,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("correction_id", "usage_id", name=op.f("usage_correction_row_pkey")),
     )
     op.create_index("usage_correction_row_usage_idx", "usage_correction_row", ["usage_id", "correction_id"])
+    op.create_table(
+        "usage_invoice",
+        sa.Column("invoice_number", sa.Text(), nullable=False),
+        sa.Column("contract_id", sa.Text(), nullable=False),
+        sa.Column("usage_total", sa.Numeric(), nullable=False),
+        sa.Column("top_up_total", sa.Numeric(), nullable=False),
+        sa.Column("next_invoice_date_before", sa.Date(), nullable=True),
+        sa.Column("next_invoice_date_after", sa.Date(), nullable=True),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.CheckConstraint("usage_total <> 'NaN'", name=op.f("usage_invoice_usage_total_finite_check")),
+        sa.CheckConstraint("top_up_total <> 'NaN'", name=op.f("usage_invoice_top_up_total_finite_check")),
+        sa.PrimaryKeyConstraint("invoice_number", name=op.f("usage_invoice_pkey")),
+    )
+    op.create_index("customer_invoice_contract_idx", "customer_invoice", ["contract_id"])

@@ -1,0 +1,252 @@
+"""Which usage invoices does a contract get in a period, what belongs on each, and why is the rest not billed?
+
+    plan(contract, usage, …)          the drafts of a run, the oldest cycle first, and what is held back
+    again(contract, usage, …)         what the Draft of a cycle would hold if it were made now
+
+A run takes everything that is billable of a cycle that is over. Usage of a cycle that has its invoice already is late: it goes onto the invoice of the
+next cycle that has none. A later cycle waits while an earlier one is open and has something to bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from w365core import money
+from w365core.billing import cycles
+from w365core.billing.billable import blocked_by, currency_of
+from w365core.billing.cycles import Cycle, Invoiced, Terms
+from w365core.billing.lines import is_worth_an_invoice, lines_of, potentials
+from w365core.usage_invoice import ARCHIVED, DRAFT, NOT_BILLABLE, Contract, Draft, Earlier, Held, Line, Plan, Potential, Standing, Usage
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What waits for a cycle's invoice: the cycle's own usage, and late usage of cycles that have theirs."""
+
+    cycle: Cycle
+    own: tuple[Usage, ...]
+    late: tuple[Usage, ...]
+
+
+def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date, today: date, taken: Collection[str] = ()) -> Plan:
+    """The run over the cycles whose invoice date lies in first..last, both inclusive, and that are over on `today`.
+
+    `usage` is what of the contract is not invoiced, `taken` are the invoice numbers that are given already.
+    """
+    judged = judge(contract, usage)
+    terms, invoices = terms_of(contract), _invoiced(contract)
+    open_lines = _worth(contract, terms, invoices, judged)
+    dated = {number: _date(terms, claim.cycle, invoices, contract) for number, (claim, _) in open_lines.items()}
+    over = [number for number in sorted(open_lines) if open_lines[number][0].cycle.end <= today]
+    wanted = [number for number in sorted(open_lines) if first <= dated[number] <= last]
+    drafts, earlier, notes = [], None, []
+    for number in wanted:
+        claim, lines = open_lines[number]
+        if number not in over:
+            notes.append(f"{_said(contract)}: cycle {_span(claim.cycle)} is not over; it is billed from {claim.cycle.end} on.")
+            continue
+        before = [one for one in over if one < number and one not in wanted]
+        if before:
+            earlier = _earlier(claim.cycle, open_lines[before[0]][0].cycle, dated[before[0]])
+            break
+        dated[number] = max([dated[number], *(draft.invoice_date for draft in drafts)])
+        draft, terms, passed = _draft(
+            contract, terms, invoices, claim.cycle, lines, dated[number], (*taken, *(one.invoice_number for one in drafts))
+        )
+        invoices = [*invoices, Invoiced(draft.invoice_number, draft.cycle_start, draft.invoice_date, DRAFT)]
+        drafts.append(draft)
+        notes += passed
+    held = _held(contract, judged, first, last, today)
+    idle = _potential(contract, usage, max(first, last.replace(day=1)), last, today)
+    return Plan(contract, tuple(drafts), held, earlier, tuple(notes), idle, _to_regenerate(contract, judged, first, last))
+
+
+def again(contract: Contract, usage: Sequence[Usage], *, of: Standing, next_dates: tuple[date | None, date | None]) -> Draft | None:
+    """The invoice `of` as it would be made now: same number, same date. `usage` includes what is on it. None where it would hold nothing."""
+    others = replace(contract, invoices=[one for one in contract.invoices if one.invoice_number != of.invoice_number])
+    terms = terms_of(contract)
+    number = cycles.cycle_of(terms, of.day).number
+    found = _worth(others, terms, _invoiced(others), judge(contract, usage)).get(number)
+    if found is None:
+        return None
+    cycle, lines = found[0].cycle, found[1]
+    before, after = next_dates
+    return Draft(
+        of.invoice_number, contract.contract_id or "", contract.account_id, of.invoice_date or cycle.end, cycle.start, cycle.last_day,
+        _currency(lines), lines, before, after,
+    )  # fmt: skip
+
+
+def judge(contract: Contract, usage: Sequence[Usage]) -> list[tuple[Usage, tuple[str, str] | None]]:
+    """Each with why it cannot be billed, None where it can: so every amount is billable or held back with a cause."""
+    currency = currency_of(contract, list(usage))
+    judged = [(one, blocked_by(contract, one, currency=currency)) for one in usage]
+    return [(one, why or _after_the_end(contract, one)) for one, why in judged]
+
+
+def terms_of(contract: Contract) -> Terms:
+    return Terms(contract.contract_id or "", contract.frequency, contract.start_date, contract.end_date, contract.next_invoice_date)
+
+
+# --- helpers -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _invoiced(contract: Contract) -> list[Invoiced]:
+    return [Invoiced(one.invoice_number, one.day, one.invoice_date, one.status) for one in contract.invoices]
+
+
+def _numbers(terms: Terms, invoices: Iterable[Invoiced]) -> set[int]:
+    return {cycles.cycle_of(terms, one.cycle_start).number for one in invoices}
+
+
+def _target(number: int, invoiced: Collection[int]) -> int:
+    """The cycle whose invoice takes usage of this one: itself, or where it has its invoice the next that has none."""
+    while number in invoiced:
+        number += 1
+    return number
+
+
+def _after_the_end(contract: Contract, usage: Usage) -> tuple[str, str] | None:
+    """Late usage of an ended contract has no next invoice to go onto."""
+    if contract.end_date is None or contract.contract_id is None:
+        return None
+    terms = terms_of(contract)
+    number = cycles.cycle_of(terms, usage.day).number
+    target = _target(number, _numbers(terms, _invoiced(contract)))
+    if target == number or cycles.cycle(terms, target).start <= contract.end_date:
+        return None
+    return NOT_BILLABLE, (
+        f"Contract {contract.contract_id} ended on {contract.end_date} and its last cycle has its invoice: regenerate that while it is a Draft, or move "
+        f"the end date so that the contract has another cycle."
+    )
+
+
+def _worth(
+    contract: Contract, terms: Terms, invoices: Sequence[Invoiced], judged: Sequence[tuple[Usage, object]]
+) -> dict[int, tuple[_Claim, tuple[Line, ...]]]:
+    """The open cycles that have something to bill, with the lines of their invoices."""
+    invoiced = _numbers(terms, invoices)
+    own: dict[int, list[Usage]] = {}
+    late: dict[int, list[Usage]] = {}
+    for usage, why in judged:
+        if why is None:
+            number = cycles.cycle_of(terms, usage.day).number
+            target = _target(number, invoiced)
+            (own if target == number else late).setdefault(target, []).append(usage)
+    found = {}
+    for number in {*own, *late}:
+        claim = _Claim(cycles.cycle(terms, number), tuple(own.get(number, ())), tuple(late.get(number, ())))
+        lines = lines_of(contract, claim.cycle, claim.own, claim.late, currency=(*claim.own, *claim.late)[0].currency)
+        if is_worth_an_invoice(lines):
+            found[number] = (claim, lines)
+    return found
+
+
+def _date(terms: Terms, cycle: Cycle, invoices: Sequence[Invoiced], contract: Contract) -> date:
+    oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
+    return cycles.invoice_date(terms, cycle, invoices, oldest=oldest)
+
+
+def _draft(
+    contract: Contract,
+    terms: Terms,
+    invoices: Sequence[Invoiced],
+    cycle: Cycle,
+    lines: tuple[Line, ...],
+    dated: date,
+    taken: Collection[str],
+) -> tuple[Draft, Terms, list[str]]:
+    """The draft, the contract's terms after it, and which cycles were passed over."""
+    oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
+    before = after = terms.next_invoice_date
+    if before is not None and cycle.number >= oldest.number:
+        after = cycles.moved_on(terms, before, cycles=cycle.number - oldest.number + 1)
+    invoiced = _numbers(terms, invoices)
+    passed = [cycles.cycle(terms, number) for number in range(oldest.number, cycle.number) if number not in invoiced]
+    said = [f"{_said(contract)}: cycle {_span(one)} has no billable usage and gets no invoice." for one in passed[-3:]]
+    draft = Draft(
+        _free_number(f"U{cycle.start:%Y%m}-{contract.contract_id}", taken), contract.contract_id or "", contract.account_id, dated, cycle.start,
+        cycle.last_day, _currency(lines), lines, before, after,
+    )  # fmt: skip
+    return draft, replace(terms, next_invoice_date=after), said
+
+
+def _free_number(wanted: str, taken: Collection[str]) -> str:
+    given = {number.casefold() for number in taken}
+    number, more = wanted, 2
+    while number.casefold() in given:
+        number, more = f"{wanted}-{more}", more + 1
+    return number
+
+
+def _currency(lines: Sequence[Line]) -> str:
+    return next(line.usage.currency for line in lines if line.usage is not None)
+
+
+def _held(
+    contract: Contract, judged: Sequence[tuple[Usage, tuple[str, str] | None]], first: date, last: date, today: date
+) -> tuple[Held, ...]:
+    """What is not billed of the cycles that are over and invoiced in first..last, also where the cycle's invoice was made without it; archived usage is
+    no loss but a decision."""
+    terms, invoices = (
+        replace(terms_of(contract), end_date=None),
+        _invoiced(contract),
+    )  # usage after the end is held back where it would be due
+    invoiced = _numbers(terms, invoices)
+    found = []
+    for usage, why in judged:
+        if why is None or why[0] == ARCHIVED:
+            continue
+        number = cycles.cycle_of(terms, usage.day).number
+        waited_for = (cycles.cycle(terms, one) for one in (number, _target(number, invoiced)))
+        days = [_date(terms, cycle, invoices, contract) for cycle in waited_for if cycle.end <= today]
+        found += [Held(usage, *why, day) for day in days if first <= day <= last][:1]
+    return tuple(found)
+
+
+def _potential(contract: Contract, usage: Sequence[Usage], first: date, last: date, today: date) -> tuple[Potential, ...]:
+    if contract.contract_id is None or not any(one.minimum_commitment for one in contract.subscriptions.values()):
+        return ()
+    terms, invoices = terms_of(contract), _invoiced(contract)
+    currency = contract.currency or contract.account_currency
+    oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
+    found: list[Potential] = []
+    for cycle in cycles.cycles_from(terms, oldest, until=today):
+        day = cycles.invoice_date(terms, cycle, invoices, oldest=oldest)
+        if cycle.end <= today and first <= day <= last:
+            mine = [one for one in usage if cycles.cycle_of(terms, one.day) == cycle]
+            found += potentials(contract, cycle, mine, currency=currency)
+    return tuple(found)
+
+
+def _to_regenerate(contract: Contract, judged: Sequence[tuple[Usage, object]], first: date, last: date) -> tuple[str, ...]:
+    """Sentences on Drafts of the period to whose cycle usage has come since."""
+    terms = terms_of(contract)
+    billable: dict[int, list[Usage]] = {}
+    for usage, why in judged:
+        if why is None:
+            billable.setdefault(cycles.cycle_of(terms, usage.day).number, []).append(usage)
+    said = []
+    for one in contract.invoices:
+        came = billable.get(cycles.cycle_of(terms, one.day).number, [])
+        if one.status == DRAFT and came and one.invoice_date is not None and first <= one.invoice_date <= last:
+            amount = money.total(usage.selling_amount or money.ZERO for usage in came)
+            said.append(
+                f"{one.invoice_number} is a Draft, and {money.plain(amount)} {came[0].currency} of usage has come to its cycle since: "
+                f"`bill --period {one.invoice_date:%Y-%m} --contract {contract.contract_id} --regenerate` takes it; else the next invoice does."
+            )
+    return tuple(said)
+
+
+def _earlier(later: Cycle, earlier: Cycle, dated: date) -> Earlier:
+    return Earlier(later.start, later.last_day, earlier.start, earlier.last_day, dated)
+
+
+def _said(contract: Contract) -> str:
+    return f"Contract {contract.contract_id}"
+
+
+def _span(cycle: Cycle) -> str:
+    return f"{cycle.start} to {cycle.last_day}"
