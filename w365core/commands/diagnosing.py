@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from w365core import printing
+from w365core import money, printing
 from w365core.commands import typed
 from w365core.commands.typed import Json, opened
 from w365core.errors import CallRefused
@@ -60,8 +60,16 @@ def _tell(rows: Sequence[Mapping[str, Any]], period: str) -> None:
         "currency",
         "invoice_date",
     )
-    printing.table(rows, shown, False, empty=f"No usage subscription has a cycle whose invoice date lies in {period}.")
+    printing.table(
+        [_readable(row) for row in rows], shown, False, empty=f"No usage subscription has a cycle whose invoice date lies in {period}."
+    )
     for row in rows:
         if row["outcome"] not in ("billed", "zero_by_nature", "not_due_yet"):
             named = f"{row['contract_id'] or 'no contract'}, {row['subscription_id']}: {row['sentence']}"
             printing.answer({}, f"\n{named}\n  -> {row['fix']}" if row["fix"] else f"\n{named}", False)
+
+
+def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Amounts at the currency's minor unit; the exact ones are in the JSON."""
+    amounts = {name: row[name] for name in ("amount_at_risk", "cost_at_risk")}
+    return {**row} | {name: value if value is None else money.in_currency(value, row["currency"] or "") for name, value in amounts.items()}

@@ -99,7 +99,7 @@ def sentence(e: Evidence, diagnosis: Diagnosis) -> str:
         archived = any(not (rows.is_open or rows.is_invoiced) for rows in e.rows)
         return checks["archived_or_invoiced"].evidence if archived else "There is nothing to bill: its usage sums to 0."
     if diagnosis.headline is not None:
-        return checks[diagnosis.headline].evidence
+        return checks[_telling(e, diagnosis)].evidence
     open_rows = by_currency((rows.currency, rows.selling) for rows in e.open_rows)
     waits = " and ".join(words.amount(value, code) for code, value in open_rows.items())
     late = checks["arrived_after_invoice_date"]
@@ -117,9 +117,17 @@ def next_step(e: Evidence, diagnosis: Diagnosis) -> str:
     if diagnosis.outcome in (Outcome.BILLED, Outcome.ZERO):
         return ""
     if diagnosis.headline is not None:
-        return checks[diagnosis.headline].fix
+        return checks[_telling(e, diagnosis)].fix
     late = checks["arrived_after_invoice_date"]
     return late.fix if late.applies else rows_of.regenerate(e)
+
+
+def _telling(e: Evidence, diagnosis: Diagnosis) -> str:
+    """The headline; but before the invoice date not what there is time for, where something else is wrong as well."""
+    blocking = [code for code in diagnosis.causes if code not in NON_BLOCKING]
+    mended_by_hand = (code for code in blocking if code not in (*_AWAITED, "unconfirmed"))
+    is_early = diagnosis.outcome is Outcome.BLOCKED and e.today < e.invoice_date
+    return next(mended_by_hand, blocking[0]) if is_early else blocking[0]
 
 
 def _outcome(e: Evidence, blocking: list[str]) -> Outcome:

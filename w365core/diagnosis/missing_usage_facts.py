@@ -86,6 +86,7 @@ class Missing:
     amount: Decimal
     currency: str
     customer_id: str | None = None
+    suggestion: str = ""
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,8 @@ def regenerate(e: Evidence) -> str:
     """How the cycle's invoice comes to carry the usage, or that it cannot any more."""
     period = f"{e.invoice_date:%Y-%m}"
     contract = word(e.contract.contract_id) if e.contract else "ID"
+    if e.invoice is None and e.today < e.invoice_date:
+        return f"Nothing is to be done before {day(e.invoice_date)}; then `bill --period {period} --contract {contract}` generates it."
     if e.invoice is None:
         return f"Generate it now: `bill --period {period} --contract {contract}`, or Generate on the page Usage invoices."
     if e.invoice.is_out:

@@ -54,6 +54,8 @@ def _named(missing: Sequence[Missing]) -> str:
 
 def supply(missing: Missing, document: Document) -> str:
     whose = f"--provider {word(document.provider)}"
+    if missing.suggestion:
+        return missing.suggestion.removesuffix(".")
     if missing.kind == "customer":
         return f"Map the customer: `map-account {whose} --provider-account-id {word(missing.key)} --account ACCOUNT_ID`"
     if missing.kind == "subscription":

@@ -405,7 +405,7 @@ def _missing(invoice_id: int | None, facts: Facts) -> Iterator[Missing]:
     for row in facts.missing.get(invoice_id, ()):
         kind, key = ReferenceKind(row["kind"]), row["key"].strip().lower()
         whose = customers.get(key) if kind is ReferenceKind.SUBSCRIPTION else None
-        yield Missing(kind, row["key"], row["name"], Decimal(row["amount"]), row["currency"], whose)
+        yield Missing(kind, row["key"], row["name"], Decimal(row["amount"]), row["currency"], whose, row["suggestion"])
 
 
 def _day(moment: datetime | None) -> date | None:

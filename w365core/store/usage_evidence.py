@@ -142,7 +142,7 @@ _DOCUMENTS = text(f"""
 """)
 
 _MISSING = text("""
-    select provider_invoice_id, kind, key, name, amount, currency from missing_reference
+    select provider_invoice_id, kind, key, name, amount, currency, suggestion from missing_reference
     where blocking and provider_invoice_id = any(:invoices) order by provider_invoice_id, kind, key, currency
 """)
 
