@@ -140,6 +140,8 @@ def _of_contract(row: Row, invoices: Sequence[Row], first_usage: date | None, fi
         return [_calendar(first_day)]
     invoiced = [Invoiced(one["invoice_number"], one["cycle_start"], one["invoice_date"], one["status"]) for one in invoices]
     oldest = cycles.oldest_open(terms, invoiced, first_usage=first_usage)
+    if terms.next_invoice_date is not None and terms.next_invoice_date < oldest.end:
+        terms = replace(terms, next_invoice_date=None)  # nobody has moved it on: usage is invoiced in arrears, never inside its cycle
     last = _next_month(first_day) - _DAY
     dated = [cycles.cycle_of(terms, one.cycle_start) for one in invoiced if one.invoice_date and first_day <= one.invoice_date <= last]
     candidates = {oldest, *dated, cycles.cycle_of(terms, first_day - _DAY), cycles.cycle_of(terms, last - _DAY)}
