@@ -30,7 +30,14 @@ class Part:
 
 
 _ABOVE = ("nouns", "settings", "providers", "intake", "rating", "billing", "reconcile", "diagnosis", "kernels", "store", "reports")
-DOORS = ("queue", "naming", "deciding", "supplying", "tolerances")  # of jobs: what pages may ask for, none of which loads a connector
+DOORS = (
+    "queue",
+    "naming",
+    "deciding",
+    "supplying",
+    "tolerances",
+    "diagnosing",
+)  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
     "settings": Part(("nouns",)),

@@ -156,15 +156,19 @@ def test_what_a_document_in_error_holds_is_at_risk_at_cost():
 @pytest.mark.parametrize(
     ("missing", "whose", "said"),
     [
-        (b.missing(key="C1"), "own", "This subscription's own reference is at fault: customer C1"),
-        (b.missing(ReferenceKind.SUBSCRIPTION, "A1"), "own", "own reference is at fault: subscription A1"),
-        (b.missing(ReferenceKind.CURRENCY, "EUR"), "own", "own reference is at fault: currency EUR"),
+        (b.missing(key="C1"), "own", "This subscription's own reference is missing, which keeps G1 out: customer C1"),
+        (b.missing(ReferenceKind.SUBSCRIPTION, "A1"), "own", "own reference is missing, which keeps G1 out: subscription A1"),
+        (b.missing(ReferenceKind.CURRENCY, "EUR"), "own", "own reference is missing, which keeps G1 out: currency EUR"),
         (
             b.missing(ReferenceKind.SUBSCRIPTION, "x9", customer_id="c1"),
             "same customer",
-            "It may be this subscription's own: subscription x9",
+            "may be this subscription's own: subscription x9",
         ),
-        (b.missing(key="c9", name="Aurora"), "another customer", "another customer's holds it up: customer Aurora (c9, 5.00 EUR)"),
+        (
+            b.missing(key="c9", name="Aurora"),
+            "another customer",
+            "Another customer's reference is missing, which keeps G1 out: customer Aurora (c9, 5.00 EUR)",
+        ),
     ],
 )
 def test_whose_reference_is_missing_is_said(missing, whose: str, said: str):

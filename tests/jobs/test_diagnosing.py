@@ -222,8 +222,8 @@ def test_a_manual_invoice_waits_for_a_person(configured: Configured, written: Ca
 @pytest.mark.parametrize(
     ("unmapped", "whose", "said"),
     [
-        (CONTOSO, "own", "This subscription's own reference is at fault"),
-        (FABRIKAM, "another customer", "another customer's holds it up: customer Fabrikam"),
+        (CONTOSO, "own", "This subscription's own reference is missing"),
+        (FABRIKAM, "another customer", "Another customer's reference is missing, which keeps G1 out: customer Fabrikam"),
     ],
 )
 def test_whose_reference_holds_an_invoice_up(configured: Configured, unmapped: str, whose: str, said: str):

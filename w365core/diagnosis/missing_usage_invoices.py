@@ -16,6 +16,7 @@ from w365core.diagnosis.missing_usage_words import (
     mend,
     month_of,
     not_reached,
+    number_and_day,
     run_said,
     short,
     supply,
@@ -141,14 +142,9 @@ def unresolved_references(e: Evidence) -> Checked:
             worst, said, f"Validate it again: `sync --invoice {word(worst.number)}`, or on the page Missing references.", whose=ANOTHER
         )
     blame, first = pairs[0]
-    lacks = f"{worst.number} of {day(worst.invoice_date)} is in Error: our records lack {words.counted(len(pairs), 'reference')}. "
-    said = lacks + whose_fault(pairs, blame) + held(worst, e)
-    return at_fault(
-        worst,
-        said,
-        f"{supply(first, worst)}, then `sync --invoice {word(worst.number)}`; or both on the page Missing references.",
-        whose=blame,
-    )
+    said = f"{whose_fault(worst, pairs)} {number_and_day(worst)} is in Error, with everybody's usage on it.{held(worst, e)}"
+    fix = f"{supply(first, worst)}, then `sync --invoice {word(worst.number)}`; or both on the page Missing references."
+    return at_fault(worst, said, fix, whose=blame)
 
 
 def checksum_failed(e: Evidence) -> Checked:

@@ -29,16 +29,18 @@ class Checked:
 Check = Callable[[Evidence], Checked]
 
 
-def whose_fault(pairs: Sequence[tuple[str, Missing]], blame: str) -> str:
+def whose_fault(document: Document, pairs: Sequence[tuple[str, Missing]]) -> str:
+    """Whose reference keeps the document out, its own before those of others."""
+    number, blame = document.number, pairs[0][0]
     own = [one for said, one in pairs if said == OWN]
     others = [one for said, one in pairs if said == ANOTHER]
     if own:
         more = f"; beside it {_named(others)} of other customers" if others else ""
-        return f"This subscription's own reference is at fault: {_named(own)}{more}."
+        return f"This subscription's own reference is missing, which keeps {number} out: {_named(own)}{more}."
     if blame != ANOTHER:
         same = [one for said, one in pairs if said == blame]
-        return f"It may be this subscription's own: {_named(same)} is of the same customer."
-    return f"This subscription's own references are all there; another customer's holds it up: {_named(others)}."
+        return f"A reference of the same customer is missing, which keeps {number} out and may be this subscription's own: {_named(same)}."
+    return f"Another customer's reference is missing, which keeps {number} out: {_named(others)}. This subscription's own are all there."
 
 
 def _named(missing: Sequence[Missing]) -> str:
@@ -125,6 +127,10 @@ def word(text: str | None) -> str:
     """As one word of a command."""
     text = text or "NAME"
     return text if text.replace("-", "").replace("_", "").replace(".", "").isalnum() else "'" + text.replace("'", "'\\''") + "'"
+
+
+def number_and_day(document: Document) -> str:
+    return f"{document.number} of {day(document.invoice_date)}"
 
 
 def short(text: str) -> str:

@@ -1,6 +1,7 @@
 """Why are there no usage invoices this month? The door of the page and of the command: one row for each usage contract, subscription and cycle.
 
 diagnose   the rows of a month, what is blocked with the most money first
+rates      of currencies to base, for an order
 lateness   when providers' invoices arrive, and which contracts are invoiced too early for that
 """
 
@@ -35,17 +36,22 @@ def diagnose(
     is_asked = subscription_id is not None or contract_id is not None
     cases = usage_evidence.of_month(connection, first_day=period, today=today, chosen=chosen, is_asked=is_asked)
     rows = [_row(case, missing_usage.diagnosed(case.evidence)) for case in cases]
-    rates = references.currencies(connection)
+    known = rates(connection)
     return sorted(
         rows,
         key=lambda row: (
             _ORDER.index(row["outcome"]),
-            -_weight(row, rates),
+            -_weight(row, known),
             row["contract_id"] or "",
             row["subscription_id"],
             row["cycle_start"],
         ),
     )
+
+
+def rates(connection: Connection) -> Mapping[str, Decimal]:
+    """Rates to base by currency, for an order alone."""
+    return references.currencies(connection)
 
 
 def lateness(connection: Connection, *, period: date, rows: Sequence[Row]) -> dict[str, Any]:

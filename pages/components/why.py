@@ -1,0 +1,317 @@
+"""How is a month of usage contracts shown? What holds it up as things to do, each contract with its checks, the calendar, and how late invoices come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.components import asking, cached, charts, empty, plain, tables
+from w365core.reports import why_figures, why_no_usage_invoice as reporting, wording
+from w365core.reports.why_no_usage_invoice import BILLED, BLOCKED, LATE, NOT_DUE, OUTCOMES, READY, ZERO, Knot, Start, Why
+
+Row = Mapping[str, Any]
+SHOWN_AT_FIRST = 8
+_MOST_NAMED = 6
+_WIDTHS = (2.9, 4.9, 1.85, 1.8)
+_PAGES = Path(__file__).resolve().parents[1]
+_LOOKS = {
+    BLOCKED: (":material/block:", "red", "#d9534f"),
+    LATE: (":material/schedule:", "orange", "#e0a13a"),
+    READY: (":material/play_circle:", "blue", "#3b82c4"),
+    NOT_DUE: (":material/hourglass_empty:", "gray", "#9aa5b1"),
+    BILLED: (":material/check_circle:", "green", "#3a9d6e"),
+    ZERO: (":material/remove_circle:", "gray", "#9aa5b1"),
+}
+_ICONS = {
+    reporting.SYNC: ":material/sync:",
+    reporting.INVOICE: ":material/receipt_long:",
+    reporting.REFERENCES: ":material/link_off:",
+    reporting.MARKUP: ":material/percent:",
+    reporting.BILL: ":material/request_quote:",
+}
+
+
+# --- what is asked ------------------------------------------------------------------------------------------------------------------------
+
+
+def report() -> Why:
+    """The month of the invoice date and the filters beside it, all of them in the URL; and what there is of it."""
+    today = cached.installation().now.date()
+    months = _months(today)
+    if st.session_state.get("period") not in (None, *months):
+        del st.session_state["period"]
+    left, middle, right = st.columns((1.3, 4.2, 2.5))
+    with left:
+        said = {"format_func": wording.month, "bind": "query-params"}
+        chosen = st.selectbox("Invoice month", months, index=months.index(f"{today:%Y-%m}"), key="period", **said)
+    found = cached.diagnosed(chosen)
+    with middle:
+        told = {"format_func": OUTCOMES.get, "bind": "query-params", "selection_mode": "multi"}
+        outcomes = st.pills("Outcome", list(OUTCOMES), key="outcome", **told)
+    with right:
+        known = reporting.customers(found.rows)
+        st.session_state["of_customer"] = [name for name in st.session_state.get("of_customer") or () if name in known]
+        customers = st.multiselect("Customer", known, key="of_customer", bind="query-params", placeholder="All customers")
+    return reporting.build(found, outcomes=tuple(outcomes or ()), customers=tuple(customers))
+
+
+def _months(today: date) -> list[str]:
+    """Next month, this one and the fourteen before, latest first."""
+    number = today.year * 12 + today.month
+    return [f"{one // 12}-{one % 12 + 1:02}" for one in range(number, number - 16, -1)]
+
+
+# --- what to do ---------------------------------------------------------------------------------------------------------------------------
+
+
+def knots(found: Why) -> None:
+    """One card per thing that holds something up."""
+    if not found.knots:
+        with st.container(border=True):
+            waits = found.counts.get(NOT_DUE, 0) + found.counts.get(READY, 0)
+            st.badge(
+                "Nothing holds anything up", icon=":material/check_circle:", color="green" if found.counts.get(BILLED) or waits else "gray"
+            )
+            st.text(
+                f"{wording.counted(found.counts.get(BILLED, 0), 'subscription')} of this month billed, {waits:,} still to come or ready for their invoice date."
+            )
+        return
+    with st.container(border=True, gap="small"):
+        for knot in found.knots:
+            _knot(knot)
+
+
+def _knot(knot: Knot) -> None:
+    name, said, figures, act = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
+    with name.container(gap=None):
+        _badge(knot.outcome)
+        st.markdown(f"**{plain.label(knot.title)}**")
+        st.caption(
+            " · ".join(
+                filter(
+                    None,
+                    [
+                        plain.label(knot.document or ""),
+                        f"{wording.counted(len(knot.rows), 'subscription')} of {wording.counted(knot.customers, 'customer')}",
+                    ],
+                )
+            )
+        )
+    with said.container(gap=None):
+        st.text(knot.sentence)
+        if knot.fix:
+            st.caption(f":material/arrow_forward: {_code(knot.fix)}")
+        if len(knot.rows) > 1:
+            st.caption(_named(knot.rows))
+    with figures.container(gap=None, horizontal_alignment="right"):
+        st.markdown(f"**{reporting.sums_said(knot.sums)}**", text_alignment="right")
+        if knot.at_cost:
+            st.caption("at cost", text_alignment="right")
+    with act:
+        _button(knot.start, key=f"start_{knot.id}", is_first=True)
+
+
+def _named(rows: Sequence[Row]) -> str:
+    names = list(dict.fromkeys(row["customer"] or row["subscription_id"] for row in rows))
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return plain.label(", ".join(names[:_MOST_NAMED]) + more)
+
+
+# --- contracts ----------------------------------------------------------------------------------------------------------------------------
+
+
+def contracts(found: Why) -> None:
+    """A row per contract and subscription; opening one shows the sixteen checks."""
+    if not found.rows:
+        return empty.nothing("No contract of this month has that outcome. Choose others above.")
+    everything = len(found.rows) <= SHOWN_AT_FIRST or st.session_state.get("why_everything", False)
+    for row in found.rows if everything else found.rows[:SHOWN_AT_FIRST]:
+        _contract(row)
+    if len(found.rows) > SHOWN_AT_FIRST:
+        st.toggle(f"Show all {len(found.rows):,}", key="why_everything")
+    with st.expander("As a table", icon=":material/table_rows:"):
+        tables.show(found.table, key="why_table")
+
+
+def _contract(row: Row) -> None:
+    key = f"{row['contract_id']}_{row['subscription_id']}_{row['cycle_start']}"
+    is_open = st.session_state.get("opened") == key
+    with st.container(border=True, gap="small"):
+        name, said, figures, act = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
+        with name.container(gap=None):
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+                st.button(
+                    f"**{plain.label(row['customer'] or 'No customer')}**",
+                    key=f"open_{key}",
+                    type="tertiary",
+                    on_click=_open,
+                    args=(None if is_open else key,),
+                    help="Show every check and its evidence",
+                )
+                _badge(row["outcome"])
+            st.caption(
+                f"{plain.label(row['contract_id'] or 'no contract')} · {plain.label(row['subscription_id'])} · {reporting.cycle_said(row)}"
+            )
+        with said.container(gap=None):
+            st.text(reporting.brief(row))
+            st.caption(_dates(row))
+        with figures.container(gap=None, horizontal_alignment="right"):
+            st.markdown(f"**{reporting.money_said(row)}**", text_alignment="right")
+        with act:
+            _button(reporting.start_of(row), key=f"act_{key}")
+        if is_open:
+            _checks(row)
+
+
+def _checks(row: Row) -> None:
+    """Each check in order: passed, failed, beside the point or not reached; with what it saw and what mends it."""
+    for place, checked in enumerate(row["checks"], 1):
+        mark, words, said = st.columns((1.15, 2.4, 7.5), gap="small")
+        with mark:
+            if checked["applies"] is None:
+                st.badge("not reached", icon=":material/more_horiz:", color="gray")
+            elif not checked["applies"]:
+                st.badge("passed", icon=":material/check:", color="green")
+            else:
+                st.badge(
+                    "failed" if checked["blocks"] else "noted",
+                    icon=":material/close:" if checked["blocks"] else ":material/info:",
+                    color="red" if checked["blocks"] else "orange",
+                )
+        words.markdown(f"{place}. {reporting.CAUSES[checked['code']] if checked['applies'] else _PASSED[checked['code']]}")
+        with said.container(gap=None):
+            st.text(checked["evidence"])
+            if checked["applies"] and checked["fix"]:
+                st.caption(f":material/arrow_forward: {_code(checked['fix'])}")
+            if checked["applies"] and checked["invoice_id"]:
+                st.page_link(
+                    "invoices/status.py",
+                    label=f"Open invoice {plain.label(checked['document'])}",
+                    icon=":material/receipt_long:",
+                    query_params={"invoice": str(checked["invoice_id"])},
+                )
+
+
+_PASSED = {
+    "provider_has_no_usage": "Does the provider bring usage?",
+    "not_published": "Has it published the month?",
+    "not_pulled": "Is it fetched?",
+    "populating": "Is it complete and active?",
+    "unresolved_references": "Do its lines resolve?",
+    "checksum_failed": "Does it add up?",
+    "zero_invoice": "Does it hold usage?",
+    "deactivated": "Is it still in force?",
+    "no_usage_rows": "Is there usage of this subscription?",
+    "archived_or_invoiced": "Is it neither invoiced nor archived?",
+    "unconfirmed": "Is it confirmed?",
+    "markup_missing": "Does it have a markup?",
+    "markup_changed_after_import": "Is the markup still the same?",
+    "arrived_after_invoice_date": "Did it come in time?",
+    "invoice_total_zero": "Does the customer's invoice come to something?",
+    "contract_not_billable": "Can the contract be billed?",
+}
+
+
+def _dates(row: Row) -> str:
+    said = [f"invoice date {wording.day(row['invoice_date'])}"]
+    if row["arrived_on"]:
+        said.append(f"usage arrived {wording.day(row['arrived_on'])}")
+    elif row["expected_on"]:
+        said.append(f"usage expected by {wording.day(row['expected_on'])}")
+    if row["invoice_number"]:
+        said.append(f"invoice {plain.label(row['invoice_number'])}" + (f" ({row['invoice_status']})" if row["invoice_status"] else ""))
+    return " · ".join(said)
+
+
+# --- the calendar and lateness ------------------------------------------------------------------------------------------------------------
+
+
+def calendar(found: Why) -> None:
+    """What is expected, came and is invoiced on which day."""
+    if not found.calendar:
+        return empty.nothing("No contract to be shown.")
+    with st.container(border=True, gap="xsmall"):
+        st.caption("Each contract's usage and invoice by day. A triangle right of its square came too late for it, and is red.")
+        charts.drawn(
+            why_figures.calendar(found.calendar, today=cached.installation().now.date(), color=lambda outcome: _LOOKS[outcome][2]),
+            key="why_calendar",
+            alt="; ".join(
+                f"{one.label}: invoice date {one.invoice_date}, usage arrived {one.arrived_on or 'not yet'}" for one in found.calendar[:40]
+            ),
+        )
+
+
+def lateness(found: Why) -> None:
+    """The days that invoices came on, and the contracts that are invoiced too early for it."""
+    if not found.arrivals.rows:
+        return empty.nothing(
+            "No synced invoice with usage came in during the twelve months before; there is nothing to learn a usual day from."
+        )
+    for usual in found.usual:
+        st.text(
+            f"{usual['provider']}: {wording.counted(usual['documents'], 'invoice')} with usage in twelve months; half were here by day {usual['median']} after the month, "
+            f"nine of ten by day {usual['nine_of_ten']}, the last on day {usual['latest']}. Invoice on day {usual['advised']} or later."
+        )
+    with st.container(border=True, gap="xsmall"):
+        st.caption("On which day after the month each invoice with usage came in, over twelve months")
+        charts.drawn(
+            why_figures.arrivals(found.arrivals),
+            key="why_arrivals",
+            alt="; ".join(f"{row['number']} on day {row['day']}" for row in found.arrivals.rows if row["day"]),
+        )
+    tables.downloads(found.arrivals, key="why_arrivals_table")
+    if found.early.rows:
+        st.markdown(f"**{wording.counted(len(found.early.rows), 'contract')} invoiced before the usage is usually here**")
+        st.caption(
+            "Their usage is billed a cycle late each month, until next_invoice_date is moved in the records (billing_contracts.csv, `load`)."
+        )
+        tables.show(found.early, key="why_early")
+        tables.downloads(found.early, key="why_early")
+
+
+# --- helpers ------------------------------------------------------------------------------------------------------------------------------
+
+
+def _badge(outcome: str) -> None:
+    icon, color, _ = _LOOKS[outcome]
+    st.badge(OUTCOMES[outcome], icon=icon, color=color)
+
+
+def _button(start: Start | None, *, key: str, is_first: bool = False) -> None:
+    """Starts the fix: another page at the right place, or the dialog that queues a sync."""
+    if start is None:
+        return
+    kind = "primary" if is_first else "secondary"
+    if start.what == reporting.SYNC:
+        st.button(start.label, key=key, icon=_ICONS[start.what], type=kind, on_click=asking.open_, args=(asking.SYNC,), width="stretch")
+        return
+    to, query = _place(start)
+    is_there = (_PAGES / to).exists()
+    if st.button(start.label, key=key, icon=_ICONS[start.what], type=kind, disabled=not is_there, width="stretch") and is_there:
+        st.switch_page(to, query_params=query)
+
+
+def _place(start: Start) -> tuple[str, dict[str, str]]:
+    """The page and what its address says."""
+    if start.what == reporting.REFERENCES:
+        return "references/inbox.py", {"of": str(start.invoice_id)} if start.invoice_id else {}
+    if start.what == reporting.MARKUP:
+        return "usage/markup.py", {"invoice": str(start.document)} if start.document else {}
+    if start.what == reporting.BILL:
+        named = {"contract": start.contract_id} if start.contract_id else {}
+        return "usage/invoices.py", {"period": str(st.session_state["period"]), **named}
+    return "invoices/status.py", {"invoice": str(start.invoice_id)} if start.invoice_id else {}
+
+
+def _open(key: str | None) -> None:
+    st.session_state["opened"] = key
+
+
+def _code(fix: str) -> str:
+    """A fix as Markdown: what stands in backticks is a command, the rest plain text."""
+    parts = fix.split("`")
+    return "".join(f"`{part}`" if place % 2 else plain.label(part) for place, part in enumerate(parts))
