@@ -42,19 +42,21 @@ def report() -> Why:
     """The month of the invoice date and the filters beside it, all of them in the URL; and what there is of it."""
     today = cached.installation().now.date()
     months = _months(today)
-    if st.session_state.get("period") not in (None, *months):
-        del st.session_state["period"]
+    if st.session_state.get("period") not in months:  # a link says 2026-11, the address of a month that was chosen Nov 2026
+        named = {**{month: month for month in months}, **{wording.month(month): month for month in months}}
+        st.session_state["period"] = named.get(st.query_params.get("period", ""), f"{today:%Y-%m}")
     left, middle, right = st.columns((1.3, 4.2, 2.5))
     with left:
         said = {"format_func": wording.month, "bind": "query-params"}
-        chosen = st.selectbox("Invoice month", months, index=months.index(f"{today:%Y-%m}"), key="period", **said)
+        chosen = st.selectbox("Invoice month", months, key="period", **said)
     found = cached.diagnosed(chosen)
     with middle:
         told = {"format_func": OUTCOMES.get, "bind": "query-params", "selection_mode": "multi"}
         outcomes = st.pills("Outcome", list(OUTCOMES), key="outcome", **told)
     with right:
         known = reporting.customers(found.rows)
-        st.session_state["of_customer"] = [name for name in st.session_state.get("of_customer") or () if name in known]
+        if set(st.session_state.get("of_customer") or ()) - set(known):  # chosen of another month
+            st.session_state["of_customer"] = [name for name in st.session_state["of_customer"] if name in known]
         customers = st.multiselect("Customer", known, key="of_customer", bind="query-params", placeholder="All customers")
     return reporting.build(found, outcomes=tuple(outcomes or ()), customers=tuple(customers))
 
@@ -104,7 +106,7 @@ def _knot(knot: Knot) -> None:
     with said.container(gap=None):
         st.text(knot.sentence)
         if knot.fix:
-            st.caption(f":material/arrow_forward: {_code(knot.fix)}")
+            st.caption(f":material/arrow_forward: {plain.label(reporting.without_commands(knot.fix))}")
         if len(knot.rows) > 1:
             st.caption(_named(knot.rows))
     with figures.container(gap=None, horizontal_alignment="right"):
@@ -235,7 +237,7 @@ def calendar(found: Why) -> None:
     if not found.calendar:
         return empty.nothing("No contract to be shown.")
     with st.container(border=True, gap="xsmall"):
-        st.caption("Each contract's usage and invoice by day. A triangle right of its square came too late for it, and is red.")
+        st.caption("Each contract's usage and invoice by day. A red diamond right of its square came too late for that invoice.")
         charts.drawn(
             why_figures.calendar(found.calendar, today=cached.installation().now.date(), color=lambda outcome: _LOOKS[outcome][2]),
             key="why_calendar",

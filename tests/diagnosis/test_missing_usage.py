@@ -231,5 +231,4 @@ def test_the_advised_day_is_the_day_after_nine_of_ten_are_here_and_the_12th_at_t
     assert (usual.documents, usual.median, usual.nine_of_ten, usual.latest, usual.advised) == (10, 9, 10, 25, 12)
     late = [replace(one, provider="slow", arrived_on=one.arrived_on + timedelta(days=4)) for one in early]
     assert lateness.usual(late)["slow"].advised == 15
-    assert lateness.moved_to(date(2026, 11, 1), 15) == date(2026, 11, 15)
     assert lateness.day_of_invoice(date(2026, 11, 1), cycle_end=date(2026, 11, 1)) == 1

@@ -64,10 +64,5 @@ def day_of_invoice(invoice_date: date, *, cycle_end: date) -> int:
     return (invoice_date - cycle_end).days + 1
 
 
-def moved_to(cycle_end: date, day: int) -> date:
-    """The date of that day after the cycle."""
-    return cycle_end + timedelta(days=day - 1)
-
-
 def _usual(provider: str, days: Sequence[int]) -> Usual:
     return Usual(provider, len(days), days[(len(days) - 1) // 2], days[-(-9 * len(days) // 10) - 1], days[-1])

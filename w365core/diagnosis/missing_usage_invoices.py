@@ -152,11 +152,11 @@ def checksum_failed(e: Evidence) -> Checked:
     if not failed:
         return _nothing_else(e, "Its invoice adds up.")
     worst = failed[0]
-    known = [f"header {words.amount(worst.total, worst.currency)}"] if worst.total is not None else []
-    known += [f"difference {words.amount(worst.difference, worst.currency)}"] if worst.difference is not None else []
-    known += [f"tolerance {words.amount(worst.tolerance, worst.currency)}"] if worst.tolerance is not None else []
+    figures = (("Header", worst.total), ("difference", worst.difference), ("tolerance", worst.tolerance))
+    known = ", ".join(f"{name} {words.amount(value, worst.currency)}" for name, value in figures if value is not None)
     proven = f" Proven cause: {worst.proven_cause.removesuffix('.')}." if worst.proven_cause else ""
-    said = f"{worst.number} of {day(worst.invoice_date)} is in Error, its sums do not agree ({', '.join(known)}): {short(worst.message.partition(' Proven cause')[0])}{proven}{held(worst, e)}"
+    message = short(worst.message.partition(" Proven cause")[0])
+    said = f"{number_and_day(worst)} is in Error: {message}{proven}{f' {known}.' if known else ''}{held(worst, e)}"
     return at_fault(worst, said, mend(worst, e))
 
 
@@ -200,4 +200,4 @@ def _nothing_else(e: Evidence, said: str) -> Checked:
     if not here:
         return not_reached("There is no invoice of the provider here yet.")
     active = next((document for document in here if document.is_active), None)
-    return Checked(False, said if active else "Not for this reason.") if said else not_reached("Its invoice is not Active.")
+    return Checked(False, said if active else "Something else keeps it out.") if said else not_reached("Its invoice is not Active.")

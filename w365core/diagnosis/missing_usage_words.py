@@ -12,6 +12,7 @@ from w365core.diagnosis.missing_usage_facts import ANOTHER, OWN, Document, Evide
 from w365core.model import shortened
 
 _MOST_NAMED, _LONGEST = 3, 400
+_COMMANDS = ("map-account ", "add-subscription ", "alias-subscription ", "load ")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def _named(missing: Sequence[Missing]) -> str:
 def supply(missing: Missing, document: Document) -> str:
     whose = f"--provider {word(document.provider)}"
     if missing.suggestion:
-        return missing.suggestion.removesuffix(".")
+        said, _, command = missing.suggestion.removesuffix(".").rpartition(": ")
+        return f"{said}: `{command}`" if command.startswith(_COMMANDS) else missing.suggestion.removesuffix(".")
     if missing.kind == "customer":
         return f"Map the customer: `map-account {whose} --provider-account-id {word(missing.key)} --account ACCOUNT_ID`"
     if missing.kind == "subscription":

@@ -71,7 +71,7 @@ def lateness(connection: Connection, *, period: date, rows: Sequence[Row]) -> di
                 "day": day,
                 "arrives_on_day": provider.nine_of_ten,
                 "move_to_day": provider.advised,
-                "move_to": late.moved_to(end, provider.advised),
+                "move_to": (row["next_invoice_date"] or row["invoice_date"]) + timedelta(days=provider.advised - day),
             }
     return {
         "arrivals": [
@@ -133,6 +133,7 @@ def _row(case: Case, diagnosis: Diagnosis) -> Row:
         "cycle_end": e.cycle_end - timedelta(days=1),
         "invoice_date": e.invoice_date,
         "is_dated": case.is_dated,
+        "next_invoice_date": s["next_invoice_date"],
         "invoice_number": _number(case),
         "invoice_status": e.invoice.status if e.invoice else None,
         "account_id": s["contract_account_id"] or s["account_id"],

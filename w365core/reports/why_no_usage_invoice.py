@@ -5,6 +5,7 @@ The rows are handed in as the diagnosing door gives them; nothing is judged here
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -59,6 +60,7 @@ _STARTS = {
     "unconfirmed": (SYNC, "Sync"),
 }
 _BILLS = (READY, LATE)
+_BEFORE_A_COMMAND = re.compile(r"[\s:;,(]*(\b(or|and|then))?[\s:;,(]*$")
 
 TABLE_COLUMNS = (
     Column("customer", "Customer", width=190),
@@ -229,6 +231,11 @@ def brief(row: Row) -> str:
     return f"{first}." if end else first
 
 
+def without_commands(fix: str) -> str:
+    """What to do in plain words; the commands stand with the checks and in the table."""
+    return _BEFORE_A_COMMAND.sub("", fix.partition("`")[0]) if "`" in fix else fix
+
+
 def cycle_said(row: Row) -> str:
     """usage of Oct 2026, or its days where the cycle is no calendar month."""
     start, end = row["cycle_start"], row["cycle_end"]
@@ -319,7 +326,7 @@ def _sentence(outcome: str, rows: Sequence[Row]) -> str:
         return f"The usage of {_how_many(rows)} is confirmed, has its markup and its contract; the invoice date has come."
     if outcome == LATE:
         return f"The usage of {_how_many(rows)} came after the invoice, which is out."
-    return _without_own_share(rows[0]["sentence"])
+    return brief(rows[0])
 
 
 def _without_own_share(sentence: str) -> str:
