@@ -184,7 +184,7 @@ def _checks(row: Row) -> None:
                     icon=":material/close:" if checked["blocks"] else ":material/info:",
                     color="red" if checked["blocks"] else "orange",
                 )
-        words.markdown(f"{place}. {reporting.CAUSES[checked['code']] if checked['applies'] else _PASSED[checked['code']]}")
+        words.text(f"{place}. {reporting.CAUSES[checked['code']] if checked['applies'] else _PASSED[checked['code']]}")
         with said.container(gap=None):
             st.text(checked["evidence"])
             if checked["applies"] and checked["fix"]:
@@ -249,7 +249,7 @@ def calendar(found: Why) -> None:
 
 def lateness(found: Why) -> None:
     """The days that invoices came on, and the contracts that are invoiced too early for it."""
-    if not found.arrivals.rows:
+    if not any(row["day"] for row in found.arrivals.rows):
         return empty.nothing(
             "No synced invoice with usage came in during the twelve months before; there is nothing to learn a usual day from."
         )
@@ -304,8 +304,8 @@ def _place(start: Start) -> tuple[str, dict[str, str]]:
     if start.what == reporting.MARKUP:
         return "usage/markup.py", {"invoice": str(start.document)} if start.document else {}
     if start.what == reporting.BILL:
-        named = {"contract": start.contract_id} if start.contract_id else {}
-        return "usage/invoices.py", {"period": str(st.session_state["period"]), **named}
+        month = {"billed_in": wording.month(st.session_state["period"])}
+        return "usage/invoices.py", {"number": start.document} if start.document else month
     return "invoices/status.py", {"invoice": str(start.invoice_id)} if start.invoice_id else {}
 
 

@@ -50,7 +50,6 @@ class Contract:
     end_date: date | None = None
     currency: str | None = None
     account_id: str | None = None
-    has_account: bool = True
     credit_hold: bool = False
 
 

@@ -176,9 +176,11 @@ def _not_billable(e: Evidence) -> Iterable[tuple[str, str]]:
             f"Contract {contract.contract_id} begins on {day(contract.start_date)}, after the cycle to {day(e.cycle_end - timedelta(days=1))}.",
             correct,
         )
-    if contract.account_id is None or not contract.has_account:
-        named = f"names account {contract.account_id}, which our records do not have" if contract.account_id else "has no account"
-        yield f"Contract {contract.contract_id} {named}.", "Load the account, or correct the contract's account_id."
+    if contract.account_id is None:
+        yield (
+            f"Contract {contract.contract_id} has no account, and neither has the subscription.",
+            "Give one of them its account_id in the records and `load` it.",
+        )
     if contract.credit_hold:
         yield (
             f"{s.customer or contract.account_id} is on credit hold.",

@@ -301,7 +301,6 @@ def _contract(row: Row) -> Contract | None:
         end_date=row["contract_end"],
         currency=row["contract_currency"],
         account_id=row["contract_account_id"],
-        has_account=row["contract_has_account"],
         credit_hold=row["credit_hold"],
     )
 

@@ -209,7 +209,8 @@ def customers(rows: Iterable[Row]) -> list[str]:
 def start_of(row: Row) -> Start | None:
     """The button of one row."""
     if row["outcome"] in _BILLS:
-        return Start(BILL, "Bill" if row["outcome"] == READY else "See the invoice", contract_id=row["contract_id"])
+        label = "Bill" if row["invoice_number"] is None else "Regenerate" if row["outcome"] == READY else "See the invoice"
+        return Start(BILL, label, document=row["invoice_number"], contract_id=row["contract_id"])
     if row["outcome"] != BLOCKED or row["told_by"] not in _STARTS:
         return None
     what, label = _STARTS[row["told_by"]]

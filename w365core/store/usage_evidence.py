@@ -23,12 +23,12 @@ _SUBSCRIPTIONS = text("""
     select s.subscription_id, s.provider, s.provider_subscription_id, s.account_id, s.contract_id, s.currency, s.markup_pct, s.minimum_commitment,
            s.start_date, s.end_date, s.status, s.kind, coalesce(owner.name, mine.name) as customer, mine.account_id as known_account_id,
            c.contract_id as known_contract_id, c.name as contract_name, c.frequency, c.start_date as contract_start, c.end_date as contract_end, c.next_invoice_date,
-           c.currency as contract_currency, c.status as contract_status, c.account_id as contract_account_id,
-           owner.account_id is not null as contract_has_account, coalesce(owner.credit_hold, false) as credit_hold,
+           coalesce(c.currency, owner.currency) as contract_currency, c.status as contract_status, coalesce(c.account_id, s.account_id) as contract_account_id,
+           coalesce(owner.credit_hold, false) as credit_hold,
            known.status as at_provider, known.gone_at, lower(known.provider_customer_id) as customer_at_provider
     from subscription s
     left join billing_contract c on c.contract_id = s.contract_id
-    left join account owner on owner.account_id = c.account_id
+    left join account owner on owner.account_id = coalesce(c.account_id, s.account_id)
     left join account mine on mine.account_id = s.account_id
     left join provider_subscription known
       on lower(known.provider) = lower(s.provider) and known.provider_subscription_id = lower(btrim(s.provider_subscription_id))
