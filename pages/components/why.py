@@ -9,9 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import asking, cached, charts, empty, plain, tables
-from w365core.reports import why_figures, why_no_usage_invoice as reporting, wording
-from w365core.reports.why_no_usage_invoice import BILLED, BLOCKED, LATE, NOT_DUE, OUTCOMES, READY, ZERO, Knot, Start, Why
+from pages.components import asking, cached, charts, empty, plain, tables, why_checks
+from w365core.reports import why_figures, why_no_usage_invoice as reporting, why_rows, wording
+from w365core.reports.why_no_usage_invoice import Knot, Why
+from w365core.reports.why_rows import BILLED, BLOCKED, LATE, NOT_DUE, OUTCOMES, READY, ZERO, Start
 
 Row = Mapping[str, Any]
 SHOWN_AT_FIRST = 8
@@ -27,11 +28,11 @@ _LOOKS = {
     ZERO: (":material/remove_circle:", "gray", "#9aa5b1"),
 }
 _ICONS = {
-    reporting.SYNC: ":material/sync:",
-    reporting.INVOICE: ":material/receipt_long:",
-    reporting.REFERENCES: ":material/link_off:",
-    reporting.MARKUP: ":material/percent:",
-    reporting.BILL: ":material/request_quote:",
+    why_rows.SYNC: ":material/sync:",
+    why_rows.INVOICE: ":material/receipt_long:",
+    why_rows.REFERENCES: ":material/link_off:",
+    why_rows.MARKUP: ":material/percent:",
+    why_rows.BILL: ":material/request_quote:",
 }
 
 
@@ -106,11 +107,11 @@ def _knot(knot: Knot) -> None:
     with said.container(gap=None):
         st.text(knot.sentence)
         if knot.fix:
-            st.caption(f":material/arrow_forward: {plain.label(reporting.without_commands(knot.fix))}")
+            st.caption(f":material/arrow_forward: {plain.label(why_rows.without_commands(knot.fix))}")
         if len(knot.rows) > 1:
             st.caption(_named(knot.rows))
     with figures.container(gap=None, horizontal_alignment="right"):
-        st.markdown(f"**{reporting.sums_said(knot.sums)}**", text_alignment="right")
+        st.markdown(f"**{why_rows.sums_said(knot.sums)}**", text_alignment="right")
         if knot.at_cost:
             st.caption("at cost", text_alignment="right")
     with act:
@@ -156,66 +157,17 @@ def _contract(row: Row) -> None:
                 )
                 _badge(row["outcome"])
             st.caption(
-                f"{plain.label(row['contract_id'] or 'no contract')} · {plain.label(row['subscription_id'])} · {reporting.cycle_said(row)}"
+                f"{plain.label(row['contract_id'] or 'no contract')} · {plain.label(row['subscription_id'])} · {why_rows.cycle_said(row)}"
             )
         with said.container(gap=None):
-            st.text(reporting.brief(row))
+            st.text(why_rows.brief(row))
             st.caption(_dates(row))
         with figures.container(gap=None, horizontal_alignment="right"):
-            st.markdown(f"**{reporting.money_said(row)}**", text_alignment="right")
+            st.markdown(f"**{why_rows.money_said(row)}**", text_alignment="right")
         with act:
-            _button(reporting.start_of(row), key=f"act_{key}")
+            _button(why_rows.start_of(row), key=f"act_{key}")
         if is_open:
-            _checks(row)
-
-
-def _checks(row: Row) -> None:
-    """Each check in order: passed, failed, beside the point or not reached; with what it saw and what mends it."""
-    for place, checked in enumerate(row["checks"], 1):
-        mark, words, said = st.columns((1.15, 2.4, 7.5), gap="small")
-        with mark:
-            if checked["applies"] is None:
-                st.badge("not reached", icon=":material/more_horiz:", color="gray")
-            elif not checked["applies"]:
-                st.badge("passed", icon=":material/check:", color="green")
-            else:
-                st.badge(
-                    "failed" if checked["blocks"] else "noted",
-                    icon=":material/close:" if checked["blocks"] else ":material/info:",
-                    color="red" if checked["blocks"] else "orange",
-                )
-        words.text(f"{place}. {reporting.CAUSES[checked['code']] if checked['applies'] else _PASSED[checked['code']]}")
-        with said.container(gap=None):
-            st.text(checked["evidence"])
-            if checked["applies"] and checked["fix"]:
-                st.caption(f":material/arrow_forward: {_code(checked['fix'])}")
-            if checked["applies"] and checked["invoice_id"]:
-                st.page_link(
-                    "invoices/status.py",
-                    label=f"Open invoice {plain.label(checked['document'])}",
-                    icon=":material/receipt_long:",
-                    query_params={"invoice": str(checked["invoice_id"])},
-                )
-
-
-_PASSED = {
-    "provider_has_no_usage": "Does the provider bring usage?",
-    "not_published": "Has it published the month?",
-    "not_pulled": "Is it fetched?",
-    "populating": "Is it complete and active?",
-    "unresolved_references": "Do its lines resolve?",
-    "checksum_failed": "Does it add up?",
-    "zero_invoice": "Does it hold usage?",
-    "deactivated": "Is it still in force?",
-    "no_usage_rows": "Is there usage of this subscription?",
-    "archived_or_invoiced": "Is it neither invoiced nor archived?",
-    "unconfirmed": "Is it confirmed?",
-    "markup_missing": "Does it have a markup?",
-    "markup_changed_after_import": "Is the markup still the same?",
-    "arrived_after_invoice_date": "Did it come in time?",
-    "invoice_total_zero": "Does the customer's invoice come to something?",
-    "contract_not_billable": "Can the contract be billed?",
-}
+            why_checks.draw(row)
 
 
 def _dates(row: Row) -> str:
@@ -288,7 +240,7 @@ def _button(start: Start | None, *, key: str, is_first: bool = False) -> None:
     if start is None:
         return
     kind = "primary" if is_first else "secondary"
-    if start.what == reporting.SYNC:
+    if start.what == why_rows.SYNC:
         st.button(start.label, key=key, icon=_ICONS[start.what], type=kind, on_click=asking.open_, args=(asking.SYNC,), width="stretch")
         return
     to, query = _place(start)
@@ -299,11 +251,11 @@ def _button(start: Start | None, *, key: str, is_first: bool = False) -> None:
 
 def _place(start: Start) -> tuple[str, dict[str, str]]:
     """The page and what its address says."""
-    if start.what == reporting.REFERENCES:
+    if start.what == why_rows.REFERENCES:
         return "references/inbox.py", {"of": str(start.invoice_id)} if start.invoice_id else {}
-    if start.what == reporting.MARKUP:
+    if start.what == why_rows.MARKUP:
         return "usage/markup.py", {"invoice": str(start.document)} if start.document else {}
-    if start.what == reporting.BILL:
+    if start.what == why_rows.BILL:
         month = {"billed_in": wording.month(st.session_state["period"])}
         return "usage/invoices.py", {"number": start.document} if start.document else month
     return "invoices/status.py", {"invoice": str(start.invoice_id)} if start.invoice_id else {}
@@ -311,9 +263,3 @@ def _place(start: Start) -> tuple[str, dict[str, str]]:
 
 def _open(key: str | None) -> None:
     st.session_state["opened"] = key
-
-
-def _code(fix: str) -> str:
-    """A fix as Markdown: what stands in backticks is a command, the rest plain text."""
-    parts = fix.split("`")
-    return "".join(f"`{part}`" if place % 2 else plain.label(part) for place, part in enumerate(parts))

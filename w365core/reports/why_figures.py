@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from w365core.reports import wording
 from w365core.reports.figures import BILLED, HELD_UP, TOTAL, USAGE
 from w365core.reports.tables import Table
-from w365core.reports.why_no_usage_invoice import OUTCOMES, Marked
+from w365core.reports.why_no_usage_invoice import Marked
+from w365core.reports.why_rows import OUTCOMES
 
 _ROW, _MOST_LABEL = 22, 40
 _COLORS = (BILLED, USAGE, "#8b6fc9", "#3a9d6e")

@@ -5,10 +5,9 @@ The rows are handed in as the diagnosing door gives them; nothing is judged here
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -17,51 +16,25 @@ from w365core.frames import Kind
 from w365core.reports import wording
 from w365core.reports.headlines import Note, Tile
 from w365core.reports.tables import Column, Table, amount, day
+from w365core.reports.why_rows import (
+    BILL,
+    BILLED,
+    BLOCKED,
+    CAUSES,
+    LATE,
+    OUTCOMES,
+    READY,
+    Start,
+    at_risk,
+    brief,
+    check_of,
+    how_many,
+    in_base,
+    start_of,
+    told,
+)
 
 Row = Mapping[str, Any]
-BLOCKED, LATE, READY, NOT_DUE, BILLED, ZERO = ("blocked", "late_bills_next_cycle", "ready", "not_due_yet", "billed", "zero_by_nature")
-OUTCOMES = {
-    BLOCKED: "Blocked",
-    LATE: "Late, next cycle",
-    READY: "Ready to bill",
-    NOT_DUE: "Not due yet",
-    BILLED: "Billed",
-    ZERO: "No usage",
-}
-CAUSES = {
-    "provider_has_no_usage": "The provider brings no usage",
-    "not_published": "Not published yet",
-    "not_pulled": "Published, not fetched",
-    "populating": "Waits to be activated",
-    "unresolved_references": "A reference is missing",
-    "checksum_failed": "Its sums do not agree",
-    "zero_invoice": "An invoice without usage",
-    "deactivated": "The invoice is deactivated",
-    "no_usage_rows": "No usage of this subscription",
-    "archived_or_invoiced": "Invoiced or archived",
-    "unconfirmed": "Only unconfirmed usage",
-    "markup_missing": "The markup is blank",
-    "markup_changed_after_import": "The markup was changed after the import",
-    "arrived_after_invoice_date": "Arrived after the invoice date",
-    "invoice_total_zero": "The customer's invoice comes to 0",
-    "contract_not_billable": "The contract cannot be billed",
-}
-SYNC, INVOICE, REFERENCES, MARKUP, BILL = "sync", "invoice", "references", "markup", "bill"  # what a button starts
-_STARTS = {
-    "provider_has_no_usage": (INVOICE, "Import its file"),
-    "not_published": (SYNC, "Sync"),
-    "not_pulled": (SYNC, "Sync"),
-    "populating": (INVOICE, "Activate"),
-    "unresolved_references": (REFERENCES, "Map it"),
-    "checksum_failed": (INVOICE, "Open the invoice"),
-    "zero_invoice": (INVOICE, "Open the invoice"),
-    "deactivated": (INVOICE, "Open the invoice"),
-    "markup_missing": (MARKUP, "Set the markup"),
-    "unconfirmed": (SYNC, "Sync"),
-}
-_BILLS = (READY, LATE)
-_BEFORE_A_COMMAND = re.compile(r"[\s:;,(]*(\b(or|and|then))?[\s:;,(]*$")
-
 TABLE_COLUMNS = (
     Column("customer", "Customer", width=190),
     Column("contract_id", "Contract", Kind.ID, width=90),
@@ -118,18 +91,6 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a button starts: which of the pages or the queue, what it says, and what about."""
-
-    what: str
-    label: str
-    provider: str | None = None
-    document: str | None = None
-    invoice_id: int | None = None
-    contract_id: str | None = None
-
-
-@dataclass(frozen=True)
 class Knot:
     """One thing that holds up one or many rows: the same cause, on the same document. `sums` say the money by currency, `at_cost` whether it is cost."""
 
@@ -181,12 +142,12 @@ def build(found: Found, *, outcomes: Sequence[str] = (), customers: Sequence[str
     """`outcomes` and `customers` leave the others out; the tiles count every outcome all the same."""
     period, today, rates, late = found.period, found.today, found.rates, found.late
     of_customers = [row for row in found.rows if not customers or row["customer"] in customers]
-    rows = tuple(_told(row) for row in of_customers if not outcomes or row["outcome"] in outcomes)
-    told = [_told(row) for row in of_customers]
+    rows = tuple(told(row) for row in of_customers if not outcomes or row["outcome"] in outcomes)
+    everything = [told(row) for row in of_customers]
     return Why(
         period=period,
-        tiles=_tiles(told, rates, today),
-        knots=tuple(sorted(_knots(rows, today), key=lambda knot: (-_in_base(knot.sums, rates), knot.title, knot.document or ""))),
+        tiles=_tiles(everything, rates, today),
+        knots=tuple(sorted(_knots(rows, today), key=lambda knot: (-in_base(knot.sums, rates), knot.title, knot.document or ""))),
         rows=rows,
         counts={outcome: sum(row["outcome"] == outcome for row in of_customers) for outcome in OUTCOMES},
         table=Table(f"why no usage invoice {period}", TABLE_COLUMNS, rows),
@@ -206,81 +167,7 @@ def customers(rows: Iterable[Row]) -> list[str]:
     return sorted({row["customer"] for row in rows if row["customer"]})
 
 
-def start_of(row: Row) -> Start | None:
-    """The button of one row."""
-    if row["outcome"] in _BILLS:
-        label = "Bill" if row["invoice_number"] is None else "Regenerate" if row["outcome"] == READY else "See the invoice"
-        return Start(BILL, label, document=row["invoice_number"], contract_id=row["contract_id"])
-    if row["outcome"] != BLOCKED or row["told_by"] not in _STARTS:
-        return None
-    what, label = _STARTS[row["told_by"]]
-    checked = _check(row, row["told_by"])
-    return Start(what, label, row["provider"], checked["document"], checked["invoice_id"], row["contract_id"])
-
-
-def money_said(row: Row) -> str:
-    """What is at risk of a row; what has no selling amount yet is said to be cost."""
-    sums, at_cost = _at_risk([row])
-    if row["outcome"] == BILLED:
-        return wording.rounded(row["billed_amount"], row["currency"] or "")
-    return sums_said(sums) + (" at cost" if at_cost else "") if any(sums.values()) else wording.ABSENT
-
-
-def brief(row: Row) -> str:
-    """The first sentence of why; the whole stands with its checks."""
-    first, end, _ = _without_own_share(row["sentence"]).partition(". ")
-    return f"{first}." if end else first
-
-
-def without_commands(fix: str) -> str:
-    """What to do in plain words; the commands stand with the checks and in the table."""
-    return _BEFORE_A_COMMAND.sub("", fix.partition("`")[0]) if "`" in fix else fix
-
-
-def cycle_said(row: Row) -> str:
-    """usage of Oct 2026, or its days where the cycle is no calendar month."""
-    start, end = row["cycle_start"], row["cycle_end"]
-    is_month = start.day == 1 and (end + timedelta(days=1)).day == 1 and (start.year, start.month) == (end.year, end.month)
-    return f"usage of {wording.month(f'{start:%Y-%m}')}" if is_month else f"usage of {wording.day(start)} to {wording.day(end)}"
-
-
-def sums_said(sums: Mapping[str, Decimal]) -> str:
-    return " + ".join(wording.rounded(value, code) for code, value in sums.items() if value) or wording.ABSENT
-
-
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
-
-
-def _told(row: Row) -> Row:
-    """The row with what a table shows beside it. `told_by` is the cause that its sentence speaks of."""
-    codes = [cause["code"] for cause in row["causes"]]
-    speaks = [cause["code"] for cause in row["causes"] if cause["evidence"] == row["sentence"]]
-    told_by = speaks[0] if speaks else row["headline"] or (codes[-1] if codes else None)
-    at_risk = None if row["outcome"] in (BILLED, ZERO) else row["amount_at_risk"] or None
-    more = {
-        "said": OUTCOMES[row["outcome"]],
-        "cause": CAUSES.get(told_by or "", ""),
-        "codes": ", ".join(codes),
-        "at_risk": at_risk,
-        "told_by": told_by,
-    }
-    return {**row, **more, "outcome": str(row["outcome"]), "billed_amount": row["billed_amount"] or None}
-
-
-def _check(row: Row, code: str) -> Row:
-    return next(checked for checked in row["checks"] if checked["code"] == code)
-
-
-def _at_risk(rows: Iterable[Row]) -> tuple[dict[str, Decimal], bool]:
-    """By currency what is unbilled, and whether any of it is at cost."""
-    sums: dict[str, Decimal] = {}
-    at_cost = False
-    for row in rows:
-        code = row["currency"] or ""
-        cost = row["cost_at_risk"] or money.ZERO
-        at_cost = at_cost or bool(cost)
-        sums[code] = money.total((sums.get(code, money.ZERO), row["amount_at_risk"], cost))
-    return dict(sorted(sums.items(), key=lambda item: (-item[1].copy_abs(), item[0]))), at_cost
 
 
 def _knots(rows: Sequence[Row], today: date) -> Iterable[Knot]:
@@ -289,7 +176,7 @@ def _knots(rows: Sequence[Row], today: date) -> Iterable[Knot]:
     for row in rows:
         if row["outcome"] not in (BLOCKED, LATE) and not (row["outcome"] == READY and row["invoice_date"] <= today):
             continue
-        document = _check(row, row["told_by"])["document"] if row["told_by"] else None
+        document = check_of(row, row["told_by"])["document"] if row["told_by"] else None
         by_contract = row["contract_id"] if row["told_by"] == "contract_not_billable" else None
         key = (
             row["outcome"],
@@ -299,7 +186,7 @@ def _knots(rows: Sequence[Row], today: date) -> Iterable[Knot]:
         )
         grouped.setdefault(key, []).append(row)
     for (outcome, cause, document, _), mine in grouped.items():
-        sums, at_cost = _at_risk(mine)
+        sums, at_cost = at_risk(mine)
         yield Knot(
             id=f"{outcome}_{cause}_{document}_{mine[0]['contract_id']}".replace(" ", "_"),
             outcome=outcome,
@@ -324,15 +211,10 @@ def _sentence(outcome: str, rows: Sequence[Row]) -> str:
     if len(rows) == 1:
         return rows[0]["sentence"]
     if outcome == READY:
-        return f"The usage of {_how_many(rows)} is confirmed, has its markup and its contract; the invoice date has come."
+        return f"The usage of {how_many(rows)} is confirmed, has its markup and its contract; the invoice date has come."
     if outcome == LATE:
-        return f"The usage of {_how_many(rows)} came after the invoice, which is out."
+        return f"The usage of {how_many(rows)} came after the invoice, which is out."
     return brief(rows[0])
-
-
-def _without_own_share(sentence: str) -> str:
-    """What is said of several subscriptions: not how much of it is the first one's."""
-    return sentence.partition(" It holds up ")[0]
 
 
 def _fix(outcome: str, rows: Sequence[Row]) -> str:
@@ -341,11 +223,6 @@ def _fix(outcome: str, rows: Sequence[Row]) -> str:
     if outcome == READY:
         return f"Generate the invoices: `bill --period {rows[0]['invoice_date']:%Y-%m}`, or on the page Usage invoices."
     return "The next invoice of each contract takes it along; move the invoice dates, so that it does not happen each month."
-
-
-def _how_many(rows: Sequence[Row]) -> str:
-    contracts = len({row["contract_id"] for row in rows})
-    return f"{wording.counted(len(rows), 'subscription')} of {wording.counted(contracts, 'contract')}"
 
 
 def _start(outcome: str, rows: Sequence[Row]) -> Start | None:
@@ -360,8 +237,8 @@ def _tiles(rows: Sequence[Row], rates: Mapping[str, Decimal], today: date) -> tu
     weight: dict[str, Decimal] = {}
     for row in rows:
         code = row["currency"] or ""
-        weight[code] = money.total((weight.get(code, money.ZERO), *_at_risk([row])[0].values(), row["billed_amount"] or money.ZERO))
-    for code in sorted(weight, key=lambda code: (-_in_base({code: weight[code]}, rates), code)):
+        weight[code] = money.total((weight.get(code, money.ZERO), *at_risk([row])[0].values(), row["billed_amount"] or money.ZERO))
+    for code in sorted(weight, key=lambda code: (-in_base({code: weight[code]}, rates), code)):
         mine = [row for row in rows if (row["currency"] or "") == code]
         for label, outcome in (("Blocked", BLOCKED), ("Late", LATE), ("Ready to bill", READY), ("Billed", BILLED)):
             of = [row for row in mine if row["outcome"] == outcome]
@@ -371,21 +248,16 @@ def _tiles(rows: Sequence[Row], rates: Mapping[str, Decimal], today: date) -> tu
 
 
 def _tile(label: str, code: str, rows: Sequence[Row], outcome: str, today: date) -> Tile:
-    sums, at_cost = _at_risk(rows)
+    sums, at_cost = at_risk(rows)
     value = money.total(row["billed_amount"] or money.ZERO for row in rows) if outcome == BILLED else sums.get(code, money.ZERO)
-    notes = [Note(_how_many(rows))]
+    notes = [Note(how_many(rows))]
     if at_cost and outcome != BILLED:
         is_whole = not any(row["amount_at_risk"] for row in rows)
         notes.append(Note("at cost: no selling amount yet" if is_whole else "some of it at cost: no selling amount yet"))
     if outcome == READY:
-        due = _at_risk([row for row in rows if row["invoice_date"] <= today])[0].get(code, money.ZERO)
+        due = at_risk([row for row in rows if row["invoice_date"] <= today])[0].get(code, money.ZERO)
         notes.append(Note(f"{wording.rounded(due, code)} of it due by now"))
     return Tile(label, wording.rounded(value, code).removesuffix(f" {code}"), tuple(notes), code)
-
-
-def _in_base(sums: Mapping[str, Decimal], rates: Mapping[str, Decimal]) -> Decimal:
-    """Its size for an order; a currency without a rate is measured as if it were base."""
-    return money.total(money.EXACT.multiply(value.copy_abs(), rates.get(code.upper(), Decimal(1))) for code, value in sums.items())
 
 
 def _marked(rows: Sequence[Row]) -> Iterable[Marked]:
