@@ -9,7 +9,7 @@ import streamlit as st
 from pages.components import cached, filters, footer, problems
 from w365core.reports import invoice_status
 
-_WITHOUT_FILTERS = ("providers", "tolerance", "usage-invoices")  # pages that are not about provider invoices
+_WITHOUT_FILTERS = ("providers", "tolerance", "usage-invoices", "why")  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
 # Before the pages are named: else a page's icon becomes the tab's, and the browser fetches it from Google.
@@ -24,6 +24,7 @@ page = st.navigation(
         ],
         "Usage": [
             st.Page("usage/invoices.py", title="Usage invoices", icon=":material/request_quote:", url_path="usage-invoices"),
+            st.Page("usage/why.py", title="Why is there no usage invoice?", icon=":material/troubleshoot:", url_path="why"),
         ],
         "Setup": [
             st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers"),

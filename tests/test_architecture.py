@@ -37,6 +37,7 @@ DOORS = (
     "supplying",
     "tolerances",
     "invoicing",
+    "diagnosing",
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),

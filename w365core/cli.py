@@ -16,10 +16,10 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from w365core import printing
-from w365core.commands import billing, changes, differences, installation, invoices, providers, records, references, transitions
+from w365core.commands import billing, changes, diagnosing, differences, installation, invoices, providers, records, references, transitions
 from w365core.errors import W365Error
 
-GROUPS = (installation, records, providers, invoices, differences, references, transitions, changes, billing)
+GROUPS = (installation, records, providers, invoices, differences, references, transitions, changes, billing, diagnosing)
 
 
 def program(called: str | None = None) -> typer.Typer:

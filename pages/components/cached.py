@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import invoicing, supplying
+from w365core.jobs import diagnosing, invoicing, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
     connection,
@@ -35,6 +35,7 @@ from w365core.reports.provider_invoice import Invoice
 from w365core.reports.tolerances import Tolerances
 from w365core.reports.usage_invoice_detail import Opened
 from w365core.reports.usage_invoices import UsageInvoices, Wanted
+from w365core.reports.why_no_usage_invoice import Found
 
 
 @st.cache_resource(show_spinner="Opening the database …")
@@ -135,3 +136,13 @@ def usage_invoice(number: str) -> Opened | None:
     """One usage invoice, as it is now."""
     with reading() as opened:
         return usage_invoice_detail.load(opened, number)
+
+
+def diagnosed(period: str) -> Found:
+    """Why there are no usage invoices in a month (2026-11), as things are now."""
+    first_day = date.fromisoformat(f"{period}-01")
+    with reading() as opened:
+        today = now(opened).date()
+        rows = diagnosing.diagnose(opened, period=first_day, today=today)
+        late = diagnosing.lateness(opened, period=first_day, rows=rows)
+        return Found(period, today, rows, late, diagnosing.rates(opened))

@@ -18,6 +18,11 @@ from w365core.reports.tolerances import Differed
 _CONFIG = {"displayModeBar": False, "scrollZoom": False}
 
 
+def drawn(figure: Any, *, key: str, alt: str) -> None:
+    """Any figure of a report; `alt` is the chart for somebody who hears it."""
+    st.plotly_chart(figure, config=_CONFIG, key=key, alt=alt)
+
+
 def by_status(standing_map: StatusMap) -> None:
     """Provider by month; a click on a cell shows its invoices."""
     with st.container(border=True, gap="xxsmall"):

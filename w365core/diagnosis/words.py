@@ -13,7 +13,7 @@ def amount(number: Decimal, currency: str) -> str:
     said = money.trimmed(number, least=money.minor_units(currency))
     if -said.as_tuple().exponent > 6:
         said = money.trimmed(money.half_up(said, places=6), least=money.minor_units(currency))
-    return f"{said:,} {currency}"
+    return f"{said:,} {currency}".rstrip()
 
 
 def rate(percent: Decimal) -> str:
@@ -21,9 +21,15 @@ def rate(percent: Decimal) -> str:
     return f"{money.plain(money.trimmed(percent))} %"
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """1 line, 1,234 lines."""
-    return f"{number:,} {noun if number == 1 else noun + 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """12th, 1st, 22nd."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def days(mask: int, first_day: date | None) -> str:

@@ -9,4 +9,5 @@ provider_invoice  the noun of both; `worklist` says what is wrong with one and w
 wording           amounts, days and ages as people read them
 tables            a table as it is shown; `export` writes it as CSV or Excel
 figures           charts
+why_no_usage_invoice  what holds the usage of a month up; `why_rows` says a row, `why_figures` are its charts
 """
