@@ -14,13 +14,13 @@ import traceback
 import typer
 
 from w365core import printing
-from w365core.commands import changes, differences, installation, invoices, providers, records, references, transitions
+from w365core.commands import changes, differences, installation, invoices, markup, providers, records, references, transitions
 from w365core.errors import W365Error
 
 cli = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The analyst's workbench for provider invoices."
 )
-for group in (installation, records, providers, invoices, differences, references, transitions, changes):
+for group in (installation, records, providers, invoices, differences, references, transitions, changes, markup):
     cli.add_typer(group.commands)
 
 

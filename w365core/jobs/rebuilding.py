@@ -23,7 +23,7 @@ from w365core.jobs.context import Context
 from w365core.jobs.importing import check_staged
 from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources
-from w365core.store import audit, billed, ledger, noticing, orders, past_billing, rebuilding, schema, transitions
+from w365core.store import audit, billed, corrections, ledger, noticing, orders, past_billing, rebuilding, schema, transitions
 from w365core.store.ledger import Source, Who
 from w365core.store.orders import Order
 from w365core.store.rebuilding import Digest
@@ -237,6 +237,12 @@ def _replay_settlement(context: Context, connection: Connection, event: Row) -> 
     return []
 
 
+def _replay_correction(context: Context, connection: Connection, event: Row) -> list[str]:
+    with connection.begin():
+        corrections.set_again(connection, orders.content(context.landing, event.after["order"]), event=event, who=_who(event))
+    return []
+
+
 def _invoice(connection: Connection, event: Row) -> Row:
     found = connection.execute(
         select(provider_invoice).where(provider_invoice.c.provider + " " + provider_invoice.c.invoice_number == event.target)
@@ -283,8 +289,10 @@ _REPLAYED: Mapping[str, Callable[[Context, Connection, Row], list[str]]] = {
     noticing.WENT_BACK: _replay_went_back,
     billed.UNLINK: _replay_unlink,
     "settle past usage": _replay_settlement,
+    corrections.CORRECT: _replay_correction,
+    corrections.UNDO: _replay_correction,
 }
-_ORDERED = (_replay_attempt, _replay_settlement)
+_ORDERED = (_replay_attempt, _replay_settlement, _replay_correction)
 
 
 # --- comparing and replacing -------------------------------------------------------------------------------------------------------------

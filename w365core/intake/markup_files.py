@@ -1,0 +1,104 @@
+"""What does a file of usage say that came back from a spreadsheet? Its rows, each with its number there and its cells in the order of our columns.
+
+Nothing is read into the cells here: what a cell means is judged against the row that was exported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from w365core.correction import COLUMNS
+from w365core.errors import CallRefused, InputRefused
+from w365core.frames import Column
+from w365core.intake import csv_text
+from w365core.model import Problem
+
+MOST_MEGABYTES = 100
+MOST_ROWS = 500_000
+WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_DECLARED = tuple(Column(name) for name in COLUMNS)
+_HTML = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_SEPARATORS = (",", ";", "\t")
+_NO_EXPORT = "take a file that `markup export` or the page has written, edit that and keep its header"
+
+
+@dataclass(frozen=True)
+class MarkupFile:
+    """Rows as (number in the spreadsheet, cells); the header is row 1. `decimal_comma` is what the separator suggests."""
+
+    rows: list[tuple[int, tuple[str, ...]]]
+    decimal_comma: bool
+
+
+def is_workbook(name: str, content: bytes) -> bool:
+    """Whether it is an Excel workbook by its bytes, whatever its name. CallRefused where it is one of a kind that is not read, or far too large."""
+    if len(content) > MOST_MEGABYTES * 1_000_000:
+        raise CallRefused(
+            f"{name} has {len(content) / 1_000_000:,.0f} MB; a file of usage has at most {MOST_MEGABYTES} MB. Export fewer rows at once."
+        )
+    if content.startswith(OLD_WORKBOOK):
+        raise CallRefused(f"{name} is an old or protected Excel file; save it as .xlsx without a password, or as CSV UTF-8.")
+    return content.startswith(WORKBOOK)
+
+
+def read(name: str, content: bytes, *, separator: str | None = None) -> MarkupFile:
+    """The file's rows. `separator` is known for text of our own; else it is the one of the header. CallRefused or InputRefused in a sentence."""
+    if not content.strip():
+        raise CallRefused(f"{name} is empty; {_NO_EXPORT}.")
+    if _HTML.match(content[:200].removeprefix(b"\xef\xbb\xbf")):
+        raise CallRefused(f"{name} is a web page, not a table; {_NO_EXPORT}.")
+    lines = csv_text.lines_of(name, content)
+    if isinstance(lines, Problem):
+        raise InputRefused(f"{name} cannot be read as CSV; nothing was changed.", [lines])
+    first = next(lines, "")
+    if separator is None and (told := re.fullmatch(r"\s*\"?sep=(.)\"?\s*", first)):
+        separator, first = told[1], next(lines, "")
+    separator = separator or _separator(first)
+    return MarkupFile(_rows(name, _again(first, lines), separator), decimal_comma=separator == ";")
+
+
+def _separator(header: str) -> str:
+    """The one that parts most of the header."""
+    return max(_SEPARATORS, key=header.count)
+
+
+def _again(first: str, lines: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from lines
+
+
+def _rows(name: str, lines: Iterable[str], separator: str) -> list[tuple[int, tuple[str, ...]]]:
+    read = csv_text.rows(lines, name=name, separator=separator)
+    header = next(read, None)
+    if header is None or isinstance(header, Problem):
+        raise InputRefused(f"{name} has no header; {_NO_EXPORT}.", [header] if header else [])
+    places = _places(name, header[1])
+    in_order = places == list(range(len(COLUMNS)))
+    needed, rows = max(places) + 1, []
+    for row, found in enumerate(read, 2):
+        if isinstance(found, Problem):
+            raise InputRefused(f"{name} is damaged in row {row}; nothing was changed.", [found])
+        cells = found[1]
+        if csv_text.is_blank(cells):
+            continue
+        if len(cells) < needed:
+            cells = [*cells, *[""] * (needed - len(cells))]
+        rows.append((row, tuple(cells[: len(COLUMNS)]) if in_order else tuple([cells[place] for place in places])))
+        if len(rows) > MOST_ROWS:
+            raise CallRefused(f"{name} has more than {MOST_ROWS:,} rows; export fewer at once.")
+    return rows
+
+
+def _places(name: str, header: list[str]) -> list[int]:
+    """Where each of our columns stands."""
+    matched = csv_text.columns_of(header, _DECLARED, name=name)
+    missing = [column for column in COLUMNS if column not in matched.positions]
+    if len(missing) == len(COLUMNS):
+        raise CallRefused(f"{name} is no export of usage: its first row names none of the columns; {_NO_EXPORT}.")
+    if missing:
+        raise CallRefused(f"{name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; {_NO_EXPORT}.")
+    if matched.problems:
+        raise InputRefused(f"{name} cannot be read; nothing was changed.", matched.problems)
+    return [matched.positions[column] for column in COLUMNS]
