@@ -19,6 +19,7 @@ MOST_MEGABYTES = 100
 MOST_ROWS = 500_000
 WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _DECLARED = tuple(Column(name) for name in COLUMNS)
+_BOM = b"\xef\xbb\xbf"
 _HTML = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 _SEPARATORS = (",", ";", "\t")
 _NO_EXPORT = "take a file that `markup export` or the page has written, edit that and keep its header"
@@ -45,9 +46,9 @@ def is_workbook(name: str, content: bytes) -> bool:
 
 def read(name: str, content: bytes, *, separator: str | None = None) -> MarkupFile:
     """The file's rows. `separator` is known for text of our own; else it is the one of the header. CallRefused or InputRefused in a sentence."""
-    if not content.strip():
+    if not content.removeprefix(_BOM).strip():
         raise CallRefused(f"{name} is empty; {_NO_EXPORT}.")
-    if _HTML.match(content[:200].removeprefix(b"\xef\xbb\xbf")):
+    if _HTML.match(content[:200].removeprefix(_BOM)):
         raise CallRefused(f"{name} is a web page, not a table; {_NO_EXPORT}.")
     lines = csv_text.lines_of(name, content)
     if isinstance(lines, Problem):

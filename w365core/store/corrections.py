@@ -124,17 +124,17 @@ _STANDING = """
 """
 
 _RECEIPTS = text(f"""
-    select c.correction_id, c.at, c.actor, c.reason, c.source, c.name, c.fingerprint, c.rows, c.undone_at, c.undone_by, s.currency, s.rows as of_currency,
+    select h.correction_id, h.at, h.actor, h.reason, h.source, h.name, h.fingerprint, h.rows, h.undone_at, h.undone_by, s.currency, s.rows as of_currency,
         s.before, s.after, s.gone, s.invoiced, s.changed
-    from (select * from usage_correction order by correction_id desc limit :most) c
+    from (select * from usage_correction order by correction_id desc limit :most) h
     join lateral (
         select st.currency, count(*) as rows, coalesce(sum(st.selling_before), 0) as before, coalesce(sum(st.after), 0) as after,
             count(*) filter (where st.gone) as gone, count(*) filter (where st.status = 'Invoiced') as invoiced,
             count(*) filter (where not st.gone and st.status <> 'Invoiced' and (st.otherwise or st.later is not null)) as changed
-        from ({_STANDING.replace("select r.usage_id", "select r.selling_after as after, r.usage_id")} where r.correction_id = c.correction_id) st
+        from ({_STANDING.replace("select r.usage_id", "select r.selling_after as after, r.usage_id")} where r.correction_id = h.correction_id) st
         group by st.currency
     ) s on true
-    order by c.correction_id desc, s.currency
+    order by h.correction_id desc, s.currency
 """)
 
 
