@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 ZERO = Decimal(0)
@@ -48,7 +49,12 @@ def minor_units(currency: str) -> int:
 
 def half_up(amount: Decimal, *, places: int) -> Decimal:
     """Rounds once, half away from zero: 0.125 -> 0.13 and -0.125 -> -0.13 at two places. There is no -0.00."""
-    return EXACT.plus(amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=EXACT))
+    return EXACT.plus(amount.quantize(_unit(places), rounding=ROUND_HALF_UP, context=EXACT))
+
+
+@lru_cache
+def _unit(places: int) -> Decimal:
+    return Decimal(1).scaleb(-places)
 
 
 def cut(limit: Decimal, *, places: int) -> Decimal:
@@ -71,8 +77,12 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
 
 def selling_amount(cost: Decimal, markup_pct: Decimal, currency: str) -> Decimal:
     """Cost plus markup, rounded once: cost x (1 + markup / 100)."""
-    factor = EXACT.add(Decimal(1), EXACT.divide(markup_pct, HUNDRED))
-    return in_currency(EXACT.multiply(cost, factor), currency)
+    return in_currency(EXACT.multiply(cost, _factor(markup_pct)), currency)
+
+
+@lru_cache
+def _factor(markup_pct: Decimal) -> Decimal:
+    return EXACT.add(Decimal(1), EXACT.divide(markup_pct, HUNDRED))
 
 
 def override_for(difference: Decimal) -> Decimal:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import product
 from typing import NamedTuple
@@ -26,6 +27,7 @@ _ROW_HASH = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{20})")
 _YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})(.*)", re.ASCII | re.DOTALL)
 _ORDERS = (DateOrder.MONTH_FIRST, DateOrder.DAY_FIRST)
 _SEPARATOR = "\x1f"
+_REMEMBERED = 1 << 16  # cells say the same again and again
 
 # What a spreadsheet shows of a number in a cell of its general format, and so all that it writes into a CSV.
 _SHOWN_CHARACTERS = 10  # digits of a number with a point
@@ -66,13 +68,14 @@ class Reading(NamedTuple):
 
 def cells(stored: Stored, *, version: int | None = None) -> tuple[str, ...]:
     """The row as it is exported, its hash included. `version` is another one than the stored."""
-    usage_id, invoice, account, subscription, product_name, start, end, quantity, cost, currency, markup, selling, status = stored[:13]
+    usage_id, invoice, account, subscription, product_name, start, end, quantity, cost, currency, markup, selling, status, own_version = (
+        stored[:14]
+    )
     printed = [
-        text(usage_id), "", text(invoice), text(account), text(subscription), text(product_name), "" if start is None else start.isoformat(),
-        "" if end is None else end.isoformat(), number(quantity), number(cost, least=2), text(currency), number(markup),
-        number(selling, least=money.minor_units(currency)), status,
+        text(usage_id), "", text(invoice), text(account), text(subscription), text(product_name), _day(start), _day(end), number(quantity),
+        number(cost, least=2), text(currency), number(markup), number(selling, least=_units(currency)), status,
     ]  # fmt: skip
-    printed[_HASH] = row_hash(printed, stored.version if version is None else version)
+    printed[_HASH] = row_hash(printed, own_version if version is None else version)
     return tuple(printed)
 
 
@@ -88,28 +91,36 @@ def version_of(cell: str) -> int | None:
     return int(match[1]) if match else None
 
 
+@lru_cache(_REMEMBERED)
 def text(value: str | None) -> str:
     """Canonical text: without the apostrophe that guards against formulas, and without blanks that nobody sees."""
     if not value:
         return ""
-    if value.isalnum() or value.isascii() and value.isprintable() and "  " not in value and value[0] not in "' " and value[-1] != " ":
-        return value
-    return " ".join(value.split()).lstrip("'").lstrip()
+    return value if value.isalnum() else " ".join(value.split()).lstrip("'").lstrip()
+
+
+@lru_cache(_REMEMBERED)
+def _day(value: date | None) -> str:
+    return "" if value is None else value.isoformat()
+
+
+_units = lru_cache(_REMEMBERED)(money.minor_units)
 
 
 def number(value: Decimal | None, *, least: int = 0) -> str:
     """Canonical number: plain notation, with no zeros at the end beyond `least` places."""
     if value is None:
         return ""
-    printed = format(value, "f")
-    whole, point, places = printed.partition(".")
-    if not point and not least:
-        return "0" if whole == "-0" else printed
-    places = places.rstrip("0")
+    printed = str(value)
+    if "E" in printed:
+        printed = format(value, "f")
+    whole, _, places = printed.partition(".")
     if len(places) < least:
         places = places.ljust(least, "0")
+    elif places.endswith("0"):
+        places = places[:least] + places[least:].rstrip("0")
     printed = f"{whole}.{places}" if places else whole
-    return printed[1:] if printed[0] == "-" and not printed.strip("-0.") else printed
+    return printed[1:] if printed.startswith("-0") and not printed.strip("-0.") else printed
 
 
 # --- cells that came back ------------------------------------------------------------------------------------------------------------------
@@ -153,7 +164,7 @@ def _canonical(came: Sequence[str], reading: Reading) -> list[str] | None:
 
 
 def _least(name: str, came: Sequence[str]) -> int:
-    return 2 if name == "cost" else money.minor_units(text(came[_CURRENCY])) if name == "selling_amount" else 0
+    return 2 if name == "cost" else _units(text(came[_CURRENCY])) if name == "selling_amount" else 0
 
 
 def day_of(cell: str, order: DateOrder) -> date | None:
@@ -166,6 +177,7 @@ def day_of(cell: str, order: DateOrder) -> date | None:
         return None
 
 
+@lru_cache(_REMEMBERED)
 def number_of(cell: str, *, decimal_comma: bool) -> Decimal | None:
     """The number in a cell, by the file's decimal mark where the other would be possible too; None where it is none."""
     value = _read(cell, decimal_comma=decimal_comma)
@@ -178,6 +190,7 @@ def _read(cell: str, *, decimal_comma: bool) -> Decimal | None:
     return plain if plain is not None else money.spreadsheet_number(cell, decimal_comma=decimal_comma)
 
 
+@lru_cache(_REMEMBERED)
 def says_mark(cell: str) -> bool | None:
     """Whether the cell's decimal mark can only be a comma (True) or only a point (False); None where it says nothing."""
     if cell.isdigit() or not cell:
@@ -186,6 +199,7 @@ def says_mark(cell: str) -> bool | None:
     return None if (point is None) == (comma is None) else point is None
 
 
+@lru_cache(_REMEMBERED)
 def same_text(stored: str, cell: str) -> bool:
     """Whether the cell is that text; of an id in digits a spreadsheet may have made a number."""
     found = text(cell)
@@ -197,6 +211,7 @@ def same_text(stored: str, cell: str) -> bool:
     return value is not None and (value == Decimal(stored) or _is_shown(Decimal(stored), value, found))
 
 
+@lru_cache(_REMEMBERED)
 def same_day(stored: str, cell: str) -> bool:
     """Whether the cell is that day in either order."""
     if not stored or not cell.strip():
@@ -204,6 +219,7 @@ def same_day(stored: str, cell: str) -> bool:
     return any((day := day_of(cell, order)) is not None and day.isoformat() == stored for order in _ORDERS)
 
 
+@lru_cache(_REMEMBERED)
 def same_number(stored: str, cell: str) -> bool:
     """Whether the cell is that number in either notation, or what a spreadsheet shows of it."""
     if not stored or not cell.strip():

@@ -25,6 +25,7 @@ from w365core.rating.cells import Reading, Stored
 
 _PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _HASH = _PLACE["row_hash"]
+_SAME = [cells.same_number if name in cells.NUMBERS else cells.same_day if name in cells.DAYS else cells.same_text for name in COLUMNS]
 _LOOKED_AT_FOR_MARKS = 500  # rows
 _EXPORT_AGAIN = "export it again and repeat the edit there"
 
@@ -183,35 +184,33 @@ def _apart(judged: Judged, came: Came, found: Stored | None, readings: Sequence[
 
 def _edited(as_exported: Sequence[str], came: Sequence[str]) -> list[str]:
     """The columns whose cells say another value than was exported."""
-    found = []
-    for name, was, cell in zip(COLUMNS, as_exported, came, strict=True):
-        if was == cell or name == "row_hash":
-            continue
-        same = cells.same_number if name in cells.NUMBERS else cells.same_day if name in cells.DAYS else cells.same_text
-        if not same(was, cell):
-            found.append(name)
-    return found
+    return [
+        name
+        for name, same, was, cell in zip(COLUMNS, _SAME, as_exported, came, strict=True)
+        if was != cell and name != "row_hash" and not same(was, cell)
+    ]
 
 
 def _take(judged: Judged, came: Came, found: Stored, edited: Sequence[str], reading: Reading) -> None:
     """An edited row whose stored row is the exported one."""
     values = {"quantity": found.quantity, "cost": found.cost, "markup_pct": found.markup_pct}
-    refused = [_not_editable(came, name) for name in edited if name not in EDITABLE]
-    for name in EDITABLE:
+    refused = []
+    for name in edited:
         cell = came.cells[_PLACE[name]]
-        if name in edited:
-            value = None if not cell.strip() else cells.number_of(cell, decimal_comma=reading.decimal_comma)
-            reason = _unusable(name, cell, value)
-            if reason:
-                refused.append(Refused(came.row, name, cell, reason))
-            values[name] = value
-    if "markup_pct" not in edited and values["markup_pct"] is None:
-        refused.append(Refused(came.row, "markup_pct", "", _unusable("markup_pct", "", None)))
+        if name not in EDITABLE:
+            refused.append(_not_editable(came, name))
+            continue
+        value = cells.number_of(cell, decimal_comma=reading.decimal_comma) if cell.strip() else None
+        values[name] = value
+        if value is None or name == "markup_pct":
+            refused += _unusable(came, name, cell, value)
+    if values["markup_pct"] is None and "markup_pct" not in edited:
+        refused += _unusable(came, "markup_pct", "", None)
     if refused:
         judged.refused.extend(refused)
         return
-    selling = money.selling_amount(values["cost"], values["markup_pct"], found.currency)
-    judged.changes.append(Change(came.row, found, **values, selling_amount=selling))
+    quantity, cost, markup = values["quantity"], values["cost"], values["markup_pct"]
+    judged.changes.append(Change(came.row, found, quantity, cost, markup, money.selling_amount(cost, markup, found.currency)))
 
 
 def _not_editable(came: Came, name: str) -> Refused:
@@ -219,19 +218,20 @@ def _not_editable(came: Came, name: str) -> Refused:
     return Refused(came.row, name, came.cells[_PLACE[name]], reason)
 
 
-def _unusable(name: str, cell: str, value: Decimal | None) -> str:
-    """Why the edited cell cannot be taken; blank where it can."""
+def _unusable(came: Came, name: str, cell: str, value: Decimal | None) -> list[Refused]:
+    """Why the edited cell cannot be taken, where it cannot."""
+    is_markup = name == "markup_pct"
     if not cell.strip():
-        return (
-            "is blank; usage without a markup cannot be billed, and 0 is a markup" if name == "markup_pct" else "is blank; write a number"
-        )
-    if value is None:
-        return "is not a number" if name != "markup_pct" else f"is not a number; write per cent from 0 to {MOST_MARKUP}, such as 12.5"
-    if name == "markup_pct" and value < 0:
-        return "is negative; a markup is at least 0"
-    if name == "markup_pct" and value > MOST_MARKUP:
-        return f"is over {MOST_MARKUP} per cent"
-    return ""
+        reason = "is blank; usage without a markup cannot be billed, and 0 is a markup" if is_markup else "is blank; write a number"
+    elif value is None:
+        reason = f"is not a number; write per cent from 0 to {MOST_MARKUP}, such as 12.5" if is_markup else "is not a number"
+    elif is_markup and value < 0:
+        reason = "is negative; a markup is at least 0"
+    elif is_markup and value > MOST_MARKUP:
+        reason = f"is over {MOST_MARKUP} per cent"
+    else:
+        return []
+    return [Refused(came.row, name, cell, reason)]
 
 
 def _duplicate(came: Came, usage_id: str, seen: dict[str, int]) -> Refused | None:
@@ -359,9 +359,9 @@ def _notes(changes: Sequence[Change]) -> list[str]:
 
 
 def _seal(changes: Iterable[Change]) -> str:
-    digest = blake2b(digest_size=16)
-    for change in sorted(changes, key=lambda one: one.stored.usage_id):
-        was = change.stored
-        said = (was.usage_id, was.version, change.quantity, change.cost, change.markup_pct, change.selling_amount)
-        digest.update("\x1f".join(map(str, said)).encode())
-    return digest.hexdigest()
+    """Over what becomes of which version of each row; the order of the rows says nothing."""
+    said = sorted(
+        f"{was.usage_id}\x1f{was.version}\x1f{quantity}\x1f{cost}\x1f{markup}\x1f{selling}"
+        for _, was, quantity, cost, markup, selling in changes
+    )
+    return blake2b("\n".join(said).encode(), digest_size=16).hexdigest()

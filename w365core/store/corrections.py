@@ -129,8 +129,8 @@ _RECEIPTS = text(f"""
     from (select * from usage_correction order by correction_id desc limit :most) h
     join lateral (
         select st.currency, count(*) as rows, coalesce(sum(st.selling_before), 0) as before, coalesce(sum(st.after), 0) as after,
-            count(*) filter (where st.gone) as gone, count(*) filter (where st.status = 'Invoiced') as invoiced,
-            count(*) filter (where not st.gone and st.status <> 'Invoiced' and (st.otherwise or st.later is not null)) as changed
+            count(*) filter (where h.undone_at is null and st.gone) as gone, count(*) filter (where h.undone_at is null and st.status = 'Invoiced') as invoiced,
+            count(*) filter (where h.undone_at is null and not st.gone and st.status <> 'Invoiced' and (st.otherwise or st.later is not null)) as changed
         from ({_STANDING.replace("select r.usage_id", "select r.selling_after as after, r.usage_id")} where r.correction_id = h.correction_id) st
         group by st.currency
     ) s on true
