@@ -49,7 +49,8 @@ def minor_units(currency: str) -> int:
 
 def half_up(amount: Decimal, *, places: int) -> Decimal:
     """Rounds once, half away from zero: 0.125 -> 0.13 and -0.125 -> -0.13 at two places. There is no -0.00."""
-    return EXACT.plus(amount.quantize(_unit(places), rounding=ROUND_HALF_UP, context=EXACT))
+    rounded = amount.quantize(_unit(places), rounding=ROUND_HALF_UP, context=EXACT)
+    return rounded if rounded else EXACT.plus(rounded)
 
 
 @lru_cache

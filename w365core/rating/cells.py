@@ -72,16 +72,16 @@ def cells(stored: Stored, *, version: int | None = None) -> tuple[str, ...]:
         stored[:14]
     )
     printed = [
-        text(usage_id), "", text(invoice), text(account), text(subscription), text(product_name), _day(start), _day(end), number(quantity),
+        usage_id if usage_id.isalnum() else text(usage_id), "", text(invoice), text(account), text(subscription), text(product_name), _day(start), _day(end), number(quantity),
         number(cost, least=2), text(currency), number(markup), number(selling, least=_units(currency)), status,
     ]  # fmt: skip
     printed[_HASH] = row_hash(printed, own_version if version is None else version)
     return tuple(printed)
 
 
-def row_hash(printed: Sequence[str], version: int) -> str:
+def row_hash(printed: Sequence[str], version: int | str) -> str:
     """The hash of a row of canonical texts; the version stands in front, so that it can be told without the database."""
-    covered = _SEPARATOR.join((printed[0], str(version), *printed[2:]))
+    covered = f"{printed[0]}{_SEPARATOR}{version}{_SEPARATOR}{_SEPARATOR.join(printed[2:])}"
     return f"{version}-{blake2b(covered.encode(), digest_size=10).hexdigest()}"
 
 
@@ -112,15 +112,14 @@ def number(value: Decimal | None, *, least: int = 0) -> str:
     if value is None:
         return ""
     printed = str(value)
-    if "E" in printed:
-        printed = format(value, "f")
-    whole, _, places = printed.partition(".")
-    if len(places) < least:
-        places = places.ljust(least, "0")
-    elif places.endswith("0"):
-        places = places[:least] + places[least:].rstrip("0")
-    printed = f"{whole}.{places}" if places else whole
-    return printed[1:] if printed.startswith("-0") and not printed.strip("-0.") else printed
+    if "E" in printed or not value:
+        printed = format(value if value else value.copy_abs(), "f")  # there is no -0
+    point = printed.find(".")
+    places = 0 if point < 0 else len(printed) - point - 1
+    if places > least and printed[-1] == "0":
+        printed = printed[: point + 1 + least] + printed[point + 1 + least :].rstrip("0")
+        return printed.removesuffix(".")
+    return printed if places >= least else f"{printed}{'.' if point < 0 else ''}{'0' * (least - places)}"
 
 
 # --- cells that came back ------------------------------------------------------------------------------------------------------------------

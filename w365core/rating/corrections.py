@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import compress
+from operator import ne
 from typing import NamedTuple
 
 from w365core import money
@@ -24,6 +26,7 @@ from w365core.rating import cells
 from w365core.rating.cells import Reading, Stored
 
 _PLACE = {name: place for place, name in enumerate(COLUMNS)}
+_PLACES = tuple(_PLACE.values())
 _HASH = _PLACE["row_hash"]
 _SAME = [cells.same_number if name in cells.NUMBERS else cells.same_day if name in cells.DAYS else cells.same_text for name in COLUMNS]
 _LOOKED_AT_FOR_MARKS = 500  # rows
@@ -71,15 +74,10 @@ class Judged:
     suspects: list[Came] = field(default_factory=list)
 
 
-def not_as_exported(rows: Iterable[Came]) -> list[Came]:
+def not_as_exported(rows: Iterable[tuple[int, Sequence[str]]]) -> list[Came]:
     """Without the database: the rows whose cells do not hash to their row_hash as they stand."""
-    version_of, row_hash = cells.version_of, cells.row_hash
-    found = []
-    for came in rows:
-        version = version_of(came.cells[_HASH])
-        if version is None or row_hash(came.cells, version) != came.cells[_HASH]:
-            found.append(came)
-    return found
+    row_hash = cells.row_hash
+    return [Came(row, came) for row, came in rows if row_hash(came, came[_HASH].partition("-")[0]) != came[_HASH]]
 
 
 def reading_of(rows: Sequence[Came], *, decimal_comma: bool) -> Reading:
@@ -99,7 +97,7 @@ def judge(rows: Sequence[Came], stored: Mapping[str, Stored], reading: Reading) 
     judged, readings = Judged(), cells.every_reading(reading)
     seen: dict[str, int] = {}
     for came in rows:
-        usage_id = cells.text(came.cells[0])
+        usage_id = came.cells[0] if came.cells[0] in stored else cells.text(came.cells[0])
         found = stored.get(usage_id)
         as_exported = None if found is None else cells.cells(found)
         if as_exported is None or as_exported[_HASH] != came.cells[_HASH].strip():
@@ -184,33 +182,29 @@ def _apart(judged: Judged, came: Came, found: Stored | None, readings: Sequence[
 
 def _edited(as_exported: Sequence[str], came: Sequence[str]) -> list[str]:
     """The columns whose cells say another value than was exported."""
-    return [
-        name
-        for name, same, was, cell in zip(COLUMNS, _SAME, as_exported, came, strict=True)
-        if was != cell and name != "row_hash" and not same(was, cell)
-    ]
+    places = [place for place in compress(_PLACES, map(ne, as_exported, came)) if place != _HASH]
+    return [COLUMNS[place] for place in places if not _SAME[place](as_exported[place], came[place])]
 
 
 def _take(judged: Judged, came: Came, found: Stored, edited: Sequence[str], reading: Reading) -> None:
     """An edited row whose stored row is the exported one."""
-    values = {"quantity": found.quantity, "cost": found.cost, "markup_pct": found.markup_pct}
-    refused = []
+    values, refused = [found.quantity, found.cost, found.markup_pct], []
     for name in edited:
         cell = came.cells[_PLACE[name]]
         if name not in EDITABLE:
             refused.append(_not_editable(came, name))
             continue
         value = cells.number_of(cell, decimal_comma=reading.decimal_comma) if cell.strip() else None
-        values[name] = value
+        values[EDITABLE.index(name)] = value
         if value is None or name == "markup_pct":
             refused += _unusable(came, name, cell, value)
-    if values["markup_pct"] is None and "markup_pct" not in edited:
+    quantity, cost, markup = values
+    if markup is None and "markup_pct" not in edited:
         refused += _unusable(came, "markup_pct", "", None)
     if refused:
         judged.refused.extend(refused)
-        return
-    quantity, cost, markup = values["quantity"], values["cost"], values["markup_pct"]
-    judged.changes.append(Change(came.row, found, quantity, cost, markup, money.selling_amount(cost, markup, found.currency)))
+    else:
+        judged.changes.append(Change(came.row, found, quantity, cost, markup, money.selling_amount(cost, markup, found.currency)))
 
 
 def _not_editable(came: Came, name: str) -> Refused:
@@ -308,7 +302,7 @@ def preview(judged: Judged, *, rows: int, notes: Sequence[str] = ()) -> Preview:
         MovedOf(**vars(_moved(currency, changes)), account_id=account, name=name)
         for (currency, account, name), changes in customers.items()
     ]
-    by_currency = [_moved(currency, changes) for currency, changes in _by_currency(judged.changes).items()]
+    by_currency = [_together(currency, by_account) for currency in {one.currency for one in by_account}]
     return Preview(
         rows=rows,
         changed=len(judged.changes),
@@ -324,19 +318,21 @@ def preview(judged: Judged, *, rows: int, notes: Sequence[str] = ()) -> Preview:
     )
 
 
-def _by_currency(changes: Iterable[Change]) -> dict[str, list[Change]]:
-    found: dict[str, list[Change]] = {}
-    for change in changes:
-        found.setdefault(change.stored.currency, []).append(change)
-    return found
-
-
 def _moved(currency: str, changes: Sequence[Change]) -> Moved:
     before = money.total(change.stored.selling_amount for change in changes if change.stored.selling_amount is not None)
     after = money.total(change.selling_amount for change in changes if change.selling_amount is not None)
     before, after = money.half_up(before, places=_places(before, currency)), money.half_up(after, places=_places(after, currency))
     blank = sum(change.stored.selling_amount is None for change in changes)
     return Moved(currency, len(changes), before, after, money.EXACT.subtract(after, before), blank)
+
+
+def _together(currency: str, parts: Sequence[Moved]) -> Moved:
+    """The parts of one currency."""
+    mine = [one for one in parts if one.currency == currency]
+    before, after, difference = (
+        money.total(getattr(one, name) for one in mine) for name in ("amount_before", "amount_after", "difference")
+    )
+    return Moved(currency, sum(one.rows for one in mine), before, after, difference, sum(one.were_blank for one in mine))
 
 
 def _places(amount: Decimal, currency: str) -> int:
