@@ -77,18 +77,26 @@ def _rows(name: str, lines: Iterable[str], separator: str) -> list[tuple[int, tu
         raise InputRefused(f"{name} has no header; {_NO_EXPORT}.", [header] if header else [])
     places = _places(name, header[1])
     in_order = places == list(range(len(COLUMNS)))
-    needed, rows = max(places) + 1, []
+    needed, width, rows = max(places) + 1, len(COLUMNS), []
     for row, found in enumerate(read, 2):
-        if isinstance(found, Problem):
+        if type(found) is Problem:
             raise InputRefused(f"{name} is damaged in row {row}; nothing was changed.", [found])
         cells = found[1]
-        if csv_text.is_blank(cells):
-            continue
         if len(cells) < needed:
+            if csv_text.is_blank(cells):
+                continue
             cells = [*cells, *[""] * (needed - len(cells))]
-        rows.append((row, tuple(cells[: len(COLUMNS)]) if in_order else tuple([cells[place] for place in places])))
-        if len(rows) > MOST_ROWS:
-            raise CallRefused(f"{name} has more than {MOST_ROWS:,} rows; export fewer at once.")
+        if cells[places[0]] or not csv_text.is_blank(cells):
+            rows.append(
+                (
+                    row,
+                    (tuple(cells) if len(cells) == width else tuple(cells[:width]))
+                    if in_order
+                    else tuple([cells[place] for place in places]),
+                )
+            )
+    if len(rows) > MOST_ROWS:
+        raise CallRefused(f"{name} has more than {MOST_ROWS:,} rows; export fewer at once.")
     return rows
 
 

@@ -162,7 +162,8 @@ def _judged(
 ) -> Judged:
     """Rows against what is stored now, and what has changed meanwhile against its past."""
     if stored is None:
-        stored = _stored(connection, {cells.text(came.cells[0]) for came in rows}, lock=lock)
+        ids = {usage_id if (usage_id := came.cells[0]).isalnum() else cells.text(usage_id) for came in rows}
+        stored = _stored(connection, ids, lock=lock)
     reading = corrections.reading_of(rows, decimal_comma=decimal_comma)
     judged = corrections.judge(rows, stored, reading)
     if not judged.suspects:
@@ -176,7 +177,7 @@ def _judged(
 def _stored(connection: Connection, usage_ids: set[str], *, lock: bool) -> dict[str, Stored]:
     if not usage_ids:
         return {}
-    return {row[0]: Stored._make(row) for row in store.by_ids(connection, sorted(usage_ids), lock=lock)}
+    return {row[0]: Stored(*row) for row in store.by_ids(connection, sorted(usage_ids), lock=lock)}
 
 
 def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = ()) -> Preview:

@@ -73,7 +73,7 @@ def cells(stored: Stored, *, version: int | None = None) -> tuple[str, ...]:
     )
     printed = [
         usage_id if usage_id.isalnum() else text(usage_id), "", text(invoice), text(account), text(subscription), text(product_name), _day(start), _day(end), number(quantity),
-        number(cost, least=2), text(currency), number(markup), number(selling, least=_units(currency)), status,
+        number(cost, 2), text(currency), number(markup), number(selling, _units(currency)), status,
     ]  # fmt: skip
     printed[_HASH] = row_hash(printed, own_version if version is None else version)
     return tuple(printed)
@@ -107,19 +107,17 @@ def _day(value: date | None) -> str:
 _units = lru_cache(_REMEMBERED)(money.minor_units)
 
 
-def number(value: Decimal | None, *, least: int = 0) -> str:
+def number(value: Decimal | None, least: int = 0) -> str:
     """Canonical number: plain notation, with no zeros at the end beyond `least` places."""
     if value is None:
         return ""
     printed = str(value)
-    if "E" in printed or not value:
-        printed = format(value if value else value.copy_abs(), "f")  # there is no -0
-    point = printed.find(".")
-    places = 0 if point < 0 else len(printed) - point - 1
-    if places > least and printed[-1] == "0":
-        printed = printed[: point + 1 + least] + printed[point + 1 + least :].rstrip("0")
-        return printed.removesuffix(".")
-    return printed if places >= least else f"{printed}{'.' if point < 0 else ''}{'0' * (least - places)}"
+    _, point, places = printed.partition(".")
+    if len(places) >= least and (printed[-1] != "0" or (not point and value)) and "E" not in printed:
+        return printed
+    whole, _, places = format(value if value else value.copy_abs(), "f").partition(".")  # there is no -0
+    places = places[:least].ljust(least, "0") + places[least:].rstrip("0")
+    return f"{whole}.{places}" if places else whole
 
 
 # --- cells that came back ------------------------------------------------------------------------------------------------------------------
