@@ -2,7 +2,7 @@
 
 export                          a file to edit: CSV or Excel
 preview_file, apply_file        a file that came back
-preview_edits, apply_edits      a few rows edited in the page
+rows, preview_edits, apply_edits    a few rows edited in the page
 preview_rule, apply_rule        one markup for many rows, or what their subscriptions say now
 undo, receipts                  taking back, and what was done
 
@@ -45,8 +45,8 @@ from w365core.store.landing import Landing
 from w365core.store.ledger import Who
 
 __all__ = [
-    "Applied", "Chosen", "Edit", "Preview", "Rule", "Undone", "apply_edits", "apply_file", "apply_rule", "export", "preview_edits", "preview_file",
-    "preview_rule", "receipts", "undo",
+    "Applied", "Chosen", "Edit", "Preview", "Rule", "Undone", "apply_edits", "apply_file", "apply_rule", "export", "in_words", "preview_edits", "preview_file",
+    "preview_rule", "receipts", "rows", "undo",
 ]  # fmt: skip
 
 _LONGEST_REASON = 500
@@ -186,6 +186,13 @@ def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = ()) 
 
 
 # --- edits in the page ---------------------------------------------------------------------------------------------------------------------
+
+
+def rows(engine: Engine, which: Chosen, *, most: int) -> list[dict[str, str]]:
+    """The dearest of the chosen rows as the file has them, with the customer's name: to be edited in a page."""
+    with guarded(), engine.connect() as connection:
+        found = [Stored._make(row) for row in store.chosen(connection, which, most=most)]
+    return [dict(zip(COLUMNS, cells.cells(row), strict=True)) | {"account_name": row.account_name or ""} for row in found]
 
 
 def preview_edits(engine: Engine, edits: Sequence[Edit]) -> Preview:

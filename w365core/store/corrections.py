@@ -67,7 +67,7 @@ def by_ids(connection: Connection, usage_ids: Sequence[str], *, lock: bool) -> S
 
 def chosen(connection: Connection, which: Chosen, *, lock: bool = False, most: int | None = None) -> Sequence[Row]:
     """The chosen usage summaries, by invoice and id; with `most` the dearest of them."""
-    where, bound = _where(which)
+    where, bound = condition(which)
     order = " order by u.cost desc, u.usage_id limit :most" if most is not None else " order by u.usage_id"
     hold = " for update of u" if lock else ""
     return connection.execute(text(f"{_STORED} where {where}{order}{hold}"), bound | {"most": most}).all()
@@ -75,7 +75,7 @@ def chosen(connection: Connection, which: Chosen, *, lock: bool = False, most: i
 
 def how_many(connection: Connection, which: Chosen) -> tuple[int, int]:
     """How many usage summaries are chosen, and how many of them are invoiced, so that nobody can change them."""
-    where, bound = _where(which)
+    where, bound = condition(which)
     statement = text(
         f"select count(*), count(*) filter (where u.status = 'Invoiced') from usage_summary u join provider_invoice p using (provider_invoice_id) where {where}"
     )
@@ -83,7 +83,8 @@ def how_many(connection: Connection, which: Chosen) -> tuple[int, int]:
     return counted[0], counted[1]
 
 
-def _where(which: Chosen) -> tuple[str, dict[str, Any]]:
+def condition(which: Chosen) -> tuple[str, dict[str, Any]]:
+    """Of usage summaries `u` and their provider invoices `p`, with what it is bound to."""
     named = {
         "invoices": "u.provider_invoice_id", "accounts": "u.account_id", "subscriptions": "u.subscription_id", "products": "u.product",
         "usage_ids": "u.usage_id",
