@@ -47,7 +47,7 @@ def worklist(found: MarkupWork) -> None:
                 key="markup_all_drift",
                 icon=":material/preview:",
                 on_click=markup_preview.ask_rule,
-                args=(Rule(to_subscription=True, subscriptions=drifted),),
+                args=(Rule(to_subscription=True, subscriptions=drifted), markup_preview.WORKLIST),
             )
         st.space("stretch")
         with st.container(width="content"):
@@ -75,7 +75,12 @@ def _row(item: Item) -> None:
         if item.kind == "drift" and item.subscription_id:
             rule = Rule(to_subscription=True, subscriptions=(item.subscription_id,))
             st.button(
-                "Preview", key=f"fix_{item.key}", icon=":material/preview:", on_click=markup_preview.ask_rule, args=(rule,), width="stretch"
+                "Preview",
+                key=f"fix_{item.key}",
+                icon=":material/preview:",
+                on_click=markup_preview.ask_rule,
+                args=(rule, markup_preview.WORKLIST),
+                width="stretch",
             )
         else:
             st.button("Set one", key=f"fix_{item.key}", icon=":material/edit:", on_click=_set_one, args=(item,), width="stretch")
@@ -105,8 +110,7 @@ def choice() -> Chosen:
             _choose(kind, label, options[kind])
     which = _chosen()
     with cached.reading() as opened:
-        for sentence in report.chosen(opened, which):
-            st.text(sentence)
+        st.text("\n".join(report.chosen(opened, which)))
     return which
 
 

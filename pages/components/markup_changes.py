@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -18,8 +19,8 @@ MOST_MEGABYTES = 100
 MOST_ROWS_HERE = 200
 FILE, HERE, RULE = "With a file", "Edit here", "One rule"
 _HEADERS = {
-    "account_name": "Customer", "invoice": "Invoice", "subscription": "Subscription", "product": "Product", "charge_start": "From", "charge_end": "To",
-    "quantity": "Quantity", "cost": "Cost", "currency": "Currency", "markup_pct": "Markup %", "selling_amount": "Sells for", "usage_id": "Usage",
+    "account_name": "Customer", "subscription": "Subscription", "product": "Product", "markup_pct": "Markup %", "cost": "Cost", "quantity": "Quantity",
+    "selling_amount": "Sells for", "currency": "Currency", "charge_start": "From", "charge_end": "To", "invoice": "Invoice", "usage_id": "Usage",
 }  # fmt: skip
 _NUMBERS = ("quantity", "cost", "markup_pct", "selling_amount")
 
@@ -40,7 +41,7 @@ def draw(which: Chosen) -> None:
 def _file(which: Chosen) -> None:
     out, back = st.columns(2, gap="large")
     with out:
-        st.markdown("**1. Download** the chosen rows")
+        st.markdown("**1. Download** the open rows")
         st.caption("Edit markup_pct, cost or quantity in a spreadsheet; leave the other cells, and take out what you do not need.")
         with st.container(horizontal=True, gap="small"):
             _download(which, "CSV", "csv", "text/csv", excel=False)
@@ -61,10 +62,15 @@ def _file(which: Chosen) -> None:
                 markup_preview.ask_file(file.name, file.getvalue())
 
 
+def _open(which: Chosen) -> Chosen:
+    """What can be changed: a row that is invoiced would only be refused when it comes back."""
+    return replace(which, open_only=True)
+
+
 def _download(which: Chosen, label: str, ending: str, mime: str, *, excel: bool) -> None:
     st.download_button(
         label,
-        data=lambda: correcting.export(cached.engine(), which, excel=excel, for_people=True)[0],
+        data=lambda: correcting.export(cached.engine(), _open(which), excel=excel, for_people=True)[0],
         file_name=f"usage.{ending}",
         mime=mime,
         key=f"markup_{ending}",
@@ -77,8 +83,7 @@ def _download(which: Chosen, label: str, ending: str, mime: str, *, excel: bool)
 
 
 def _here(which: Chosen) -> None:
-    open_only = Chosen(which.invoices, which.accounts, which.subscriptions, which.products, open_only=True)
-    rows = correcting.rows(cached.engine(), open_only, most=MOST_ROWS_HERE)
+    rows = correcting.rows(cached.engine(), _open(which), most=MOST_ROWS_HERE)
     if not rows:
         return empty.nothing("None of the chosen usage is open: what is invoiced or archived cannot be edited here.")
     st.caption(

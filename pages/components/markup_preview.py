@@ -14,7 +14,8 @@ from w365core.jobs.correcting import Applied, Edit, Preview, Rule
 from w365core.reports import markup as report, markup_figure, wording
 from w365core.reports.tables import Table
 
-_ASKED, _RECEIPT = "markup_asked", "markup_receipt"
+WORKLIST, CHANGES = "worklist", "changes"  # where a change was asked for, and so where its preview stands
+_ASKED, _PLACE, _RECEIPT = "markup_asked", "markup_place", "markup_receipt"
 _MOST_SHOWN = 200
 
 
@@ -45,18 +46,20 @@ def ask_edits(edits: Sequence[Edit]) -> None:
     )
 
 
-def ask_rule(rule: Rule) -> None:
+def ask_rule(rule: Rule, place: str = CHANGES) -> None:
     """Previews one markup for many rows."""
     words = correcting.in_words(rule)
     _ask(
         words[0].upper() + words[1:],
         lambda: correcting.preview_rule(cached.engine(), rule),
         lambda **told: correcting.apply_rule(cached.engine(), rule, **told),
+        place,
     )
 
 
-def _ask(words: str, look: Callable[[], Preview], apply: Callable[..., Applied]) -> None:
+def _ask(words: str, look: Callable[[], Preview], apply: Callable[..., Applied], place: str = CHANGES) -> None:
     forget()
+    st.session_state[_PLACE] = place
     try:
         st.session_state[_ASKED] = Asked(words, look(), apply)
     except W365Error as error:
@@ -71,9 +74,9 @@ def forget() -> None:
 # --- the preview ---------------------------------------------------------------------------------------------------------------------------
 
 
-def draw() -> None:
-    """What was asked for would do this; nothing where nothing is asked."""
-    asked = st.session_state.get(_ASKED)
+def draw(place: str) -> None:
+    """What was asked for in this place would do this; nothing where nothing is asked."""
+    asked = st.session_state.get(_ASKED) if st.session_state.get(_PLACE) == place else None
     if isinstance(asked, W365Error):
         problems.show(asked)
     elif asked is not None:
@@ -148,6 +151,9 @@ def _apply(asked: Asked) -> None:
             st.session_state.pop("markup_reason", None)
             st.session_state["markup_turn"] = st.session_state.get("markup_turn", 0) + 1  # the form begins anew
             st.session_state[_RECEIPT] = (asked.words, applied)
+            st.toast(
+                f"Correction {applied.correction_id}: {wording.counted(applied.preview.changed, 'row')} changed. The receipt is on top."
+            )
         st.rerun()
 
 
@@ -191,7 +197,7 @@ def _undo(correction_id: int) -> None:
     try:
         undone = correcting.undo(cached.engine(), correction_id, actor=queue.person(), now=cached.installation().now)
     except W365Error as error:
-        st.session_state[_ASKED] = error
+        st.session_state.update({_ASKED: error, _PLACE: WORKLIST})
         return
     st.session_state["markup_turn"] = st.session_state.get("markup_turn", 0) + 1
     _dismiss()

@@ -19,10 +19,11 @@ def page() -> None:
     tiles.draw(work.tiles)
     st.subheader("Needs a markup", anchor=False)
     markup.worklist(work)
+    markup_preview.draw(markup_preview.WORKLIST)
     st.subheader("Change markup, cost or quantity", anchor=False)
     which = markup.choice()
     markup_changes.draw(which)
-    markup_preview.draw()
+    markup_preview.draw(markup_preview.CHANGES)
     st.subheader("Corrections", anchor=False)
     if not work.receipts.rows:
         return empty.nothing(

@@ -11,8 +11,10 @@ from decimal import Decimal
 
 import pytest
 import xlsxwriter
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import Engine, select, text, update
 
+from tests import estates
 from tests.usage_rows import NOW, Usage, table, written
 from w365core.correction import COLUMNS, Applied, Edit, Preview, Rule
 from w365core.errors import CallRefused
@@ -366,6 +368,41 @@ def test_undo_restores_every_value_and_is_refused_the_second_time(usage: Usage, 
         undo(done.correction_id)
     with pytest.raises(CallRefused, match="There is no correction 99"):
         undo(99)
+
+
+_CELLS = {
+    "markup_pct": st.sampled_from(["0", "12.5", "17.647058", "1000"]),
+    "cost": st.decimals(-1000, 1000, places=6).map(lambda number: f"{number:f}"),
+    "quantity": st.sampled_from(["0", "1", "744.123456"]),
+}
+
+
+@given(edits=st.lists(st.fixed_dictionaries({}, optional=_CELLS), min_size=4, max_size=4), excel=st.booleans())
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_edited_the_result_is_the_preview_and_undo_restores_every_table(usage: Usage, apply, undo, edits, excel) -> None:
+    """One database for all examples: each ends where it began."""
+    if not usage.rows():
+        usage.add("10.00"), usage.add("0.3333333333333333", account_id="A-2"), usage.add("-7.5"), usage.add("1000", currency="JPY")
+    before, sold = everything_but_corrections(usage.engine), sums(usage)
+    content = written([row | cells for row, cells in zip(table(usage.export()), edits, strict=True)])
+    found = preview(usage, content)
+    done = apply(content)
+    assert done.preview == found and found.refused == ()
+    moved = {one.currency: one.difference for one in found.by_currency}
+    assert sums(usage) == {currency: amount + moved.get(currency, 0) for currency, amount in sold.items()}
+    assert preview(usage, usage.export(excel=excel), "again").unchanged == 4, "what comes out now is unedited again"
+    if done.correction_id is not None:
+        undo(done.correction_id)
+    assert everything_but_corrections(usage.engine) == before
+
+
+def everything_but_corrections(engine: Engine) -> dict[str, list]:
+    return {name: rows for name, rows in estates.stored(engine).items() if not name.startswith("usage_correction")}
+
+
+def sums(usage: Usage) -> dict[str, Decimal]:
+    rows = list(usage.rows("currency", "selling_amount").values())
+    return {currency: sum(row["selling_amount"] for row in rows if row["currency"] == currency) for currency in ("EUR", "JPY")}
 
 
 def test_undo_is_refused_while_a_later_correction_stands_and_goes_on_once_that_is_undone(usage: Usage, apply, undo) -> None:

@@ -38,10 +38,10 @@ ACCOUNT_COLUMNS = (
     Column("currency", "Currency", width=75), Column("were_blank", "Were blank", Kind.WHOLE, width=90),
 )  # fmt: skip
 RECEIPT_COLUMNS = (
-    Column("correction_id", "Correction", Kind.WHOLE, width=85), moment("at", "When (UTC)", width=125), Column("actor", "Who", width=90),
-    Column("what", "What", width=260), Column("of_currency", "Rows", Kind.WHOLE, width=65), amount("before", "Before", width=110),
-    amount("after", "After", width=110), amount("difference", "Difference", width=110), Column("currency", "Currency", width=70),
-    Column("stands", "What of it stands", width=260), Column("reason", "Reason", width=220), Column("fingerprint", "File's fingerprint", Kind.ID, shown=False),
+    Column("correction_id", "Correction", Kind.WHOLE, width=80), moment("at", "When (UTC)", width=120), Column("actor", "Who", width=80),
+    Column("what", "What", width=225), Column("of_currency", "Rows", Kind.WHOLE, width=60), amount("difference", "Difference", width=100),
+    Column("currency", "Currency", width=70), Column("stands", "What of it stands", width=170), Column("reason", "Reason", width=190),
+    amount("before", "Before", width=110), amount("after", "After", width=110), Column("fingerprint", "File's fingerprint", Kind.ID, shown=False),
 )  # fmt: skip
 
 
@@ -113,8 +113,8 @@ def _of_drift(row: Mapping[str, Any]) -> Item:
 
 def _of_blank(row: Mapping[str, Any]) -> Item:
     rows, invoices = wording.counted(row["rows"], "row"), wording.counted(row["invoices"], "invoice")
-    whose = "its subscription has none either" if row["subscription_id"] else "no subscription of ours is behind it"
-    return _item("blank", row, f"{rows} of {invoices} without a markup, and {whose}: it cannot be billed until one is set.", row["cost"])
+    whose = "the subscription has none either" if row["subscription_id"] else "no subscription of ours is behind it"
+    return _item("blank", row, f"{rows} of {invoices} without a markup, and {whose}: not billable until one is set.", row["cost"])
 
 
 def _item(kind: str, row: Mapping[str, Any], sentence: str, amount: Decimal) -> Item:
@@ -175,11 +175,14 @@ def choices(connection: Connection) -> dict[str, dict[str, str]]:
 
 
 def _sum(row: Mapping[str, Any]) -> str:
-    said = f"{wording.counted(row['rows'], 'row')} of {wording.counted(row['customers'], 'customer')} on {wording.counted(row['invoices'], 'invoice')}"
-    said += f": cost {wording.rounded(row['cost'], row['currency'])}, sells for {wording.rounded(row['selling'], row['currency'])}"
-    blank = f"; {row['blank']:,} without a markup" if row["blank"] else ""
-    billed = row["rows"] - row["open"]
-    return f"{said}{blank}{f'; {billed:,} invoiced or archived' if billed else ''}."
+    closed = f"{row['closed']:,} more {'is' if row['closed'] == 1 else 'are'} invoiced, archived or of an invoice that is not Active, and stay as they are."
+    if not row["rows"]:
+        return f"{row['currency']}: nothing open. {closed}"
+    said = f"{row['currency']}: {wording.counted(row['rows'], 'open row')} of {wording.counted(row['customers'], 'customer')}"
+    said += f" on {wording.counted(row['invoices'], 'invoice')}, cost {wording.rounded(row['cost'], row['currency'])}"
+    blank = f", {row['blank']:,} without a markup" if row["blank"] else ""
+    said += f", sells for {wording.rounded(row['selling'], row['currency'])}{blank}."
+    return f"{said} {closed}" if row["closed"] else said
 
 
 # --- what a correction comes to ------------------------------------------------------------------------------------------------------------
@@ -207,7 +210,7 @@ def tiles_of(preview: Preview, *, done: bool = False) -> tuple[Tile, ...]:
         )
         for one in preview.by_currency
     ]
-    return (first, second, *sums)
+    return (first, *sums) if done else (first, second, *sums)
 
 
 def refused(rows: Sequence[Refused]) -> Table:

@@ -45,7 +45,7 @@ def by_customer_moved(steps: Sequence[Step]) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode=False,
         xaxis={"type": "category"},
-        yaxis={"type": "linear", "tickformat": ",.2~s", "range": _range(steps)},
+        yaxis={"type": "linear", "tickformat": ",.2~f", "range": _range(steps)},
     )
     return figure
 

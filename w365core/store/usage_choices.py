@@ -32,12 +32,19 @@ def choices(connection: Connection) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def sums(connection: Connection, which: Chosen) -> list[Mapping[str, Any]]:
-    """What is chosen, by currency: rows, how many of them are open, customers, invoices, cost and selling amount, and how many have no markup."""
+    """What of the chosen usage is open, by currency: rows, customers, invoices, cost, selling amount, rows without a markup; and how many are `closed`:
+    invoiced, archived, or of an invoice that is not Active."""
     where, bound = condition(which)
     query = text(f"""
-        select u.currency, count(*) as rows, count(*) filter (where u.status = 'Not invoiced') as open, count(distinct u.account_id) as customers,
-            count(distinct u.provider_invoice_id) as invoices, sum(coalesce(u.corrected_cost, u.cost)) as cost, sum(u.selling_amount) as selling,
-            count(*) filter (where u.markup_pct is null) as blank
-        from usage_summary u join provider_invoice p using (provider_invoice_id) where {where} group by u.currency order by u.currency
+        select currency, count(*) filter (where open) as rows, count(*) filter (where not open) as closed,
+            count(distinct account_id) filter (where open) as customers, count(distinct provider_invoice_id) filter (where open) as invoices,
+            sum(cost) filter (where open) as cost, coalesce(sum(selling_amount) filter (where open), 0) as selling,
+            count(*) filter (where open and markup_pct is null) as blank
+        from (
+            select u.currency, u.account_id, u.provider_invoice_id, coalesce(u.corrected_cost, u.cost) as cost, u.selling_amount, u.markup_pct,
+                u.status = 'Not invoiced' and p.state = 'Active' as open
+            from usage_summary u join provider_invoice p using (provider_invoice_id) where {where}
+        ) chosen
+        group by currency order by currency
     """)
     return [dict(row) for row in connection.execute(query, bound).mappings()]
