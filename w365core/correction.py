@@ -71,7 +71,7 @@ class Preview:
     by_currency: tuple[Moved, ...]
     by_account: tuple[MovedOf, ...]
     notes: tuple[str, ...]
-    seal: str  # over what exactly would be changed into what: equal for equal previews
+    seal: str  # of a rule: over what exactly would be changed into what. A row of a file says itself what it was.
 
     @property
     def amount_before(self) -> Decimal | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import lru_cache
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
@@ -42,6 +42,7 @@ _MINOR_UNITS = {
 }
 
 
+@lru_cache
 def minor_units(currency: str) -> int:
     """Decimal places of the currency's smallest coin: 2 for EUR, 0 for JPY, 3 for KWD."""
     return _MINOR_UNITS.get(currency.upper(), 2)
@@ -70,15 +71,13 @@ def in_currency(amount: Decimal, currency: str) -> Decimal:
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """The exact sum, whatever the number of digits."""
-    summed = ZERO
-    for amount in amounts:
-        summed = EXACT.add(summed, amount)
-    return summed
+    with localcontext(EXACT):
+        return sum(amounts, ZERO)
 
 
 def selling_amount(cost: Decimal, markup_pct: Decimal, currency: str) -> Decimal:
     """Cost plus markup, rounded once: cost x (1 + markup / 100)."""
-    return in_currency(EXACT.multiply(cost, _factor(markup_pct)), currency)
+    return half_up(EXACT.multiply(cost, _factor(markup_pct)), places=minor_units(currency))
 
 
 @lru_cache

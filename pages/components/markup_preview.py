@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -49,12 +50,11 @@ def ask_edits(edits: Sequence[Edit]) -> None:
 def ask_rule(rule: Rule, place: str = CHANGES) -> None:
     """Previews one markup for many rows."""
     words = correcting.in_words(rule)
-    _ask(
-        words[0].upper() + words[1:],
-        lambda: correcting.preview_rule(cached.engine(), rule),
-        lambda **told: correcting.apply_rule(cached.engine(), rule, **told),
-        place,
-    )
+
+    def apply(**told: Any) -> Applied:
+        return correcting.apply_rule(cached.engine(), rule, seen=st.session_state[_ASKED].preview.seal, **told)
+
+    _ask(words[0].upper() + words[1:], lambda: correcting.preview_rule(cached.engine(), rule), apply, place)
 
 
 def _ask(words: str, look: Callable[[], Preview], apply: Callable[..., Applied], place: str = CHANGES) -> None:
@@ -143,7 +143,7 @@ def _apply(asked: Asked) -> None:
     if right.button(label, key="markup_apply", type="primary", icon=":material/check:", width="stretch"):
         if not reason.strip():
             raise CallRefused("Say why: the reason stays with the correction.")
-        applied = asked.apply(actor=queue.person(), now=cached.installation().now, reason=reason, seen=asked.preview.seal)
+        applied = asked.apply(actor=queue.person(), now=cached.installation().now, reason=reason)
         if applied.correction_id is None:
             st.session_state[_ASKED] = Asked(asked.words, applied.preview, asked.apply)
         else:

@@ -477,7 +477,7 @@ def test_edits_in_the_page_are_judged_alike(usage: Usage, context: Context) -> N
     assert refusals(correcting.preview_edits(context.engine, bad)) == [(2, "markup_pct", "-1")]
     good = [Edit(one, hashes[one], markup_pct="20", cost="9")]
     found = correcting.preview_edits(context.engine, good)
-    assert correcting.apply_edits(context.engine, good, seen=found.seal, **told).preview == found and usage.markups() == {one: 20, two: 15}
+    assert correcting.apply_edits(context.engine, good, **told).preview == found and usage.markups() == {one: 20, two: 15}
     stale = correcting.preview_edits(context.engine, [Edit(one, hashes[one], markup_pct="30")])
     assert [one.column for one in stale.refused] == ["row_hash"]
 

@@ -6,7 +6,7 @@ Nothing is read into the cells here: what a cell means is judged against the row
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from w365core.correction import COLUMNS
@@ -29,7 +29,7 @@ _NO_EXPORT = "take a file that `markup export` or the page has written, edit tha
 class MarkupFile:
     """Rows as (number in the spreadsheet, cells); the header is row 1. `decimal_comma` is what the separator suggests."""
 
-    rows: list[tuple[int, tuple[str, ...]]]
+    rows: list[tuple[int, Sequence[str]]]
     decimal_comma: bool
 
 
@@ -70,31 +70,23 @@ def _again(first: str, lines: Iterator[str]) -> Iterator[str]:
     yield from lines
 
 
-def _rows(name: str, lines: Iterable[str], separator: str) -> list[tuple[int, tuple[str, ...]]]:
+def _rows(name: str, lines: Iterable[str], separator: str) -> list[tuple[int, Sequence[str]]]:
     read = csv_text.rows(lines, name=name, separator=separator)
     header = next(read, None)
     if header is None or isinstance(header, Problem):
         raise InputRefused(f"{name} has no header; {_NO_EXPORT}.", [header] if header else [])
     places = _places(name, header[1])
-    in_order = places == list(range(len(COLUMNS)))
-    needed, width, rows = max(places) + 1, len(COLUMNS), []
+    is_as_exported = header[1] == list(COLUMNS)
+    width, needed, rows = len(header[1]), max(places) + 1, []
     for row, found in enumerate(read, 2):
         if type(found) is Problem:
             raise InputRefused(f"{name} is damaged in row {row}; nothing was changed.", [found])
         cells = found[1]
-        if len(cells) < needed:
-            if csv_text.is_blank(cells):
-                continue
+        if is_as_exported and len(cells) == width and cells[0]:
+            rows.append((row, cells))
+        elif not csv_text.is_blank(cells):
             cells = [*cells, *[""] * (needed - len(cells))]
-        if cells[places[0]] or not csv_text.is_blank(cells):
-            rows.append(
-                (
-                    row,
-                    (tuple(cells) if len(cells) == width else tuple(cells[:width]))
-                    if in_order
-                    else tuple([cells[place] for place in places]),
-                )
-            )
+            rows.append((row, [cells[place] for place in places]))
     if len(rows) > MOST_ROWS:
         raise CallRefused(f"{name} has more than {MOST_ROWS:,} rows; export fewer at once.")
     return rows

@@ -99,25 +99,16 @@ def preview_file(engine: Engine, *, name: str, content: bytes) -> Preview:
 
 
 def apply_file(
-    engine: Engine,
-    *,
-    name: str,
-    content: bytes,
-    actor: str,
-    now: datetime,
-    landing: Landing | None = None,
-    reason: str | None = None,
-    seen: str | None = None,
+    engine: Engine, *, name: str, content: bytes, actor: str, now: datetime, landing: Landing | None = None, reason: str | None = None
 ) -> Applied:
-    """Changes what the file says, all of it in one transaction, or nothing. `seen` is the seal of the preview that a person saw: CallRefused where
-    it would be another one by now."""
+    """Changes what the file says, all of it in one transaction, or nothing. It is what a preview said, or it is refused: each row says what it was."""
     reason = _reason(reason)
     with _many_rows():
         file = _read(name, content)
         with _changing(engine) as connection:
             judged = _judged_file(connection, file, lock=True)
             told = {"source": "file", "name": name, "reason": reason, "who": Who(actor, now), "landing": landing}
-            return _apply(connection, engine, judged, _preview_of(judged, file.rows), seen=seen, content=content, **told)
+            return _apply(connection, engine, judged, _preview_of(judged, file.rows), content=content, **told)
 
 
 @contextmanager
@@ -180,9 +171,9 @@ def _stored(connection: Connection, usage_ids: set[str], *, lock: bool) -> dict[
     return {row[0]: Stored(*row) for row in store.by_ids(connection, sorted(usage_ids), lock=lock)}
 
 
-def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = ()) -> Preview:
+def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = (), *, sealed: bool = False) -> Preview:
     said = () if judged.changes or judged.refused else ("Nothing is edited, so nothing changes.",)
-    return corrections.preview(judged, rows=len(rows), notes=(*notes, *said))
+    return corrections.preview(judged, rows=len(rows), notes=(*notes, *said), sealed=sealed)
 
 
 # --- edits in the page ---------------------------------------------------------------------------------------------------------------------
@@ -209,14 +200,13 @@ def apply_edits(
     now: datetime,
     landing: Landing | None = None,
     reason: str | None = None,
-    seen: str | None = None,
 ) -> Applied:
     """Makes them, all or nothing."""
     reason = _reason(reason)
     with _changing(engine) as connection:
         judged = _judged_edits(connection, edits, lock=True)
         told = {"source": "page", "name": None, "reason": reason, "who": Who(actor, now), "landing": landing}
-        return _apply(connection, engine, judged, _preview_of(judged, edits), seen=seen, **told)
+        return _apply(connection, engine, judged, _preview_of(judged, edits), **told)
 
 
 def _judged_edits(connection: Connection, edits: Sequence[Edit], *, lock: bool) -> Judged:
@@ -232,7 +222,7 @@ def preview_rule(engine: Engine, rule: Rule) -> Preview:
     _check(rule)
     with guarded(), engine.connect() as connection:
         judged, rows, notes = _judged_rule(connection, rule, lock=False)
-        return _preview_of(judged, rows, notes)
+        return _preview_of(judged, rows, notes, sealed=True)
 
 
 def apply_rule(
@@ -245,13 +235,14 @@ def apply_rule(
     reason: str | None = None,
     seen: str | None = None,
 ) -> Applied:
-    """Changes what the rule says, in one transaction. Where every row is so already nothing is done, and there is no correction."""
+    """Changes what the rule says, in one transaction. Where every row is so already nothing is done, and there is no correction. `seen` is the seal of the
+    preview that a person saw: CallRefused where it would be another one by now."""
     _check(rule)
     reason = _reason(reason)
     with _changing(engine) as connection:
         judged, rows, notes = _judged_rule(connection, rule, lock=True)
         told = {"source": "rule", "name": in_words(rule), "reason": reason, "who": Who(actor, now), "landing": landing}
-        return _apply(connection, engine, judged, _preview_of(judged, rows, notes), seen=seen, **told)
+        return _apply(connection, engine, judged, _preview_of(judged, rows, notes, sealed=True), seen=seen, **told)
 
 
 def in_words(rule: Rule) -> str:
@@ -308,7 +299,7 @@ def _changing(engine: Engine) -> Iterator[Connection]:
 
 def _apply(
     connection: Connection, engine: Engine, judged: Judged, preview: Preview, *, source: str, name: str | None, reason: str | None, who: Who,
-    landing: Landing | None, seen: str | None, content: bytes | None = None,
+    landing: Landing | None, seen: str | None = None, content: bytes | None = None,
 ) -> Applied:  # fmt: skip
     if preview.refused or not preview.changed:
         return Applied(preview, None)

@@ -73,7 +73,7 @@ def cells(stored: Stored, *, version: int | None = None) -> tuple[str, ...]:
     )
     printed = [
         usage_id if usage_id.isalnum() else text(usage_id), "", text(invoice), text(account), text(subscription), text(product_name), _day(start), _day(end), number(quantity),
-        number(cost, 2), text(currency), number(markup), number(selling, _units(currency)), status,
+        number(cost, 2), text(currency), number(markup), number(selling, money.minor_units(currency)), status,
     ]  # fmt: skip
     printed[_HASH] = row_hash(printed, own_version if version is None else version)
     return tuple(printed)
@@ -102,9 +102,6 @@ def text(value: str | None) -> str:
 @lru_cache(_REMEMBERED)
 def _day(value: date | None) -> str:
     return "" if value is None else value.isoformat()
-
-
-_units = lru_cache(_REMEMBERED)(money.minor_units)
 
 
 def number(value: Decimal | None, least: int = 0) -> str:
@@ -161,7 +158,7 @@ def _canonical(came: Sequence[str], reading: Reading) -> list[str] | None:
 
 
 def _least(name: str, came: Sequence[str]) -> int:
-    return 2 if name == "cost" else _units(text(came[_CURRENCY])) if name == "selling_amount" else 0
+    return 2 if name == "cost" else money.minor_units(text(came[_CURRENCY])) if name == "selling_amount" else 0
 
 
 def day_of(cell: str, order: DateOrder) -> date | None:

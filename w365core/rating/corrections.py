@@ -97,8 +97,7 @@ def judge(rows: Sequence[Came], stored: Mapping[str, Stored], reading: Reading) 
     judged, readings = Judged(), cells.every_reading(reading)
     seen: dict[str, int] = {}
     for came in rows:
-        usage_id = came.cells[0] if came.cells[0] in stored else cells.text(came.cells[0])
-        found = stored.get(usage_id)
+        found = stored.get(came.cells[0]) or stored.get(cells.text(came.cells[0]))
         as_exported = None if found is None else cells.cells(found)
         if as_exported is None or as_exported[_HASH] != came.cells[_HASH].strip():
             _apart(judged, came, found, readings)
@@ -106,7 +105,7 @@ def judge(rows: Sequence[Came], stored: Mapping[str, Stored], reading: Reading) 
         edited = _edited(as_exported, came.cells)
         if not edited:
             continue
-        refusal = _duplicate(came, usage_id, seen) or _invoiced(came, found)
+        refusal = _duplicate(came, found.usage_id, seen) or _invoiced(came, found)
         if refusal is not None:
             judged.refused.append(refusal)
             continue
@@ -291,8 +290,8 @@ def _changed_since(conflicts: Sequence[Conflict], history: Sequence[Past]) -> st
 # --- all of them -----------------------------------------------------------------------------------------------------------------------------
 
 
-def preview(judged: Judged, *, rows: int, notes: Sequence[str] = ()) -> Preview:
-    """What it all comes to. `rows` is how many there are, unedited ones included."""
+def preview(judged: Judged, *, rows: int, notes: Sequence[str] = (), sealed: bool = False) -> Preview:
+    """What it all comes to. `rows` is how many there are, unedited ones included; `sealed` names exactly what becomes of which row."""
     refused = sorted(judged.refused, key=lambda one: (one.row, _PLACE[one.column]))
     customers: dict[tuple[str, str | None, str | None], list[Change]] = {}
     for change in judged.changes:
@@ -314,7 +313,7 @@ def preview(judged: Judged, *, rows: int, notes: Sequence[str] = ()) -> Preview:
             sorted(by_account, key=lambda one: (-one.difference.copy_abs(), one.name or "", one.account_id or "", one.currency))
         ),
         notes=(*notes, *_notes(judged.changes)),
-        seal=_seal(judged.changes),
+        seal=_seal(judged.changes) if sealed else "",
     )
 
 
