@@ -355,7 +355,7 @@ def test_it_is_sealed_in_the_log_with_its_file_and_its_reason(usage: Usage, appl
         f"correction {done.correction_id}",
         "as agreed",
     )
-    assert context.landing.read_answer(said.after["fingerprint"]) == content and head.fingerprint == said.after["fingerprint"]
+    assert context.landing.path(said.after["fingerprint"]).read_bytes() == content and head.fingerprint == said.after["fingerprint"]
     assert (head.source, head.name, head.rows, head.actor) == ("file", "october.csv", 1, "ana")
 
 

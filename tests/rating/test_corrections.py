@@ -178,3 +178,28 @@ def test_whatever_a_spreadsheet_makes_of_a_row_it_is_unedited_also_without_the_d
 @settings(max_examples=200, deadline=None)
 def test_two_amounts_of_cents_are_never_taken_for_one(one: Decimal, other: Decimal) -> None:
     assert cells.same_number(cells.number(one, least=2), cells.number(other, least=2)) == (one == other)
+
+
+def test_what_is_judged_quickly_is_judged_alike(quick_rows=(("20", 1), ("12,5", 1), ("", 0), ("-1", 0), ("1001", 0), ("15.0", 0))) -> None:
+    """Only a good markup, and nothing else, is taken by the quick way; the thorough way says the same of it."""
+    row = stored("12.3456789")
+    printed = cells.cells(row)
+    glue = cells.SEPARATOR.join
+    line = ("u1", 1, glue(printed[2:11]), "15", glue(printed[12:]), 7, "A-1", "Contoso", "EUR", "Not invoiced", True, row.selling_amount)
+    reading = cells.Reading(False, cells.DateOrder.MONTH_FIRST)
+    for typed, taken in quick_rows:
+        rows = [came(row, markup_pct=typed)]
+        changes, others = corrections.only_markups(rows, {"u1": line}, reading)
+        thorough = corrections.judge(rows, {"u1": row}, reading).changes
+        assert (len(changes), len(others)) == (taken, 1 - taken) or typed == "15.0"
+        assert changes == thorough if taken else True
+    for other in (
+        came(row, markup_pct="20", cost="9"),
+        came(row, markup_pct="20", charge_start="10/1/2026"),
+        came(row, markup_pct="20", row_hash="2-0"),
+    ):
+        assert corrections.only_markups([other], {"u1": line}, reading) == ([], [other])
+    twice = [came(row, markup_pct="20"), came(row, markup_pct="21")]
+    assert corrections.only_markups(twice, {"u1": line}, reading) == ([], twice)
+    invoiced = (*line[:9], "Invoiced", *line[10:])
+    assert corrections.only_markups(twice[:1], {"u1": invoiced}, reading)[0] == []

@@ -5,9 +5,11 @@ Nothing is read into the cells here: what a cell means is judged against the row
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from w365core.correction import COLUMNS
 from w365core.errors import CallRefused, InputRefused
@@ -53,42 +55,44 @@ def read(name: str, content: bytes, *, separator: str | None = None) -> MarkupFi
     lines = csv_text.lines_of(name, content)
     if isinstance(lines, Problem):
         raise InputRefused(f"{name} cannot be read as CSV; nothing was changed.", [lines])
-    first = next(lines, "")
+    first, skipped = next(lines, ""), 0
     if separator is None and (told := re.fullmatch(r"\s*\"?sep=(.)\"?\s*", first)):
-        separator, first = told[1], next(lines, "")
-    separator = separator or _separator(first)
-    return MarkupFile(_rows(name, _again(first, lines), separator), decimal_comma=separator == ";")
+        separator, first, skipped = told[1], next(lines, ""), 1
+    separator = separator or max(_SEPARATORS, key=first.count)  # the one that parts most of the header
+    found = _cells(chain([first], lines), separator)
+    if found is None:
+        raise _damaged(name, islice(csv_text.lines_of(name, content), skipped, None), separator)
+    return MarkupFile(_rows(name, found), decimal_comma=separator == ";")
 
 
-def _separator(header: str) -> str:
-    """The one that parts most of the header."""
-    return max(_SEPARATORS, key=header.count)
+def _cells(lines: Iterable[str], separator: str) -> list[list[str]] | None:
+    """All rows at once; None where the quoting breaks."""
+    try:
+        return list(csv.reader(lines, delimiter=separator, strict=True))
+    except csv.Error:
+        return None
 
 
-def _again(first: str, lines: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from lines
+def _damaged(name: str, lines: Iterable[str], separator: str) -> InputRefused:
+    """Where it breaks, and what was expected there."""
+    for row, found in enumerate(csv_text.rows(lines, name=name, separator=separator), 1):
+        if isinstance(found, Problem):
+            return InputRefused(f"{name} is damaged in row {row}; nothing was changed.", [found])
+    raise AssertionError(f"{name} breaks in one reading and not in the other")
 
 
-def _rows(name: str, lines: Iterable[str], separator: str) -> list[tuple[int, Sequence[str]]]:
-    read = csv_text.rows(lines, name=name, separator=separator)
-    header = next(read, None)
-    if header is None or isinstance(header, Problem):
-        raise InputRefused(f"{name} has no header; {_NO_EXPORT}.", [header] if header else [])
-    places = _places(name, header[1])
-    is_as_exported = header[1] == list(COLUMNS)
-    width, needed, rows = len(header[1]), max(places) + 1, []
-    for row, found in enumerate(read, 2):
-        if type(found) is Problem:
-            raise InputRefused(f"{name} is damaged in row {row}; nothing was changed.", [found])
-        cells = found[1]
-        if is_as_exported and len(cells) == width and cells[0]:
-            rows.append((row, cells))
-        elif not csv_text.is_blank(cells):
-            cells = [*cells, *[""] * (needed - len(cells))]
-            rows.append((row, [cells[place] for place in places]))
-    if len(rows) > MOST_ROWS:
+def _rows(name: str, found: list[list[str]]) -> list[tuple[int, Sequence[str]]]:
+    header = found[0]
+    places = _places(name, header)
+    if len(found) > MOST_ROWS:
         raise CallRefused(f"{name} has more than {MOST_ROWS:,} rows; export fewer at once.")
+    if header == list(COLUMNS) and all(len(cells) == len(header) for cells in found):
+        return [(row, cells) for row, cells in enumerate(found[1:], 2) if cells[0] or not csv_text.is_blank(cells)]
+    needed, rows = max(places) + 1, []
+    for row, cells in enumerate(found[1:], 2):
+        if not csv_text.is_blank(cells):
+            whole = [*cells, *[""] * (needed - len(cells))]
+            rows.append((row, [whole[place] for place in places]))
     return rows
 
 

@@ -34,14 +34,14 @@ from w365core.frames import Kind
 from w365core.intake import markup_files
 from w365core.jobs import excel_rows
 from w365core.rating import cells, corrections
-from w365core.rating.cells import Stored
+from w365core.rating.cells import Reading, Stored
 from w365core.rating.corrections import Came, Change, Judged, Past
 from w365core.reports import export as reports_export
 from w365core.reports.tables import Column
 from w365core.store import corrections as store, orders
 from w365core.store.corrections import Chosen, Values
 from w365core.store.engine import guarded
-from w365core.store.landing import Landing
+from w365core.store.landing import Landing, record_file, writing_to
 from w365core.store.ledger import Who
 
 __all__ = [
@@ -144,18 +144,21 @@ def _unpacked(name: str, content: bytes) -> bytes:
 
 
 def _judged_file(connection: Connection, file: markup_files.MarkupFile, *, lock: bool) -> Judged:
+    """Most rows quickly, the others thoroughly."""
     rows = corrections.not_as_exported(file.rows)
-    return _judged(connection, rows, decimal_comma=file.decimal_comma, lock=lock)
+    reading = corrections.reading_of(rows, decimal_comma=file.decimal_comma)
+    lines = store.lines(connection, list({came.cells[0] for came in rows}), lock=lock) if rows else {}
+    changes, others = corrections.only_markups(rows, lines, reading)
+    judged = _judged(connection, others, reading, lock=lock)
+    return replace(judged, changes=changes + judged.changes)
 
 
 def _judged(
-    connection: Connection, rows: Sequence[Came], *, decimal_comma: bool, lock: bool, stored: Mapping[str, Stored] | None = None
+    connection: Connection, rows: Sequence[Came], reading: Reading, *, lock: bool, stored: Mapping[str, Stored] | None = None
 ) -> Judged:
     """Rows against what is stored now, and what has changed meanwhile against its past."""
     if stored is None:
-        ids = {usage_id if (usage_id := came.cells[0]).isalnum() else cells.text(usage_id) for came in rows}
-        stored = _stored(connection, ids, lock=lock)
-    reading = corrections.reading_of(rows, decimal_comma=decimal_comma)
+        stored = _stored(connection, {cells.text(came.cells[0]) for came in rows}, lock=lock)
     judged = corrections.judge(rows, stored, reading)
     if not judged.suspects:
         return judged
@@ -211,7 +214,8 @@ def apply_edits(
 
 def _judged_edits(connection: Connection, edits: Sequence[Edit], *, lock: bool) -> Judged:
     stored = _stored(connection, {edit.usage_id for edit in edits}, lock=lock)
-    return _judged(connection, corrections.rows_of(edits, stored), decimal_comma=False, lock=lock, stored=stored)
+    rows = corrections.rows_of(edits, stored)
+    return _judged(connection, rows, corrections.reading_of(rows, decimal_comma=False), lock=lock, stored=stored)
 
 
 # --- a rule --------------------------------------------------------------------------------------------------------------------------------
@@ -305,7 +309,7 @@ def _apply(
         return Applied(preview, None)
     if seen is not None and seen != preview.seal:
         raise CallRefused("The usage has changed since it was previewed, and nothing was changed; look at the preview again.")
-    fingerprint = None if content is None else _keep(engine, landing, content, f"usage file {name}", who.now)
+    fingerprint = None if content is None else _keep_file(engine, landing, content, f"usage file {name}", who.now)
     told = {"source": source, "name": name, "fingerprint": fingerprint, "reason": reason, "who": who}
     values = [_values(change) for change in judged.changes]
     correction_id = store.correct(
@@ -315,12 +319,27 @@ def _apply(
 
 
 def _values(change: Change) -> Values:
-    of = change.stored
-    selling = change.selling_amount
-    return Values(
-        of.usage_id, of.provider_invoice_id, cells.number(change.quantity), cells.number(change.cost, least=2),
-        None if change.markup_pct is None else cells.number(change.markup_pct), None if selling is None else format(selling, "f"),
-    )  # fmt: skip
+    selling = format(change.selling_amount, "f")
+    return Values(change.usage_id, change.provider_invoice_id, change.quantity, change.cost, change.markup_pct, selling)
+
+
+def _keep_file(engine: Engine, landing: Landing | None, content: bytes, name: str, at: datetime) -> str:
+    """The file as it came, byte for byte."""
+    landing = landing or Landing(w365settings.read().landing)
+    with landing.aside() as written:
+        with writing_to(landing.folder):
+            written.write_bytes(content)
+        fingerprint, size = landing.adopt(written)
+    told = {
+        "name": name,
+        "provider": "all providers",
+        "sync_run_id": None,
+        "invoice_number": None,
+        "purpose": store.PURPOSE,
+        "method": "PUT",
+    }
+    record_file(engine, fingerprint=fingerprint, size=size, at=at, **told)
+    return fingerprint
 
 
 def _keep(engine: Engine, landing: Landing | None, content: bytes, name: str, at: datetime) -> str:

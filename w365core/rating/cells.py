@@ -26,7 +26,7 @@ _HASH, _CURRENCY = COLUMNS.index("row_hash"), COLUMNS.index("currency")
 _ROW_HASH = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{20})")
 _YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})(.*)", re.ASCII | re.DOTALL)
 _ORDERS = (DateOrder.MONTH_FIRST, DateOrder.DAY_FIRST)
-_SEPARATOR = "\x1f"
+SEPARATOR = "\x1f"
 _REMEMBERED = 1 << 16  # cells say the same again and again
 
 # What a spreadsheet shows of a number in a cell of its general format, and so all that it writes into a CSV.
@@ -81,7 +81,11 @@ def cells(stored: Stored, *, version: int | None = None) -> tuple[str, ...]:
 
 def row_hash(printed: Sequence[str], version: int | str) -> str:
     """The hash of a row of canonical texts; the version stands in front, so that it can be told without the database."""
-    covered = f"{printed[0]}{_SEPARATOR}{version}{_SEPARATOR}{_SEPARATOR.join(printed[2:])}"
+    return hash_of(f"{printed[0]}{SEPARATOR}{version}{SEPARATOR}{SEPARATOR.join(printed[2:])}", version)
+
+
+def hash_of(covered: str, version: int | str) -> str:
+    """The same of what it covers: the usage id, the version, and all cells behind the hash."""
     return f"{version}-{blake2b(covered.encode(), digest_size=10).hexdigest()}"
 
 

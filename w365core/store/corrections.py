@@ -6,12 +6,15 @@ what it was and what it became, and every change is sealed in the audit log with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import psycopg
 from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from w365core.errors import CallRefused
 from w365core.store import audit
@@ -20,6 +23,7 @@ from w365core.store.tables import usage_correction
 
 CORRECT, UNDO = "correct usage", "undo correction of usage"
 PURPOSE = "correction"
+_AT_ONCE = 1000  # rows
 Keep = Callable[[bytes], str]
 
 # In the order of rating.cells.Stored; quantity and cost are those in force.
@@ -61,8 +65,38 @@ class Values:
 def by_ids(connection: Connection, usage_ids: Sequence[str], *, lock: bool) -> Sequence[tuple]:
     """Those usage summaries; with `lock` nobody else changes them before the caller's transaction ends."""
     hold = " order by u.usage_id for update of u" if lock else ""
-    with connection.connection.driver_connection.cursor() as cursor:  # the driver's own: of 100,000 rows every step counts
-        return cursor.execute(f"{_STORED} where u.usage_id = any(%s){hold}", (list(usage_ids),)).fetchall()
+    return [tuple(row) for row in connection.execute(text(f"{_STORED} where u.usage_id = any(:ids){hold}"), {"ids": list(usage_ids)})]
+
+
+# In the order of rating.corrections.Line. The cells as a file prints them; what is printed otherwise there is compared value by value instead.
+_LINE = """
+    select u.usage_id, u.version, concat_ws(E'\\x1f', p.invoice_number, coalesce(u.account_id, ''), coalesce(u.subscription_id, ''),
+        coalesce(u.product, ''), coalesce(to_char(u.charge_start, 'YYYY-MM-DD'), ''), coalesce(to_char(u.charge_end, 'YYYY-MM-DD'), ''),
+        trim_scale(coalesce(u.corrected_quantity, u.quantity)), round(cost.trimmed, greatest(scale(cost.trimmed), 2)), u.currency),
+        coalesce(trim_scale(u.markup_pct)::text, ''), concat_ws(E'\\x1f', coalesce(u.selling_amount::text, ''), u.status), u.provider_invoice_id,
+        u.account_id, a.name, u.currency, u.status, u.confirmed, u.selling_amount
+    from usage_summary u join provider_invoice p using (provider_invoice_id) left join account a on a.account_id = u.account_id
+    cross join lateral (select trim_scale(coalesce(u.corrected_cost, u.cost)) as trimmed) cost
+    where u.usage_id = any(%s)
+"""
+
+
+def lines(connection: Connection, usage_ids: Sequence[str], *, lock: bool) -> dict[str, tuple]:
+    """Those usage summaries by id, as printed."""
+    hold = " order by u.usage_id for update of u" if lock else ""
+    with _cursor(connection) as cursor:
+        # Streamed, so that the server prints the next rows while we read these.
+        return {row[0]: row for row in cursor.stream(f"{_LINE}{hold}", (list(usage_ids),), size=_AT_ONCE)}
+
+
+@contextmanager
+def _cursor(connection: Connection) -> Iterator[psycopg.Cursor]:
+    """The driver's own cursor, because of 100,000 rows every step counts; a lost database is SQLAlchemy's error here as elsewhere."""
+    try:
+        with connection.connection.driver_connection.cursor() as cursor:
+            yield cursor
+    except psycopg.OperationalError as error:
+        raise OperationalError(None, None, error) from error
 
 
 def chosen(connection: Connection, which: Chosen, *, lock: bool = False, most: int | None = None) -> Sequence[Row]:
@@ -270,11 +304,9 @@ def _put_aside(connection: Connection, rows: Sequence[Values]) -> None:
             "selling_amount numeric) on commit drop"
         )
     )
-    cursor = connection.connection.driver_connection.cursor()
-    with cursor, cursor.copy("copy pg_temp.usage_values from stdin") as sink:
+    with _cursor(connection) as cursor, cursor.copy("copy pg_temp.usage_values from stdin") as sink:
         for row in rows:
             sink.write_row((row.usage_id, row.provider_invoice_id, row.quantity, row.cost, row.markup_pct, row.selling_amount))
-    connection.execute(text("analyze pg_temp.usage_values"))
 
 
 _REMEMBER = text("""

@@ -160,7 +160,7 @@ def record_file(
     name: str,
     provider: str,
     sync_run_id: int | None,
-    invoice_number: str,
+    invoice_number: str | None,
     purpose: str,
     at: datetime,
     request_id: str | None = None,
