@@ -9,7 +9,7 @@ import streamlit as st
 from pages.components import cached, filters, footer, problems
 from w365core.reports import invoice_status
 
-_WITHOUT_FILTERS = ("providers", "tolerance", "usage-invoices", "why")  # pages that are not about provider invoices
+_WITHOUT_FILTERS = ("providers", "tolerance", "usage-invoices", "why", "markup")  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
 # Before the pages are named: else a page's icon becomes the tab's, and the browser fetches it from Google.
@@ -23,6 +23,7 @@ page = st.navigation(
             st.Page("references/inbox.py", title="Missing references", icon=":material/link_off:", url_path="missing-references"),
         ],
         "Usage": [
+            st.Page("usage/markup.py", title="Markup updates", icon=":material/percent:", url_path="markup"),
             st.Page("usage/invoices.py", title="Usage invoices", icon=":material/request_quote:", url_path="usage-invoices"),
             st.Page("usage/why.py", title="Why is there no usage invoice?", icon=":material/troubleshoot:", url_path="why"),
         ],

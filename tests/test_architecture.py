@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOUNS = ("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance", "usage_invoice")
+NOUNS = ("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance", "correction", "usage_invoice")
 COMPOSERS = ("app.py", "pages/frame.py", "w365core/cli.py", "w365core/printing.py", "w365core/__main__.py", "w365core/__init__.py")
 
 
@@ -38,6 +38,7 @@ DOORS = (
     "tolerances",
     "invoicing",
     "diagnosing",
+    "correcting",
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
@@ -96,6 +97,7 @@ EXCEPTIONS = {
     ("w365core/store/embedded_account.py", "environment"): "PATH is handed on to the server's own process",
     ("w365core/jobs/up.py", "environment"): "whether there is a screen to open a browser on",
     ("w365core/jobs/rating.py", "pyarrow"): "names the kernel's batches in its signatures",
+    ("w365core/jobs/excel_rows.py", "python_calamine"): "reads Excel workbooks of usage, in a process of its own",
     ("jobs", "msgspec"): "orders and the demo estate are JSON documents of our own, read to the last digit",
     ("w365core/reports/connection.py", "w365core.settings"): "opens the database for pages, which may not know settings",
     ("w365core/reports/connection.py", "sql"): "sets a read-only transaction and its time limit, and asks whether the database answers",

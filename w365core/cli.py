@@ -16,10 +16,22 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from w365core import printing
-from w365core.commands import billing, changes, diagnosing, differences, installation, invoices, providers, records, references, transitions
+from w365core.commands import (
+    billing,
+    changes,
+    diagnosing,
+    differences,
+    installation,
+    invoices,
+    markup,
+    providers,
+    records,
+    references,
+    transitions,
+)
 from w365core.errors import W365Error
 
-GROUPS = (installation, records, providers, invoices, differences, references, transitions, changes, billing, diagnosing)
+GROUPS = (installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing)
 
 
 def program(called: str | None = None) -> typer.Typer:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import lru_cache
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
 ZERO = Decimal(0)
@@ -41,6 +42,7 @@ _MINOR_UNITS = {
 }
 
 
+@lru_cache
 def minor_units(currency: str) -> int:
     """Decimal places of the currency's smallest coin: 2 for EUR, 0 for JPY, 3 for KWD."""
     return _MINOR_UNITS.get(currency.upper(), 2)
@@ -48,7 +50,13 @@ def minor_units(currency: str) -> int:
 
 def half_up(amount: Decimal, *, places: int) -> Decimal:
     """Rounds once, half away from zero: 0.125 -> 0.13 and -0.125 -> -0.13 at two places. There is no -0.00."""
-    return EXACT.plus(amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=EXACT))
+    rounded = amount.quantize(_unit(places), rounding=ROUND_HALF_UP, context=EXACT)
+    return rounded if rounded else EXACT.plus(rounded)
+
+
+@lru_cache
+def _unit(places: int) -> Decimal:
+    return Decimal(1).scaleb(-places)
 
 
 def cut(limit: Decimal, *, places: int) -> Decimal:
@@ -63,16 +71,18 @@ def in_currency(amount: Decimal, currency: str) -> Decimal:
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """The exact sum, whatever the number of digits."""
-    summed = ZERO
-    for amount in amounts:
-        summed = EXACT.add(summed, amount)
-    return summed
+    with localcontext(EXACT):
+        return sum(amounts, ZERO)
 
 
 def selling_amount(cost: Decimal, markup_pct: Decimal, currency: str) -> Decimal:
     """Cost plus markup, rounded once: cost x (1 + markup / 100)."""
-    factor = EXACT.add(Decimal(1), EXACT.divide(markup_pct, HUNDRED))
-    return in_currency(EXACT.multiply(cost, factor), currency)
+    return half_up(EXACT.multiply(cost, _factor(markup_pct)), places=minor_units(currency))
+
+
+@lru_cache
+def _factor(markup_pct: Decimal) -> Decimal:
+    return EXACT.add(Decimal(1), EXACT.divide(markup_pct, HUNDRED))
 
 
 def override_for(difference: Decimal) -> Decimal:

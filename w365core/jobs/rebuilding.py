@@ -23,7 +23,7 @@ from w365core.jobs.context import Context
 from w365core.jobs.importing import check_staged
 from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources
-from w365core.store import audit, billed, drafts, ledger, noticing, orders, past_billing, rebuilding, schema, transitions
+from w365core.store import audit, billed, corrections, drafts, ledger, noticing, orders, past_billing, rebuilding, schema, transitions
 from w365core.store.ledger import Source, Who
 from w365core.store.orders import Order
 from w365core.store.rebuilding import Digest
@@ -240,6 +240,11 @@ def _replay_settlement(context: Context, connection: Connection, event: Row) -> 
 def _replay_usage_invoice(context: Context, connection: Connection, event: Row) -> list[str]:
     with connection.begin():
         drafts.again(connection, orders.content(context.landing, event.after["order"]), event)
+
+
+def _replay_correction(context: Context, connection: Connection, event: Row) -> list[str]:
+    with connection.begin():
+        corrections.set_again(connection, orders.content(context.landing, event.after["order"]), event=event, who=_who(event))
     return []
 
 
@@ -290,8 +295,10 @@ _REPLAYED: Mapping[str, Callable[[Context, Connection, Row], list[str]]] = {
     billed.UNLINK: _replay_unlink,
     "settle past usage": _replay_settlement,
     **dict.fromkeys((drafts.BILL, drafts.UNBILL, drafts.REGENERATE), _replay_usage_invoice),
+    corrections.CORRECT: _replay_correction,
+    corrections.UNDO: _replay_correction,
 }
-_ORDERED = (_replay_attempt, _replay_settlement, _replay_usage_invoice)
+_ORDERED = (_replay_attempt, _replay_settlement, _replay_usage_invoice, _replay_correction)
 
 
 # --- comparing and replacing -------------------------------------------------------------------------------------------------------------

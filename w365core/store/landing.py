@@ -75,8 +75,8 @@ class Landing:
         self._put(written, self.path(fingerprint))
         return fingerprint, size
 
-    def adopt_content(self, content: bytes) -> str:
-        """The same for a small answer, compressed; returns the fingerprint of the bytes as received."""
+    def adopt_content(self, content: bytes, *, quickly: bool = False) -> str:
+        """The same for a small answer, compressed; returns the fingerprint of the bytes as received. `quickly` compresses less, for larger ones."""
         fingerprint = hashlib.sha256(content).hexdigest()
         place = self.path(fingerprint).with_suffix(".gz")
         with writing_to(self.folder):
@@ -84,7 +84,7 @@ class Landing:
         if not there:
             with self.aside() as written:
                 with writing_to(self.folder), written.open("wb") as file:
-                    file.write(gzip.compress(content, mtime=0))
+                    file.write(gzip.compress(content, compresslevel=1 if quickly else 9, mtime=0))
                     file.flush()
                     os.fsync(file.fileno())
                 self._put(written, place)
@@ -160,7 +160,7 @@ def record_file(
     name: str,
     provider: str,
     sync_run_id: int | None,
-    invoice_number: str,
+    invoice_number: str | None,
     purpose: str,
     at: datetime,
     request_id: str | None = None,

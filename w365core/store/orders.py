@@ -106,9 +106,10 @@ def keep(
     invoice_number: str | None,
     sync_run_id: int | None,
     at: datetime,
+    quickly: bool = False,
 ) -> str:
-    """Lands a document of ours like an answer of the provider: its bytes first, then its row."""
-    fingerprint = landing.adopt_content(content)
+    """Lands a document of ours like an answer of the provider: its bytes first, then its row. `quickly` compresses less, for larger ones."""
+    fingerprint = landing.adopt_content(content, quickly=quickly)
     row = {"provider": provider, "invoice_number": invoice_number, "sync_run_id": sync_run_id, "purpose": purpose, "url": name}
     with engine.begin() as connection:
         connection.execute(insert(landed_answer).values(**row, method="ORDER", fingerprint=fingerprint, size=len(content), received_at=at))

@@ -252,6 +252,9 @@ usage_summary = Table(
     Index("usage_summary_invoice_idx", "provider_invoice_id", "usage_id"),
     Index("usage_summary_subscription_idx", "subscription_id", "charge_end"),
     Index("usage_summary_customer_invoice_idx", "invoice_number", postgresql_where=text("invoice_number is not null")),
+    postgresql_with={
+        "fillfactor": 50
+    },  # a correction changes most rows of an invoice: with room on its page a changed row touches no index
 )
 
 # What people made of markups, costs and quantities: each change with its row before and after, so that it can be undone and told.

@@ -1,0 +1,371 @@
+"""How are markups, quantities and costs of usage corrected? A door for pages, for the command line and for billing; no connector stands behind it.
+
+export                          a file to edit: CSV or Excel
+preview_file, apply_file        a file that came back
+rows, preview_edits, apply_edits    a few rows edited in the page
+preview_rule, apply_rule        one markup for many rows, or what their subscriptions say now
+undo, receipts                  taking back, and what was done
+
+Preview and apply judge by the same code; apply locks the rows first and judges them again. One refused row, and nothing is changed. `landing` is
+where the files and documents are kept; without it, that of this installation.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from w365core import money, settings as w365settings
+from w365core.correction import COLUMNS, MOST_MARKUP, Applied, Edit, Preview, Rule, Undone
+from w365core.errors import CallRefused
+from w365core.frames import Kind
+from w365core.intake import markup_files
+from w365core.jobs import excel_rows
+from w365core.rating import cells, corrections
+from w365core.rating.cells import Reading, Stored
+from w365core.rating.corrections import Came, Change, Judged, Past
+from w365core.reports import export as reports_export
+from w365core.reports.tables import Column
+from w365core.store import corrections as store, orders
+from w365core.store.corrections import Chosen, Values
+from w365core.store.engine import guarded
+from w365core.store.landing import Landing, record_file, writing_to
+from w365core.store.ledger import Who
+
+__all__ = [
+    "Applied", "Chosen", "Edit", "Preview", "Rule", "Undone", "apply_edits", "apply_file", "apply_rule", "export", "in_words", "preview_edits", "preview_file",
+    "preview_rule", "receipts", "rows", "undo",
+]  # fmt: skip
+
+_LONGEST_REASON = 500
+_FOR_PEOPLE = ("account_name",)  # what the page's downloads say besides; not read again
+_KINDS = {**dict.fromkeys(cells.NUMBERS, Kind.NUMBER), **dict.fromkeys(cells.DAYS, Kind.DAY)}
+_SHEET_COLUMNS = tuple(Column(name, name, _KINDS.get(name, Kind.TEXT)) for name in COLUMNS)
+
+
+# --- a file --------------------------------------------------------------------------------------------------------------------------------
+
+
+def export(engine: Engine, which: Chosen, *, excel: bool, for_people: bool = False) -> tuple[bytes, int]:
+    """The chosen rows as a file to edit, and how many there are. `for_people` adds the customer's name. CallRefused above Excel's limit."""
+    with guarded(), engine.connect() as connection:
+        rows = [Stored._make(row) for row in store.chosen(connection, which)]
+    more = _FOR_PEOPLE if for_people else ()
+    return (_workbook if excel else _csv)(rows, more), len(rows)
+
+
+def _csv(rows: Sequence[Stored], more: Sequence[str]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow((*COLUMNS, *more))
+    numbers = {COLUMNS.index(name) for name in cells.NUMBERS}
+    for row in rows:
+        printed = [cell if place in numbers else reports_export.safe(cell) for place, cell in enumerate(cells.cells(row))]
+        writer.writerow((*printed, *(reports_export.safe(getattr(row, name) or "") for name in more)))
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _workbook(rows: Sequence[Stored], more: Sequence[str]) -> bytes:
+    columns = (*_SHEET_COLUMNS, *(Column(name, name) for name in more))
+    return reports_export.excel_bytes(columns, map(_in_sheet, rows), title="usage")
+
+
+def _in_sheet(row: Stored) -> dict[str, Any]:
+    """The row as a workbook takes it: numbers as numbers, days as days."""
+    printed = dict(zip(COLUMNS, cells.cells(row), strict=True))
+    numbers = {name: Decimal(printed[name]) if printed[name] else None for name in cells.NUMBERS}
+    days = {name: getattr(row, name) for name in cells.DAYS}
+    return printed | numbers | days | {name: getattr(row, name) for name in _FOR_PEOPLE}
+
+
+def preview_file(engine: Engine, *, name: str, content: bytes) -> Preview:
+    """What the file would change. CallRefused or InputRefused where it is no such file at all."""
+    with _many_rows(), guarded():
+        file = _read(name, content)
+        with engine.connect() as connection:
+            return _preview_of(_judged_file(connection, file, lock=False), file.rows)
+
+
+def apply_file(
+    engine: Engine, *, name: str, content: bytes, actor: str, now: datetime, landing: Landing | None = None, reason: str | None = None
+) -> Applied:
+    """Changes what the file says, all of it in one transaction, or nothing. It is what a preview said, or it is refused: each row says what it was."""
+    reason = _reason(reason)
+    with _many_rows():
+        file = _read(name, content)
+        with _changing(engine) as connection:
+            judged = _judged_file(connection, file, lock=True)
+            told = {"source": "file", "name": name, "reason": reason, "who": Who(actor, now), "landing": landing}
+            return _apply(connection, engine, judged, _preview_of(judged, file.rows), content=content, **told)
+
+
+@contextmanager
+def _many_rows() -> Iterator[None]:
+    """Without looking for garbage meanwhile: a million cells are no cycles, and looking at them all again and again is a fifth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _read(name: str, content: bytes) -> markup_files.MarkupFile:
+    if markup_files.is_workbook(name, content):
+        return replace(markup_files.read(name, _unpacked(name, content), separator=","), decimal_comma=False)
+    return markup_files.read(name, content)
+
+
+def _unpacked(name: str, content: bytes) -> bytes:
+    """The first sheet of a workbook as CSV, read by a process of its own that may fail without taking us along."""
+    command = [sys.executable, "-I", str(Path(excel_rows.__file__))]
+    try:
+        done = subprocess.run(command, input=content, capture_output=True, timeout=2 * excel_rows.MOST_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        done = None
+    if done is None or done.returncode:
+        raise CallRefused(
+            f"{name} cannot be read as an Excel workbook: it is damaged, protected, or unpacks to far more than usage. Save it as CSV UTF-8."
+        )
+    return done.stdout
+
+
+def _judged_file(connection: Connection, file: markup_files.MarkupFile, *, lock: bool) -> Judged:
+    """Most rows quickly, the others thoroughly."""
+    rows = corrections.not_as_exported(file.rows)
+    reading = corrections.reading_of(rows, decimal_comma=file.decimal_comma)
+    lines = store.lines(connection, list({came.cells[0] for came in rows}), lock=lock) if rows else {}
+    changes, others = corrections.only_markups(rows, lines, reading)
+    judged = _judged(connection, others, reading, lock=lock)
+    return replace(judged, changes=changes + judged.changes)
+
+
+def _judged(
+    connection: Connection, rows: Sequence[Came], reading: Reading, *, lock: bool, stored: Mapping[str, Stored] | None = None
+) -> Judged:
+    """Rows against what is stored now, and what has changed meanwhile against its past."""
+    if stored is None:
+        stored = _stored(connection, {cells.text(came.cells[0]) for came in rows}, lock=lock)
+    judged = corrections.judge(rows, stored, reading)
+    if not judged.suspects:
+        return judged
+    past: dict[str, list[Past]] = {}
+    for row in store.past(connection, [cells.text(came.cells[0]) for came in judged.suspects]):
+        past.setdefault(row[0], []).append(Past(*row[:6], tuple(row[6:10]), tuple(row[10:])))
+    return corrections.settled(judged, stored, past)
+
+
+def _stored(connection: Connection, usage_ids: set[str], *, lock: bool) -> dict[str, Stored]:
+    if not usage_ids:
+        return {}
+    return {row[0]: Stored(*row) for row in store.by_ids(connection, sorted(usage_ids), lock=lock)}
+
+
+def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = (), *, sealed: bool = False) -> Preview:
+    said = () if judged.changes or judged.refused else ("Nothing is edited, so nothing changes.",)
+    return corrections.preview(judged, rows=len(rows), notes=(*notes, *said), sealed=sealed)
+
+
+# --- edits in the page ---------------------------------------------------------------------------------------------------------------------
+
+
+def rows(engine: Engine, which: Chosen, *, most: int) -> list[dict[str, str]]:
+    """The dearest of the chosen rows as the file has them, with the customer's name: to be edited in a page."""
+    with guarded(), engine.connect() as connection:
+        found = [Stored._make(row) for row in store.chosen(connection, which, most=most)]
+    return [dict(zip(COLUMNS, cells.cells(row), strict=True)) | {"account_name": row.account_name or ""} for row in found]
+
+
+def preview_edits(engine: Engine, edits: Sequence[Edit]) -> Preview:
+    """What these edits would change. Rows are counted from 1 in the order given."""
+    with guarded(), engine.connect() as connection:
+        return _preview_of(_judged_edits(connection, edits, lock=False), edits)
+
+
+def apply_edits(
+    engine: Engine,
+    edits: Sequence[Edit],
+    *,
+    actor: str,
+    now: datetime,
+    landing: Landing | None = None,
+    reason: str | None = None,
+) -> Applied:
+    """Makes them, all or nothing."""
+    reason = _reason(reason)
+    with _changing(engine) as connection:
+        judged = _judged_edits(connection, edits, lock=True)
+        told = {"source": "page", "name": None, "reason": reason, "who": Who(actor, now), "landing": landing}
+        return _apply(connection, engine, judged, _preview_of(judged, edits), **told)
+
+
+def _judged_edits(connection: Connection, edits: Sequence[Edit], *, lock: bool) -> Judged:
+    stored = _stored(connection, {edit.usage_id for edit in edits}, lock=lock)
+    rows = corrections.rows_of(edits, stored)
+    return _judged(connection, rows, corrections.reading_of(rows, decimal_comma=False), lock=lock, stored=stored)
+
+
+# --- a rule --------------------------------------------------------------------------------------------------------------------------------
+
+
+def preview_rule(engine: Engine, rule: Rule) -> Preview:
+    """What the rule would change, of usage that is not invoiced and not archived, of Active provider invoices. CallRefused where it makes no sense."""
+    _check(rule)
+    with guarded(), engine.connect() as connection:
+        judged, rows, notes = _judged_rule(connection, rule, lock=False)
+        return _preview_of(judged, rows, notes, sealed=True)
+
+
+def apply_rule(
+    engine: Engine,
+    rule: Rule,
+    *,
+    actor: str,
+    now: datetime,
+    landing: Landing | None = None,
+    reason: str | None = None,
+    seen: str | None = None,
+) -> Applied:
+    """Changes what the rule says, in one transaction. Where every row is so already nothing is done, and there is no correction. `seen` is the seal of the
+    preview that a person saw: CallRefused where it would be another one by now."""
+    _check(rule)
+    reason = _reason(reason)
+    with _changing(engine) as connection:
+        judged, rows, notes = _judged_rule(connection, rule, lock=True)
+        told = {"source": "rule", "name": in_words(rule), "reason": reason, "who": Who(actor, now), "landing": landing}
+        return _apply(connection, engine, judged, _preview_of(judged, rows, notes, sealed=True), seen=seen, **told)
+
+
+def in_words(rule: Rule) -> str:
+    """The rule as a sentence's beginning: markup 12 % for 14 customers."""
+    what = "markup as the subscriptions say now" if rule.to_subscription else f"markup {cells.number(rule.markup_pct)} %"
+    named = (
+        ("customer", rule.accounts),
+        ("subscription", rule.subscriptions),
+        ("product", rule.products),
+        ("provider invoice", rule.invoices),
+    )
+    named = (*named, ("usage summary", rule.usage_ids))
+    parts = [f"{len(chosen):,} {_plural(noun, len(chosen))}" for noun, chosen in named if chosen]
+    return f"{what} for {', '.join(parts) or 'all usage not invoiced'}"
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{noun}s"
+
+
+def _check(rule: Rule) -> None:
+    if rule.to_subscription == (rule.markup_pct is not None):
+        raise CallRefused("Say one markup for all of them, or that each takes what its subscription says now.")
+    if rule.markup_pct is not None and not (money.is_plausible(rule.markup_pct) and 0 <= rule.markup_pct <= MOST_MARKUP):
+        raise CallRefused(f"The markup is {rule.markup_pct}; write per cent from 0 to {MOST_MARKUP}.")
+    if not rule.to_subscription and not (rule.invoices or rule.accounts or rule.subscriptions or rule.products or rule.usage_ids):
+        raise CallRefused("Choose what the markup is for: an invoice, customers, subscriptions or products.")
+
+
+def _judged_rule(connection: Connection, rule: Rule, *, lock: bool) -> tuple[Judged, Sequence[Stored], tuple[str, ...]]:
+    which = Chosen(rule.invoices, rule.accounts, rule.subscriptions, rule.products, rule.usage_ids, open_only=True)
+    rows = [Stored._make(row) for row in store.chosen(connection, which, lock=lock)]
+    now = store.markups_now(connection, {row.subscription for row in rows if row.subscription}) if rule.to_subscription else {}
+    markup_of: Callable[[Stored], Decimal | None] = (
+        (lambda row: now.get(row.subscription)) if rule.to_subscription else (lambda _row: rule.markup_pct)
+    )
+    _, invoiced = store.how_many(connection, replace(which, open_only=False))
+    notes = (
+        f"{invoiced:,} more {'is' if invoiced == 1 else 'are'} invoiced, and stay as they are; delete their customer invoices to change them.",
+    )
+    return Judged(changes=corrections.by_rule(rows, markup_of)), rows, notes if invoiced else ()
+
+
+# --- applying ------------------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _changing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that is to hold rows and change them."""
+    with guarded(), engine.begin() as connection:
+        store.hold(connection)
+        yield connection
+
+
+def _apply(
+    connection: Connection, engine: Engine, judged: Judged, preview: Preview, *, source: str, name: str | None, reason: str | None, who: Who,
+    landing: Landing | None, seen: str | None = None, content: bytes | None = None,
+) -> Applied:  # fmt: skip
+    if preview.refused or not preview.changed:
+        return Applied(preview, None)
+    if seen is not None and seen != preview.seal:
+        raise CallRefused("The usage has changed since it was previewed, and nothing was changed; look at the preview again.")
+    fingerprint = None if content is None else _keep_file(engine, landing, content, f"usage file {name}", who.now)
+    told = {"source": source, "name": name, "fingerprint": fingerprint, "reason": reason, "who": who}
+    values = [_values(change) for change in judged.changes]
+    correction_id = store.correct(
+        connection, values, **told, keep=lambda document: _keep(engine, landing, document, "correction of usage", who.now)
+    )
+    return Applied(preview, correction_id)
+
+
+def _values(change: Change) -> Values:
+    selling = format(change.selling_amount, "f")
+    return Values(change.usage_id, change.provider_invoice_id, change.quantity, change.cost, change.markup_pct, selling)
+
+
+def _keep_file(engine: Engine, landing: Landing | None, content: bytes, name: str, at: datetime) -> str:
+    """The file as it came, byte for byte."""
+    landing = landing or Landing(w365settings.read().landing)
+    with landing.aside() as written:
+        with writing_to(landing.folder):
+            written.write_bytes(content)
+        fingerprint, size = landing.adopt(written)
+    told = {
+        "name": name,
+        "provider": "all providers",
+        "sync_run_id": None,
+        "invoice_number": None,
+        "purpose": store.PURPOSE,
+        "method": "PUT",
+    }
+    record_file(engine, fingerprint=fingerprint, size=size, at=at, **told)
+    return fingerprint
+
+
+def _keep(engine: Engine, landing: Landing | None, content: bytes, name: str, at: datetime) -> str:
+    told = {"purpose": store.PURPOSE, "name": name, "provider": "all providers", "invoice_number": None, "sync_run_id": None}
+    return orders.keep(engine, landing or Landing(w365settings.read().landing), content, **told, at=at, quickly=True)
+
+
+def undo(engine: Engine, correction_id: int, *, actor: str, now: datetime, landing: Landing | None = None) -> Undone:
+    """Gives every row the values it had before. CallRefused where that would undo what came after, or bill what was billed otherwise."""
+    with _changing(engine) as connection:
+        rows = store.undo(
+            connection,
+            correction_id,
+            who=Who(actor, now),
+            keep=lambda document: _keep(engine, landing, document, "undo of a correction", now),
+        )
+        return Undone(correction_id, rows)
+
+
+def receipts(connection: Connection, *, most: int = 50) -> list[Mapping[str, Any]]:
+    """The latest corrections, one row per currency, with what of each can still be taken back."""
+    return store.receipts(connection, most=most)
+
+
+def _reason(reason: str | None) -> str | None:
+    said = " ".join((reason or "").split())
+    if len(said) > _LONGEST_REASON or not said.isprintable():
+        raise CallRefused(f"The reason is plain text of at most {_LONGEST_REASON} characters.")
+    return said or None

@@ -1,0 +1,441 @@
+"""What do edited rows of usage change, and which of them cannot be taken? Rows of a file, of a page or of a rule against the rows as stored.
+
+not_as_exported    the rows of a file that are not byte for byte as they were exported: all others are unedited, whatever is stored
+only_markups       those whose markup alone is another: quick, because most are
+judge              each of the others against its stored row: unedited after all, a change, refused, or changed by somebody else since
+settled            what has changed since, told from its past: unedited then as well, or a conflict
+by_rule            one markup for many rows
+preview            the money it all moves
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import compress
+from operator import ne
+from typing import NamedTuple
+
+from w365core import money
+from w365core.correction import COLUMNS, EDITABLE, MOST_MARKUP, Conflict, Edit, Moved, MovedOf, Preview, Refused
+from w365core.dates import DateOrder
+from w365core.model import UsageStatus
+from w365core.rating import cells
+from w365core.rating.cells import Reading, Stored
+
+_PLACE = {name: place for place, name in enumerate(COLUMNS)}
+_PLACES = tuple(_PLACE.values())
+_HASH = _PLACE["row_hash"]
+_SAME = [cells.same_number if name in cells.NUMBERS else cells.same_day if name in cells.DAYS else cells.same_text for name in COLUMNS]
+_LOOKED_AT_FOR_MARKS = 500  # rows
+_EXPORT_AGAIN = "export it again and repeat the edit there"
+
+
+class Came(NamedTuple):
+    """A row of a file: its number in the spreadsheet, and its cells in the order of COLUMNS."""
+
+    row: int
+    cells: Sequence[str]
+
+
+class Change(NamedTuple):
+    """A row that is to have other values: quantity, cost and markup as canonical texts. Row 0 is none of a file."""
+
+    row: int
+    usage_id: str
+    provider_invoice_id: int
+    version: int
+    account: str | None
+    account_name: str | None
+    currency: str
+    status: str
+    confirmed: bool
+    selling_before: Decimal | None
+    quantity: str
+    cost: str
+    markup_pct: str
+    selling_amount: Decimal
+
+
+class Line(NamedTuple):
+    """A usage summary as the store prints it: its cells before and after the markup, each joined by cells.SEPARATOR, and what a change needs besides."""
+
+    usage_id: str
+    version: int
+    before_markup: str
+    markup: str
+    after_markup: str
+    provider_invoice_id: int
+    account: str | None
+    account_name: str | None
+    currency: str
+    status: str
+    confirmed: bool
+    selling_amount: Decimal | None
+
+
+class Past(NamedTuple):
+    """What a usage summary was before and after one correction of it, who made that, and who took it back."""
+
+    usage_id: str
+    correction_id: int
+    actor: str
+    at: datetime
+    undone_by: str | None
+    undone_at: datetime | None
+    before: tuple[Decimal, Decimal, Decimal | None, Decimal | None]  # quantity, cost, markup, selling amount
+    after: tuple[Decimal, Decimal, Decimal | None, Decimal | None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows sorted by what becomes of them; `suspects` are those whose stored row is not the exported one."""
+
+    changes: list[Change] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    suspects: list[Came] = field(default_factory=list)
+
+
+def not_as_exported(rows: Iterable[tuple[int, Sequence[str]]]) -> list[Came]:
+    """Without the database: the rows whose cells do not hash to their row_hash as they stand."""
+    row_hash = cells.row_hash
+    return [Came(row, came) for row, came in rows if row_hash(came, came[_HASH].partition("-")[0]) != came[_HASH]]
+
+
+def reading_of(rows: Sequence[Came], *, decimal_comma: bool) -> Reading:
+    """How the file prints its numbers; `decimal_comma` is what its separator suggests where the numbers say nothing."""
+    said = [
+        mark
+        for came in rows[:_LOOKED_AT_FOR_MARKS]
+        for name in cells.NUMBERS
+        if (mark := cells.says_mark(came.cells[_PLACE[name]].strip())) is not None
+    ]
+    commas = sum(said)
+    return Reading(decimal_comma if 2 * commas == len(said) else 2 * commas > len(said), DateOrder.MONTH_FIRST)
+
+
+def only_markups(rows: Sequence[Came], lines: Mapping[str, tuple], reading: Reading) -> tuple[list[Change], list[Came]]:
+    """The rows that differ from their stored row in a good markup and in nothing else, not even in print, and all other rows for `judge`.
+
+    Most rows of most files are such; `judge` would say the same of them, four times as slowly. `lines` are tuples in the order of Line.
+    """
+    changes, others, markups = [], [], {}
+    counted = Counter(came.cells[0] for came in rows)
+    place, end, glue, row_hash = _PLACE["markup_pct"], len(COLUMNS), cells.SEPARATOR.join, cells.hash_of
+    for came in rows:
+        printed = came.cells
+        line = lines.get(printed[0])
+        if line is None or counted[printed[0]] > 1:
+            others.append(came)
+            continue
+        usage_id, version, before, was, after, invoice_id, account, name, currency, status, confirmed, sold = line
+        if (
+            glue(printed[2:place]) != before
+            or glue(printed[place + 1 : end]) != after
+            or row_hash(f"{usage_id}\x1f{version}\x1f{before}\x1f{was}\x1f{after}", version) != printed[_HASH]
+            or (markup := _good_markup(printed[place], reading.decimal_comma)) is None
+            or status == UsageStatus.INVOICED
+        ):
+            others.append(came)
+            continue
+        selling = money.selling_amount(Decimal(printed[_PLACE["cost"]]), markup, currency)
+        told = (usage_id, invoice_id, version, account, name, currency, status, confirmed, sold)
+        text = markups.get(markup) or markups.setdefault(markup, cells.number(markup))
+        changes.append(Change(came.row, *told, printed[_PLACE["quantity"]], printed[_PLACE["cost"]], text, selling))
+    return changes, others
+
+
+@lru_cache(1 << 16)
+def _good_markup(cell: str, decimal_comma: bool) -> Decimal | None:
+    value = cells.number_of(cell, decimal_comma=decimal_comma)
+    return value if value is not None and 0 <= value <= MOST_MARKUP else None
+
+
+def judge(rows: Sequence[Came], stored: Mapping[str, Stored], reading: Reading) -> Judged:
+    """Every row that is not as it was exported. The second edited row of one usage is refused, an unedited one is ignored."""
+    judged, readings = Judged(), cells.every_reading(reading)
+    seen: dict[str, int] = {}
+    for came in rows:
+        found = stored.get(came.cells[0]) or stored.get(cells.text(came.cells[0]))
+        as_exported = None if found is None else cells.cells(found)
+        if as_exported is None or as_exported[_HASH] != came.cells[_HASH].strip():
+            _apart(judged, came, found, readings)
+            continue
+        edited = _edited(as_exported, came.cells)
+        if not edited:
+            continue
+        refusal = _duplicate(came, found.usage_id, seen) or _invoiced(came, found)
+        if refusal is not None:
+            judged.refused.append(refusal)
+            continue
+        _take(judged, came, found, edited, reading)
+    return judged
+
+
+def settled(judged: Judged, stored: Mapping[str, Stored], past: Mapping[str, Sequence[Past]]) -> Judged:
+    """The suspects against the row as it was when they were exported, as far as its past tells that: unedited after all, or refused."""
+    seen: dict[str, int] = {}
+    for came in judged.suspects:
+        usage_id = cells.text(came.cells[0])
+        found, history = stored[usage_id], past.get(usage_id, ())
+        then = _exported(came, found, history)
+        edited = None if then is None else _edited(then, came.cells)
+        if edited == []:
+            continue
+        refusal = _duplicate(came, usage_id, seen) or _invoiced(came, found)
+        if refusal is None:
+            conflicts = _conflicts(came, found, then, history)
+            judged.conflicts.extend(conflicts)
+            refusal = Refused(came.row, "row_hash", came.cells[_HASH], _changed_since(conflicts, history))
+        judged.refused.append(refusal)
+    return replace(judged, suspects=[])
+
+
+def rows_of(edits: Sequence[Edit], stored: Mapping[str, Stored]) -> list[Came]:
+    """Edits of a page as rows of a file: the row as it is stored, with the cells as they were typed."""
+    rows = []
+    for row, edit in enumerate(edits, 1):
+        found = stored.get(edit.usage_id)
+        printed = list(cells.cells(found)) if found is not None else [edit.usage_id, *[""] * (len(COLUMNS) - 1)]
+        printed[_HASH] = edit.row_hash
+        for name in EDITABLE:
+            typed = getattr(edit, name)
+            if typed is not None:
+                printed[_PLACE[name]] = typed
+        rows.append(Came(row, printed))
+    return rows
+
+
+def by_rule(stored: Iterable[Stored], markup_of: Callable[[Stored], Decimal | None]) -> list[Change]:
+    """The rows that another markup is put on; `markup_of` gives None where a row stays as it is."""
+    changes = []
+    for row in stored:
+        markup = markup_of(row)
+        if markup is not None and markup != row.markup_pct:
+            changes.append(_change(0, row, row.quantity, row.cost, markup))
+    return changes
+
+
+# --- one row ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def _apart(judged: Judged, came: Came, found: Stored | None, readings: Sequence[Reading]) -> None:
+    """A row whose stored row is not the exported one, or is not there."""
+    cell = came.cells[_HASH].strip()
+    if cells.is_unedited([*came.cells[:_HASH], cell, *came.cells[_HASH + 1 :]], readings):
+        return
+    if found is None:
+        reason = "there is no such usage; it was deleted, or the cell was edited"
+        judged.refused.append(Refused(came.row, "usage_id", came.cells[0], reason))
+    elif cells.version_of(cell) is None:
+        reason = (
+            f"is blank, so the row cannot be compared with its export; {_EXPORT_AGAIN}"
+            if not cell
+            else f"is no hash of an export; {_EXPORT_AGAIN}"
+        )
+        judged.refused.append(Refused(came.row, "row_hash", came.cells[_HASH], reason))
+    else:
+        judged.suspects.append(came)
+
+
+def _edited(as_exported: Sequence[str], came: Sequence[str]) -> list[str]:
+    """The columns whose cells say another value than was exported."""
+    places = [place for place in compress(_PLACES, map(ne, as_exported, came)) if place != _HASH]
+    return [COLUMNS[place] for place in places if not _SAME[place](as_exported[place], came[place])]
+
+
+def _take(judged: Judged, came: Came, found: Stored, edited: Sequence[str], reading: Reading) -> None:
+    """An edited row whose stored row is the exported one."""
+    values, refused = [found.quantity, found.cost, found.markup_pct], []
+    for name in edited:
+        cell = came.cells[_PLACE[name]]
+        if name not in EDITABLE:
+            refused.append(_not_editable(came, name))
+            continue
+        value = cells.number_of(cell, decimal_comma=reading.decimal_comma) if cell.strip() else None
+        values[EDITABLE.index(name)] = value
+        if value is None or name == "markup_pct":
+            refused += _unusable(came, name, cell, value)
+    quantity, cost, markup = values
+    if markup is None and "markup_pct" not in edited:
+        refused += _unusable(came, "markup_pct", "", None)
+    if refused:
+        judged.refused.extend(refused)
+    else:
+        judged.changes.append(_change(came.row, found, quantity, cost, markup))
+
+
+def _change(row: int, of: Stored, quantity: Decimal, cost: Decimal, markup: Decimal) -> Change:
+    told = (
+        of.usage_id,
+        of.provider_invoice_id,
+        of.version,
+        of.account,
+        of.account_name,
+        of.currency,
+        of.status,
+        of.confirmed,
+        of.selling_amount,
+    )
+    selling = money.selling_amount(cost, markup, of.currency)
+    return Change(row, *told, cells.number(quantity), cells.number(cost, 2), cells.number(markup), selling)
+
+
+def _not_editable(came: Came, name: str) -> Refused:
+    reason = "is computed: edit the markup" if name == "selling_amount" else "cannot be edited; only markup_pct, quantity and cost can"
+    return Refused(came.row, name, came.cells[_PLACE[name]], reason)
+
+
+def _unusable(came: Came, name: str, cell: str, value: Decimal | None) -> list[Refused]:
+    """Why the edited cell cannot be taken, where it cannot."""
+    is_markup = name == "markup_pct"
+    if not cell.strip():
+        reason = "is blank; usage without a markup cannot be billed, and 0 is a markup" if is_markup else "is blank; write a number"
+    elif value is None:
+        reason = f"is not a number; write per cent from 0 to {MOST_MARKUP}, such as 12.5" if is_markup else "is not a number"
+    elif is_markup and value < 0:
+        reason = "is negative; a markup is at least 0"
+    elif is_markup and value > MOST_MARKUP:
+        reason = f"is over {MOST_MARKUP} per cent"
+    else:
+        return []
+    return [Refused(came.row, name, cell, reason)]
+
+
+def _duplicate(came: Came, usage_id: str, seen: dict[str, int]) -> Refused | None:
+    first = seen.setdefault(usage_id, came.row)
+    return None if first == came.row else Refused(came.row, "usage_id", came.cells[0], f"is a duplicate: row {first} edits the same usage")
+
+
+def _invoiced(came: Came, found: Stored) -> Refused | None:
+    if found.status != UsageStatus.INVOICED:
+        return None
+    reason = f"is on customer invoice {found.customer_invoice}: delete that invoice first, then {_EXPORT_AGAIN}"
+    return Refused(came.row, "status", str(found.status), reason)
+
+
+# --- a row that has changed since ------------------------------------------------------------------------------------------------------------
+
+
+def _exported(came: Came, found: Stored, history: Sequence[Past]) -> Sequence[str] | None:
+    """The row as it was exported, found again by its hash among what it has been; None where it has been something else."""
+    version, wanted = cells.version_of(came.cells[_HASH].strip()), came.cells[_HASH].strip()
+    was = {(found.quantity, found.cost, found.markup_pct, found.selling_amount)} | {
+        one for past in history for one in (past.before, past.after)
+    }
+    for quantity, cost, markup, selling in was:
+        for status in UsageStatus:
+            then = found._replace(quantity=quantity, cost=cost, markup_pct=markup, selling_amount=selling, status=str(status))
+            printed = cells.cells(then, version=version)
+            if printed[_HASH] == wanted:
+                return printed
+    return None
+
+
+def _conflicts(came: Came, found: Stored, then: Sequence[str] | None, history: Sequence[Past]) -> list[Conflict]:
+    """Each editable cell that both have changed, or where it is not known what was exported, each that differs from what is in force."""
+    now = cells.cells(found)
+    who, when = _last(history)
+    conflicts = []
+    for name in EDITABLE:
+        place = _PLACE[name]
+        was, cell = None if then is None else then[place], came.cells[place]
+        if not cells.same_number(now[place] if was is None else was, cell):
+            conflicts.append(Conflict(came.row, found.usage_id, name, was, cell, now[place] or None, who, when))
+    return conflicts
+
+
+def _last(history: Sequence[Past]) -> tuple[str | None, datetime | None]:
+    """Who changed the row last, and when."""
+    done = [(past.at, past.actor) for past in history] + [(past.undone_at, past.undone_by) for past in history if past.undone_at]
+    at, who = max(done, default=(None, None))
+    return who, at
+
+
+def _changed_since(conflicts: Sequence[Conflict], history: Sequence[Past]) -> str:
+    who, when = _last(history)
+    by = f", last by {who} on {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if who and when else ""
+    now = "; ".join(
+        f"{one.column} is {one.in_force or 'blank'} now" + (f" and was {one.exported or 'blank'}" if one.exported is not None else "")
+        for one in conflicts
+    )
+    return f"the stored row has changed since the export{by}{f' ({now})' if now else ''}; {_EXPORT_AGAIN}"
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------------------------------
+
+
+def preview(judged: Judged, *, rows: int, notes: Sequence[str] = (), sealed: bool = False) -> Preview:
+    """What it all comes to. `rows` is how many there are, unedited ones included; `sealed` names exactly what becomes of which row."""
+    refused = sorted(judged.refused, key=lambda one: (one.row, _PLACE[one.column]))
+    customers: dict[tuple[str, str | None, str | None], list[Change]] = {}
+    for change in judged.changes:
+        customers.setdefault((change.currency, change.account, change.account_name), []).append(change)
+    by_account = [
+        MovedOf(**vars(_moved(currency, changes)), account_id=account, name=name)
+        for (currency, account, name), changes in customers.items()
+    ]
+    by_currency = [_together(currency, by_account) for currency in {one.currency for one in by_account}]
+    return Preview(
+        rows=rows,
+        changed=len(judged.changes),
+        unchanged=rows - len(judged.changes) - len({one.row for one in refused}),
+        refused=tuple(refused),
+        conflicts=tuple(judged.conflicts),
+        by_currency=tuple(sorted(by_currency, key=lambda one: one.currency)),
+        by_account=tuple(
+            sorted(by_account, key=lambda one: (-one.difference.copy_abs(), one.name or "", one.account_id or "", one.currency))
+        ),
+        notes=(*notes, *_notes(judged.changes)),
+        seal=_seal(judged.changes) if sealed else "",
+    )
+
+
+def _moved(currency: str, changes: Sequence[Change]) -> Moved:
+    before = money.total([change.selling_before for change in changes if change.selling_before is not None])
+    after = money.total([change.selling_amount for change in changes])
+    before, after = money.half_up(before, places=_places(before, currency)), money.half_up(after, places=_places(after, currency))
+    blank = sum(change.selling_before is None for change in changes)
+    return Moved(currency, len(changes), before, after, money.EXACT.subtract(after, before), blank)
+
+
+def _together(currency: str, parts: Sequence[Moved]) -> Moved:
+    """The parts of one currency."""
+    mine = [one for one in parts if one.currency == currency]
+    before, after, difference = (
+        money.total(getattr(one, name) for one in mine) for name in ("amount_before", "amount_after", "difference")
+    )
+    return Moved(currency, sum(one.rows for one in mine), before, after, difference, sum(one.were_blank for one in mine))
+
+
+def _places(amount: Decimal, currency: str) -> int:
+    """As many as the amount has, at least the currency's."""
+    return max(money.minor_units(currency), -int(amount.as_tuple().exponent))
+
+
+def _notes(changes: Sequence[Change]) -> list[str]:
+    """What to know of the rows that change."""
+    archived = sum(change.status == UsageStatus.ARCHIVED for change in changes)
+    unconfirmed = sum(not change.confirmed for change in changes)
+    blank = sum(change.selling_before is None for change in changes)
+    said = [(blank, "had no selling amount before, because the markup was blank"), (archived, "archived: not billed, whatever the markup")]
+    said.append((unconfirmed, "not confirmed yet: not billed before that"))
+    return [
+        f"{count:,} of the changed rows {'' if text.startswith('had') else 'is ' if count == 1 else 'are '}{text}."
+        for count, text in said
+        if count
+    ]
+
+
+def _seal(changes: Iterable[Change]) -> str:
+    """Over what becomes of which version of each row; the order of the rows says nothing."""
+    said = sorted(
+        f"{one.usage_id}\x1f{one.version}\x1f{one.quantity}\x1f{one.cost}\x1f{one.markup_pct}\x1f{one.selling_amount}" for one in changes
+    )
+    return blake2b("\n".join(said).encode(), digest_size=16).hexdigest()
