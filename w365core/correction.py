@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from w365core import money
+
 # One row of the file per usage summary, in this order; `row_hash` covers all the others.
 COLUMNS = (
     "usage_id", "row_hash", "invoice", "account", "subscription", "product", "charge_start", "charge_end", "quantity", "cost", "currency",
@@ -122,6 +124,22 @@ class Rule:
     subscriptions: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     usage_ids: tuple[str, ...] = ()
+
+    @property
+    def in_words(self) -> str:
+        """As a sentence begins: markup 12 % for 14 customers."""
+        what = (
+            "markup as the subscriptions say now" if self.markup_pct is None else f"markup {money.plain(money.trimmed(self.markup_pct))} %"
+        )
+        named = (
+            ("customer", self.accounts),
+            ("subscription", self.subscriptions),
+            ("product", self.products),
+            ("provider invoice", self.invoices),
+        )
+        named = (*named, ("row", self.usage_ids))
+        parts = [f"{len(chosen):,} {noun}{'' if len(chosen) == 1 else 's'}" for noun, chosen in named if chosen]
+        return f"{what} for {', '.join(parts) or 'all usage not invoiced'}"
 
 
 def _only(amounts: list[Decimal]) -> Decimal | None:

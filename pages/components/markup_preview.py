@@ -49,7 +49,7 @@ def ask_edits(edits: Sequence[Edit]) -> None:
 
 def ask_rule(rule: Rule, place: str = CHANGES) -> None:
     """Previews one markup for many rows."""
-    words = correcting.in_words(rule)
+    words = rule.in_words
 
     def apply(**told: Any) -> Applied:
         return correcting.apply_rule(cached.engine(), rule, seen=st.session_state[_ASKED].preview.seal, **told)

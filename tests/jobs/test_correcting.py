@@ -18,7 +18,7 @@ from tests import estates
 from tests.usage_rows import NOW, Usage, table, written
 from w365core.correction import COLUMNS, Applied, Edit, Preview, Rule
 from w365core.errors import CallRefused
-from w365core.jobs import correcting
+from w365core.jobs import correcting, usage_files
 from w365core.jobs.context import Context
 from w365core.jobs.correcting import Chosen
 from w365core.store import audit, drift
@@ -586,7 +586,7 @@ def test_receipts_tell_what_of_each_can_still_be_taken_back(usage: Usage, apply,
 
 def test_more_rows_than_excel_takes_are_refused_with_what_to_do(usage: Usage, monkeypatch: pytest.MonkeyPatch) -> None:
     usage.add(), usage.add()
-    monkeypatch.setattr(correcting.reports_export, "MOST_EXCEL_ROWS", 1)
+    monkeypatch.setattr(usage_files.reports_export, "MOST_EXCEL_ROWS", 1)
     with pytest.raises(CallRefused, match="take the CSV"):
         usage.export(excel=True)
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings, strategies as st
 
 from w365core import money
 from w365core.correction import COLUMNS, Preview
-from w365core.rating import cells, corrections
+from w365core.rating import cells, corrections, judged as rating_judged
 from w365core.rating.cells import Stored
-from w365core.rating.corrections import Came, Judged
+from w365core.rating.judged import Came, Judged
 
 D = Decimal
 
@@ -35,7 +35,7 @@ def judged(row: Stored, *, decimal_comma: bool = False, **edits: str) -> Preview
     rows = corrections.not_as_exported([came(row, **edits)])
     reading = corrections.reading_of(rows, decimal_comma=decimal_comma)
     found = corrections.settled(corrections.judge(rows, {row.usage_id: row}, reading), {row.usage_id: row}, {})
-    return corrections.preview(found, rows=1)
+    return rating_judged.preview(found, rows=1)
 
 
 def test_a_row_has_one_text_and_a_hash_with_its_version_in_front() -> None:

@@ -12,17 +12,11 @@ where the files and documents are kept; without it, that of this installation.
 
 from __future__ import annotations
 
-import csv
-import gc
-import io
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -30,29 +24,24 @@ from sqlalchemy import Connection, Engine
 from w365core import money, settings as w365settings
 from w365core.correction import COLUMNS, MOST_MARKUP, Applied, Edit, Preview, Rule, Undone
 from w365core.errors import CallRefused
-from w365core.frames import Kind
-from w365core.intake import markup_files
-from w365core.jobs import excel_rows
-from w365core.rating import cells, corrections
+from w365core.intake.markup_files import MarkupFile
+from w365core.jobs import usage_files
+from w365core.rating import cells, corrections, judged as rating_judged
 from w365core.rating.cells import Reading, Stored
-from w365core.rating.corrections import Came, Change, Judged, Past
-from w365core.reports import export as reports_export
-from w365core.reports.tables import Column
-from w365core.store import corrections as store, orders
-from w365core.store.corrections import Chosen, Values
+from w365core.rating.judged import Came, Change, Judged, Past
+from w365core.store import corrections as store, orders, usage_rows
+from w365core.store.corrections import Values
 from w365core.store.engine import guarded
 from w365core.store.landing import Landing, record_file, writing_to
 from w365core.store.ledger import Who
+from w365core.store.usage_rows import Chosen
 
 __all__ = [
-    "Applied", "Chosen", "Edit", "Preview", "Rule", "Undone", "apply_edits", "apply_file", "apply_rule", "export", "in_words", "preview_edits", "preview_file",
+    "Applied", "Chosen", "Edit", "Preview", "Rule", "Undone", "apply_edits", "apply_file", "apply_rule", "export", "preview_edits", "preview_file",
     "preview_rule", "receipts", "rows", "undo",
 ]  # fmt: skip
 
 _LONGEST_REASON = 500
-_FOR_PEOPLE = ("account_name",)  # what the page's downloads say besides; not read again
-_KINDS = {**dict.fromkeys(cells.NUMBERS, Kind.NUMBER), **dict.fromkeys(cells.DAYS, Kind.DAY)}
-_SHEET_COLUMNS = tuple(Column(name, name, _KINDS.get(name, Kind.TEXT)) for name in COLUMNS)
 
 
 # --- a file --------------------------------------------------------------------------------------------------------------------------------
@@ -61,39 +50,14 @@ _SHEET_COLUMNS = tuple(Column(name, name, _KINDS.get(name, Kind.TEXT)) for name 
 def export(engine: Engine, which: Chosen, *, excel: bool, for_people: bool = False) -> tuple[bytes, int]:
     """The chosen rows as a file to edit, and how many there are. `for_people` adds the customer's name. CallRefused above Excel's limit."""
     with guarded(), engine.connect() as connection:
-        rows = [Stored._make(row) for row in store.chosen(connection, which)]
-    more = _FOR_PEOPLE if for_people else ()
-    return (_workbook if excel else _csv)(rows, more), len(rows)
-
-
-def _csv(rows: Sequence[Stored], more: Sequence[str]) -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow((*COLUMNS, *more))
-    numbers = {COLUMNS.index(name) for name in cells.NUMBERS}
-    for row in rows:
-        printed = [cell if place in numbers else reports_export.safe(cell) for place, cell in enumerate(cells.cells(row))]
-        writer.writerow((*printed, *(reports_export.safe(getattr(row, name) or "") for name in more)))
-    return out.getvalue().encode("utf-8-sig")
-
-
-def _workbook(rows: Sequence[Stored], more: Sequence[str]) -> bytes:
-    columns = (*_SHEET_COLUMNS, *(Column(name, name) for name in more))
-    return reports_export.excel_bytes(columns, map(_in_sheet, rows), title="usage")
-
-
-def _in_sheet(row: Stored) -> dict[str, Any]:
-    """The row as a workbook takes it: numbers as numbers, days as days."""
-    printed = dict(zip(COLUMNS, cells.cells(row), strict=True))
-    numbers = {name: Decimal(printed[name]) if printed[name] else None for name in cells.NUMBERS}
-    days = {name: getattr(row, name) for name in cells.DAYS}
-    return printed | numbers | days | {name: getattr(row, name) for name in _FOR_PEOPLE}
+        rows = [Stored._make(row) for row in usage_rows.chosen(connection, which)]
+    return usage_files.content_of(rows, excel=excel, for_people=for_people), len(rows)
 
 
 def preview_file(engine: Engine, *, name: str, content: bytes) -> Preview:
     """What the file would change. CallRefused or InputRefused where it is no such file at all."""
-    with _many_rows(), guarded():
-        file = _read(name, content)
+    with usage_files.many_rows(), guarded():
+        file = usage_files.read(name, content)
         with engine.connect() as connection:
             return _preview_of(_judged_file(connection, file, lock=False), file.rows)
 
@@ -103,51 +67,19 @@ def apply_file(
 ) -> Applied:
     """Changes what the file says, all of it in one transaction, or nothing. It is what a preview said, or it is refused: each row says what it was."""
     reason = _reason(reason)
-    with _many_rows():
-        file = _read(name, content)
+    with usage_files.many_rows():
+        file = usage_files.read(name, content)
         with _changing(engine) as connection:
             judged = _judged_file(connection, file, lock=True)
             told = {"source": "file", "name": name, "reason": reason, "who": Who(actor, now), "landing": landing}
             return _apply(connection, engine, judged, _preview_of(judged, file.rows), content=content, **told)
 
 
-@contextmanager
-def _many_rows() -> Iterator[None]:
-    """Without looking for garbage meanwhile: a million cells are no cycles, and looking at them all again and again is a fifth of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-def _read(name: str, content: bytes) -> markup_files.MarkupFile:
-    if markup_files.is_workbook(name, content):
-        return replace(markup_files.read(name, _unpacked(name, content), separator=","), decimal_comma=False)
-    return markup_files.read(name, content)
-
-
-def _unpacked(name: str, content: bytes) -> bytes:
-    """The first sheet of a workbook as CSV, read by a process of its own that may fail without taking us along."""
-    command = [sys.executable, "-I", str(Path(excel_rows.__file__))]
-    try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=2 * excel_rows.MOST_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        done = None
-    if done is None or done.returncode:
-        raise CallRefused(
-            f"{name} cannot be read as an Excel workbook: it is damaged, protected, or unpacks to far more than usage. Save it as CSV UTF-8."
-        )
-    return done.stdout
-
-
-def _judged_file(connection: Connection, file: markup_files.MarkupFile, *, lock: bool) -> Judged:
+def _judged_file(connection: Connection, file: MarkupFile, *, lock: bool) -> Judged:
     """Most rows quickly, the others thoroughly."""
     rows = corrections.not_as_exported(file.rows)
     reading = corrections.reading_of(rows, decimal_comma=file.decimal_comma)
-    lines = store.lines(connection, list({came.cells[0] for came in rows}), lock=lock) if rows else {}
+    lines = usage_rows.lines(connection, list({came.cells[0] for came in rows}), lock=lock) if rows else {}
     changes, others = corrections.only_markups(rows, lines, reading)
     judged = _judged(connection, others, reading, lock=lock)
     return replace(judged, changes=changes + judged.changes)
@@ -163,7 +95,7 @@ def _judged(
     if not judged.suspects:
         return judged
     past: dict[str, list[Past]] = {}
-    for row in store.past(connection, [cells.text(came.cells[0]) for came in judged.suspects]):
+    for row in usage_rows.past(connection, [cells.text(came.cells[0]) for came in judged.suspects]):
         past.setdefault(row[0], []).append(Past(*row[:6], tuple(row[6:10]), tuple(row[10:])))
     return corrections.settled(judged, stored, past)
 
@@ -171,12 +103,12 @@ def _judged(
 def _stored(connection: Connection, usage_ids: set[str], *, lock: bool) -> dict[str, Stored]:
     if not usage_ids:
         return {}
-    return {row[0]: Stored(*row) for row in store.by_ids(connection, sorted(usage_ids), lock=lock)}
+    return {row[0]: Stored(*row) for row in usage_rows.by_ids(connection, sorted(usage_ids), lock=lock)}
 
 
 def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = (), *, sealed: bool = False) -> Preview:
     said = () if judged.changes or judged.refused else ("Nothing is edited, so nothing changes.",)
-    return corrections.preview(judged, rows=len(rows), notes=(*notes, *said), sealed=sealed)
+    return rating_judged.preview(judged, rows=len(rows), notes=(*notes, *said), sealed=sealed)
 
 
 # --- edits in the page ---------------------------------------------------------------------------------------------------------------------
@@ -185,7 +117,7 @@ def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = (), 
 def rows(engine: Engine, which: Chosen, *, most: int) -> list[dict[str, str]]:
     """The dearest of the chosen rows as the file has them, with the customer's name: to be edited in a page."""
     with guarded(), engine.connect() as connection:
-        found = [Stored._make(row) for row in store.chosen(connection, which, most=most)]
+        found = [Stored._make(row) for row in usage_rows.chosen(connection, which, most=most)]
     return [dict(zip(COLUMNS, cells.cells(row), strict=True)) | {"account_name": row.account_name or ""} for row in found]
 
 
@@ -245,26 +177,8 @@ def apply_rule(
     reason = _reason(reason)
     with _changing(engine) as connection:
         judged, rows, notes = _judged_rule(connection, rule, lock=True)
-        told = {"source": "rule", "name": in_words(rule), "reason": reason, "who": Who(actor, now), "landing": landing}
+        told = {"source": "rule", "name": rule.in_words, "reason": reason, "who": Who(actor, now), "landing": landing}
         return _apply(connection, engine, judged, _preview_of(judged, rows, notes, sealed=True), seen=seen, **told)
-
-
-def in_words(rule: Rule) -> str:
-    """The rule as a sentence's beginning: markup 12 % for 14 customers."""
-    what = "markup as the subscriptions say now" if rule.to_subscription else f"markup {cells.number(rule.markup_pct)} %"
-    named = (
-        ("customer", rule.accounts),
-        ("subscription", rule.subscriptions),
-        ("product", rule.products),
-        ("provider invoice", rule.invoices),
-    )
-    named = (*named, ("usage summary", rule.usage_ids))
-    parts = [f"{len(chosen):,} {_plural(noun, len(chosen))}" for noun, chosen in named if chosen]
-    return f"{what} for {', '.join(parts) or 'all usage not invoiced'}"
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{noun}s"
 
 
 def _check(rule: Rule) -> None:
@@ -278,12 +192,12 @@ def _check(rule: Rule) -> None:
 
 def _judged_rule(connection: Connection, rule: Rule, *, lock: bool) -> tuple[Judged, Sequence[Stored], tuple[str, ...]]:
     which = Chosen(rule.invoices, rule.accounts, rule.subscriptions, rule.products, rule.usage_ids, open_only=True)
-    rows = [Stored._make(row) for row in store.chosen(connection, which, lock=lock)]
-    now = store.markups_now(connection, {row.subscription for row in rows if row.subscription}) if rule.to_subscription else {}
+    rows = [Stored._make(row) for row in usage_rows.chosen(connection, which, lock=lock)]
+    now = usage_rows.markups_now(connection, {row.subscription for row in rows if row.subscription}) if rule.to_subscription else {}
     markup_of: Callable[[Stored], Decimal | None] = (
         (lambda row: now.get(row.subscription)) if rule.to_subscription else (lambda _row: rule.markup_pct)
     )
-    _, invoiced = store.how_many(connection, replace(which, open_only=False))
+    _, invoiced = usage_rows.how_many(connection, replace(which, open_only=False))
     notes = (
         f"{invoiced:,} more {'is' if invoiced == 1 else 'are'} invoiced, and stay as they are; delete their customer invoices to change them.",
     )

@@ -16,7 +16,7 @@ from w365core.reports import wording
 from w365core.reports.headlines import Note, Tile
 from w365core.reports.tables import Column, Table, amount, moment, number
 from w365core.store import corrections, drift, references, usage_choices
-from w365core.store.corrections import Chosen
+from w365core.store.usage_rows import Chosen
 
 BARS = 10
 NOBODY = "no customer of ours"

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from w365core.store.corrections import Chosen, condition
+from w365core.store.usage_rows import Chosen, condition
 
 _CHOICES = {
     "invoices": """
