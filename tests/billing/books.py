@@ -154,8 +154,7 @@ class Books:
         return self.rows("select next_invoice_date from billing_contract where contract_id = :c", c=contract_id)[0][0]
 
     def digests(self) -> dict[str, Any]:
-        """Of the ledger and of our records, but for versions."""
-        self.change(usage_summary, version=1)
+        """Of the ledger and of our records."""
         tables = (customer_invoice, customer_invoice_line, billing_contract, usage_invoice)
         with self.context.engine.begin() as connection:
             ours = {table.name: rebuilding._digest(connection, table.name) for table in tables}

@@ -202,11 +202,7 @@ def test_a_draft_takes_the_markups_of_today_or_stays_as_it_is(drafted: Books, mo
     drafted.used("10.00", markup=None, usage_id="blank")
     before = drafted.digests()
 
-    def correct(connection, _engine, usage_ids, **_how) -> None:
-        assert sorted(usage_ids) == ["blank", "first", "second"]
-        of = usage_summary.c.usage_id.in_(usage_ids) & (usage_summary.c.status == "Not invoiced")
-        changed = usage_summary.update().where(of).values(markup_pct=Decimal(100), selling_amount=usage_summary.c.cost * 2)
-        assert connection.execute(changed).rowcount == 3
+    correct = invoicing.correct_to_subscriptions
 
     def broken(*given, **how) -> None:
         correct(*given, **how)
@@ -216,7 +212,7 @@ def test_a_draft_takes_the_markups_of_today_or_stays_as_it_is(drafted: Books, mo
     with pytest.raises(CallRefused):
         drafted.regenerate(NUMBER, take_markups=True)
     assert drafted.digests() == before
-    monkeypatch.setattr(invoicing, "correct_to_subscriptions", correct)
+    monkeypatch.undo()
     (found,) = again(drafted)
     assert drafted.regenerate(NUMBER, take_markups=True).total == found.taking.total == 320
     assert drafted.amounts(NUMBER) == [20, 200, 100] and again(drafted) == []

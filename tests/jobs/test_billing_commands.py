@@ -238,3 +238,40 @@ def test_past_invoices_are_settled_by_a_command_that_says_before_what_it_would_d
     assert linked(configured) == [("OLD-1", None), ("OLD-1", None)]
     assert asked("settle-past-usage").stdout.startswith("Nothing to settle")
     assert rebuilding.rebuild(configured, check=True).findings == ()
+
+
+def test_a_markup_that_was_forgotten_is_put_right_on_the_draft_and_a_rebuild_does_it_again(
+    asked: Callable[..., Said], configured: Context
+) -> None:
+    assert asked("bill", "--period", "2026-11").returncode == 0
+    with configured.engine.begin() as connection:
+        connection.execute(text("update subscription set markup_pct = 30 where subscription_id = 'U-1'"))
+    how = {"actor": "ana", "now": configured.now, "landing": configured.landing}
+    assert invoicing.regenerate(configured.engine, NUMBER, take_markups=True, **how).total == Decimal("156.00")
+    with configured.engine.connect() as connection:
+        row = connection.execute(text("select source, rows, actor from usage_correction")).one()
+    assert tuple(row) == ("rule", 2, "ana") and linked(configured) == [(NUMBER, 1), (NUMBER, 2)]
+    assert not rebuilding.rebuild(configured, check=True).findings
+
+
+def test_the_story_of_the_seeds_a_blank_markup_is_filled_by_file_the_invoice_deleted_and_made_again(
+    asked: Callable[..., Said], configured: Context, tmp_path: Path
+) -> None:
+    assert asked("bill", "--period", "2026-11").returncode == 0
+    file, edited = tmp_path / "usage.csv", tmp_path / "edited.csv"
+    assert asked("markup", "export", "--invoice", "G1", "--out", file).returncode == 0
+    rows = list(csv.reader(file.read_text("utf-8-sig").splitlines()))
+    place = rows[0].index("markup_pct")
+    with edited.open("w", newline="") as out:
+        csv.writer(out).writerows([rows[0], *([*row[:place], "25", *row[place + 1 :]] for row in rows[1:])])
+    refused = asked("markup", "import", edited)
+    assert refused.returncode == 2 and NUMBER in refused.stdout + refused.stderr  # the invoice to delete is named
+    assert asked("unbill", "--invoice-number", NUMBER).returncode == 0
+    preview = json.loads(asked("markup", "preview", edited, "--json").stdout)
+    changed = json.loads(asked("markup", "import", edited, "--json").stdout)
+    assert {name: changed[name] for name in preview} == preview and changed["correction_id"]
+    assert (preview["changed"], preview["amount_before"], preview["amount_after"]) == (2, "138.00", "150.00")
+    (made,) = json.loads(asked("bill", "--period", "2026-11", "--json").stdout)
+    assert (made["invoice_number"], made["total"], made["lines"]) == (NUMBER, "150.00", 2)
+    assert asked("markup", "undo", str(changed["correction_id"])).returncode == 2  # billed since
+    assert not rebuilding.rebuild(configured, check=True).findings

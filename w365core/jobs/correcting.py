@@ -3,7 +3,7 @@
 export                          a file to edit: CSV or Excel
 preview_file, apply_file        a file that came back
 rows, preview_edits, apply_edits    a few rows edited in the page
-preview_rule, apply_rule        one markup for many rows, or what their subscriptions say now
+preview_rule, apply_rule        one markup for many rows, or what their subscriptions say now; `correct_within` a larger change
 undo, receipts                  taking back, and what was done
 
 Preview and apply judge by the same code; apply locks the rows first and judges them again. One refused row, and nothing is changed. `landing` is
@@ -37,7 +37,7 @@ from w365core.store.ledger import Who
 from w365core.store.usage_rows import Chosen
 
 __all__ = [
-    "Applied", "Chosen", "Edit", "Preview", "Rule", "Undone", "apply_edits", "apply_file", "apply_rule", "export", "preview_edits", "preview_file",
+    "Applied", "Chosen", "Edit", "Preview", "Rule", "Undone", "apply_edits", "apply_file", "apply_rule", "correct_within", "export", "preview_edits", "preview_file",
     "preview_rule", "receipts", "rows", "undo",
 ]  # fmt: skip
 
@@ -179,6 +179,17 @@ def apply_rule(
         judged, rows, notes = _judged_rule(connection, rule, lock=True)
         told = {"source": "rule", "name": rule.in_words, "reason": reason, "who": Who(actor, now), "landing": landing}
         return _apply(connection, engine, judged, _preview_of(judged, rows, notes, sealed=True), seen=seen, **told)
+
+
+def correct_within(
+    connection: Connection, engine: Engine, rule: Rule, *, who: Who, landing: Landing | None = None, reason: str | None = None
+) -> Applied:
+    """The same in the caller's transaction, for a change that a correction is only a part of: it is committed with that, or not at all."""
+    _check(rule)
+    store.hold(connection)
+    judged, rows, notes = _judged_rule(connection, rule, lock=True)
+    told = {"source": "rule", "name": rule.in_words, "reason": _reason(reason), "who": who, "landing": landing}
+    return _apply(connection, engine, judged, _preview_of(judged, rows, notes, sealed=True), **told)
 
 
 def _check(rule: Rule) -> None:

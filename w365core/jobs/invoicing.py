@@ -20,7 +20,9 @@ from sqlalchemy import Connection, Engine, Row
 
 from w365core import money, settings as w365settings
 from w365core.billing import planning
+from w365core.correction import Rule
 from w365core.errors import CallRefused
+from w365core.jobs import correcting
 from w365core.store import billing as store, drafts, orders
 from w365core.store.engine import guarded
 from w365core.store.landing import Landing
@@ -375,9 +377,8 @@ def correct_to_subscriptions(
     connection: Connection, engine: Engine, usage_ids: Sequence[str], *, who: Who, landing: Landing | None, reason: str | None
 ) -> None:
     """Gives this usage, none of which is invoiced, the markups that its subscriptions have today: a correction, in the caller's transaction."""
-    raise CallRefused(
-        "Taking the markups of today is not possible here yet: delete the Draft, correct its usage on the page Markup updates, and bill it again."
-    )
+    rule = Rule(to_subscription=True, usage_ids=tuple(usage_ids))
+    correcting.correct_within(connection, engine, rule, who=who, landing=landing, reason=reason)
 
 
 def _keeper(engine: Engine, landing: Landing | None, now: datetime) -> Callable[[str], drafts.Keep]:

@@ -240,6 +240,7 @@ def _replay_settlement(context: Context, connection: Connection, event: Row) -> 
 def _replay_usage_invoice(context: Context, connection: Connection, event: Row) -> list[str]:
     with connection.begin():
         drafts.again(connection, orders.content(context.landing, event.after["order"]), event)
+    return []
 
 
 def _replay_correction(context: Context, connection: Connection, event: Row) -> list[str]:

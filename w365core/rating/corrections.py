@@ -95,8 +95,8 @@ def judge(rows: Sequence[Came], stored: Mapping[str, Stored], reading: Reading) 
     seen: dict[str, int] = {}
     for came in rows:
         found = stored.get(came.cells[0]) or stored.get(cells.text(came.cells[0]))
-        as_exported = None if found is None else cells.cells(found)
-        if as_exported is None or as_exported[_HASH] != came.cells[_HASH].strip():
+        as_exported = None if found is None else _as_exported(found, came.cells[_HASH].strip())
+        if as_exported is None:
             _apart(judged, came, found, readings)
             continue
         edited = _edited(as_exported, came.cells)
@@ -176,6 +176,15 @@ def _apart(judged: Judged, came: Came, found: Stored | None, readings: Sequence[
         judged.suspects.append(came)
 
 
+def _as_exported(found: Stored, wanted: str) -> Sequence[str] | None:
+    """The stored row as the file has it, where that is what was exported. That it was billed since, or taken off its invoice, is no change of it."""
+    for status in (found.status, *UsageStatus):
+        printed = cells.cells(found if status == found.status else found._replace(status=str(status)))
+        if printed[_HASH] == wanted:
+            return printed
+    return None
+
+
 def _edited(as_exported: Sequence[str], came: Sequence[str]) -> list[str]:
     """The columns whose cells say another value than was exported."""
     places = [place for place in compress(_PLACES, map(ne, as_exported, came)) if place != _HASH]
@@ -248,7 +257,7 @@ def _duplicate(came: Came, usage_id: str, seen: dict[str, int]) -> Refused | Non
 def _invoiced(came: Came, found: Stored) -> Refused | None:
     if found.status != UsageStatus.INVOICED:
         return None
-    reason = f"is on customer invoice {found.customer_invoice}: delete that invoice first, then {_EXPORT_AGAIN}"
+    reason = f"is on customer invoice {found.customer_invoice}: delete that invoice first (`unbill`), then hand in this file again"
     return Refused(came.row, "status", str(found.status), reason)
 
 

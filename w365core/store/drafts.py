@@ -254,7 +254,7 @@ def _put_on(connection: Connection, marks: Sequence[Mark]) -> None:
             usage_summary.c.usage_id == bindparam("of_usage"),
             usage_summary.c.status == "Not invoiced",
         )
-        .values(status="Invoiced", invoice_number=bindparam("number"), invoice_line=bindparam("line"), version=usage_summary.c.version + 1)
+        .values(status="Invoiced", invoice_number=bindparam("number"), invoice_line=bindparam("line"))
     )
     given = [
         {"of_invoice": one.provider_invoice_id, "of_usage": one.usage_id, "number": one.invoice_number, "line": one.invoice_line}
@@ -273,7 +273,7 @@ def _take_off(connection: Connection, marks: Sequence[Mark]) -> None:
             usage_summary.c.usage_id == bindparam("of_usage"),
             usage_summary.c.invoice_number == bindparam("number"),
         )
-        .values(status="Not invoiced", invoice_number=None, invoice_line=None, version=usage_summary.c.version + 1)
+        .values(status="Not invoiced", invoice_number=None, invoice_line=None)
     )
     connection.execute(
         off, [{"of_invoice": one.provider_invoice_id, "of_usage": one.usage_id, "number": one.invoice_number} for one in marks]
