@@ -34,13 +34,14 @@ class Forks:
 
     process: subprocess.Popen[str]
 
-    def run(self, folder: Path, environment: Mapping[str, str], *arguments: str, timeout: int = 120, **more: Any) -> int:
+    def run(self, folder: Path, environment: Mapping[str, str], *arguments: str, timeout: int = 400, **more: Any) -> int:
         """The exit code; negative where a signal ended it. What it said is in the folder's `stdout` and `stderr`."""
         asked = {"folder": str(folder), "environment": dict(environment), "arguments": arguments, **more}
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         if not select.select([self.process.stdout], [], [], timeout)[0]:
             self.process.kill()
+            shared.cache_clear()
             raise TimeoutError(f"{' '.join(arguments)} took more than {timeout} s")
         return int(self.process.stdout.readline())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -18,7 +17,6 @@ Row = Mapping[str, Any]
 SHOWN_AT_FIRST = 8
 _MOST_NAMED = 6
 _WIDTHS = (2.9, 4.9, 1.85, 1.8)
-_PAGES = Path(__file__).resolve().parents[1]
 _LOOKS = {
     BLOCKED: (":material/block:", "red", "#d9534f"),
     LATE: (":material/schedule:", "orange", "#e0a13a"),
@@ -244,8 +242,7 @@ def _button(start: Start | None, *, key: str, is_first: bool = False) -> None:
         st.button(start.label, key=key, icon=_ICONS[start.what], type=kind, on_click=asking.open_, args=(asking.SYNC,), width="stretch")
         return
     to, query = _place(start)
-    is_there = (_PAGES / to).exists()
-    if st.button(start.label, key=key, icon=_ICONS[start.what], type=kind, disabled=not is_there, width="stretch") and is_there:
+    if st.button(start.label, key=key, icon=_ICONS[start.what], type=kind, width="stretch"):
         st.switch_page(to, query_params=query)
 
 
@@ -254,7 +251,7 @@ def _place(start: Start) -> tuple[str, dict[str, str]]:
     if start.what == why_rows.REFERENCES:
         return "references/inbox.py", {"of": str(start.invoice_id)} if start.invoice_id else {}
     if start.what == why_rows.MARKUP:
-        return "usage/markup.py", {"invoice": str(start.document)} if start.document else {}
+        return "usage/markup.py", {"invoices": str(start.invoice_id)} if start.invoice_id else {}
     if start.what == why_rows.BILL:
         month = {"billed_in": wording.month(st.session_state["period"])}
         return "usage/invoices.py", {"number": start.document} if start.document else month

@@ -65,3 +65,9 @@ def test_a_contract_that_starts_after_its_next_invoice_date_waits_with_its_first
 
 def test_a_quarterly_contract_moves_its_date_on_by_three_months() -> None:
     assert moved_on(Terms("C-1", "Quarterly"), day("2026-11-30")) == day("2027-02-28")
+
+
+def test_a_next_invoice_date_inside_its_cycle_was_not_moved_on() -> None:
+    terms = Terms("C-1", "Monthly", day("2026-01-01"), next_invoice_date=day("2026-10-12"))
+    october = oldest_open(terms, [], first_usage=day("2026-10-31"))
+    assert invoice_date(terms, october, [], oldest=october) == day("2026-11-01")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from psycopg import sql
 
 from tests import postgres
@@ -136,12 +136,19 @@ def test_filters_live_in_the_url_and_survive_a_reload(visit: Visit):
     expect(page.get_by_text("812.40 EUR").first).to_be_visible()
 
 
+def _box(cell: Locator) -> dict[str, float]:
+    """Where it is; a chart that is drawn again at that moment has no place yet."""
+    while (place := cell.bounding_box()) is None:
+        cell.page.wait_for_timeout(50)
+    return place
+
+
 def test_a_click_on_the_map_shows_its_invoices_and_counts_a_second_time(visit: Visit):
     page = visit.open("?status=Error&status=Active")
     for kept in ({"status=Error", "status=Active"}, set()):
         cell = page.locator(".js-plotly-plot .textpoint").filter(has_text="✓ Active").first
         expect(cell).to_be_visible()
-        place = cell.bounding_box()
+        place = _box(cell)
         page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
         expect(page.get_by_text("Nothing needs attention")).to_be_visible()
         assert set(urlsplit(page.url).query.split("&")) == {"provider=csp-demo", "month=Sep+2026"} | kept

@@ -92,11 +92,17 @@ def oldest_open(terms: Terms, invoices: Sequence[Invoiced], *, first_usage: date
 
 
 def invoice_date(terms: Terms, of: Cycle, invoices: Sequence[Invoiced], *, oldest: Cycle) -> date:
-    """The day the cycle is invoiced: its invoice's own date, the contract's next invoice date for the oldest open cycle, else the day after its end."""
+    """The day the cycle is invoiced: its invoice's own date, the contract's next invoice date for the oldest open cycle, else the day after its end.
+    A next invoice date inside that cycle has not been moved on: usage is invoiced in arrears."""
     for one in invoices:
         if cycle_of(terms, one.cycle_start) == of and one.invoice_date is not None:
             return one.invoice_date
-    return terms.next_invoice_date if of == oldest and terms.next_invoice_date is not None else of.end
+    return terms.next_invoice_date if of == oldest and stands_for(terms, of) else of.end
+
+
+def stands_for(terms: Terms, of: Cycle) -> bool:
+    """Whether the contract's next invoice date can be that of the cycle: it is not before its end."""
+    return terms.next_invoice_date is not None and terms.next_invoice_date >= of.end
 
 
 def moved_on(terms: Terms, day: date, *, cycles: int = 1) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -63,8 +63,6 @@ def _of_contract(row: Row, invoices: Sequence[Row], first_usage: date | None, fi
         return [_calendar(first_day)]
     invoiced = [Invoiced(one["invoice_number"], one["cycle_start"], one["invoice_date"], one["status"]) for one in invoices]
     oldest = cycles.oldest_open(terms, invoiced, first_usage=first_usage)
-    if terms.next_invoice_date is not None and terms.next_invoice_date < oldest.end:
-        terms = replace(terms, next_invoice_date=None)  # nobody has moved it on: usage is invoiced in arrears, never inside its cycle
     last = next_month(first_day) - _DAY
     dated = [cycles.cycle_of(terms, one.cycle_start) for one in invoiced if one.invoice_date and first_day <= one.invoice_date <= last]
     candidates = {oldest, *dated, cycles.cycle_of(terms, first_day - _DAY), cycles.cycle_of(terms, last - _DAY)}
@@ -74,7 +72,7 @@ def _of_contract(row: Row, invoices: Sequence[Row], first_usage: date | None, fi
         if first_day <= day <= last:
             mine = [invoice for invoice in invoices if cycles.cycle_of(terms, invoice["cycle_start"]) == one]
             invoice = max(mine, key=lambda invoice: (invoice["status"] == "Draft", invoice["invoice_number"]), default=None)
-            is_dated = any(invoice["invoice_date"] for invoice in mine) or (one == oldest and terms.next_invoice_date is not None)
+            is_dated = any(invoice["invoice_date"] for invoice in mine) or (one == oldest and cycles.stands_for(terms, one))
             spans.append(Span(one, day, terms, invoice, is_dated))
     return spans
 
