@@ -115,6 +115,10 @@ def _held_row(row: Mapping[str, Any]) -> None:
         st.markdown(f"**{wording.rounded(row['selling'] if priced else row['cost'], row['currency'])}**", text_alignment="right")
         usage = wording.counted(row["summaries"], "usage summary", "usage summaries")
         st.caption(f"{usage}, {'as it sells' if priced else 'at cost'}", text_alignment="right")
+        if row["without_markup"]:
+            key = f"markup_{row['contract_id']}_{row['currency']}"
+            if st.button("Set the markup", key=key, icon=":material/percent:"):
+                st.switch_page("usage/markup.py", query_params={"subscriptions": row["without_markup"]})
 
 
 def _due_row(one: Due) -> None:

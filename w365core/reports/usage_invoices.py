@@ -239,6 +239,7 @@ def _held(plans: Iterable[Plan], wanted: Wanted) -> list[dict[str, Any]]:
                 "contract_id": contract_id, "customer": customer, "code": code, "cause": CAUSES.get(code, code), "sentence": sentence,
                 "currency": currency, "summaries": len(group), "invoice_date": min(one.invoice_date for one in group),
                 "selling": money.total(sold) if code != MARKUP_MISSING and sold else None, "cost": money.total(one.usage.cost for one in group),
+                "without_markup": sorted({one.usage.subscription_id for one in group if code == MARKUP_MISSING and one.usage.subscription_id}),
             }
         )  # fmt: skip
     return rows
