@@ -7,6 +7,7 @@ in a tenth of the time.
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import pkgutil
@@ -105,6 +106,8 @@ def load() -> None:
             import_module(found.name)
     with suppress(ImportError):
         import_module("typer._adapters")  # which typer itself imports late, with all of pydantic
+    gc.collect()
+    gc.freeze()  # else the collector of every child touches, and so copies, all of it
 
 
 if __name__ == "__main__":

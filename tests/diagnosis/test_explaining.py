@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from tests.diagnosis.invoices import DAYS, D, Invoice, agreeing, amount_of, daily, facts, group, picked, usage, with_lines
 from w365core import money
@@ -197,6 +197,11 @@ def test_of_two_causes_none_is_proven_alone(plants: dict[str, Plant], gap: Gap, 
     barred = {"tax_on_header"} if seed % 2 and gap is Gap.HEADER else {"tax_on_lines"}
     first, second = chance.sample(sorted(set(plants) - barred), 2)
     found = explained(facts(plants[second](plants[first](invoice, chance), chance)))
+    if "one_customer" in (
+        first,
+        second,
+    ):  # twice all lines of a customer less one of their subscriptions is once or twice the other subscription
+        assume(not {one.code for one in found.proven} & {"one_customer", "one_subscription", "one_product"})
     assert not found.proven and found.cause is None, f"{first} and {second}"
 
 
