@@ -108,6 +108,7 @@ def emptied(name: str, *, like: str) -> bool:
 @cache
 def _stands(template: str) -> tuple:
     with psycopg.connect(_url(template).replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(_HOLDS_NOTHING)
         return connection.execute(_STANDS).fetchone()
 
 
@@ -127,6 +128,16 @@ _EMPTY = """
             if filled then execute format('truncate %I cascade', found.relname); end if;
         end loop;
         perform setval(c.oid, s.seqstart, false) from pg_sequence s join pg_class c on c.oid = s.seqrelid;
+    end $$
+"""
+_HOLDS_NOTHING = """
+    do $$
+    declare found record; filled boolean;
+    begin
+        for found in select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> 'alembic_version' loop
+            execute format('select exists (select from %I)', found.relname) into filled;
+            if filled then raise exception 'the template has rows in %, so an emptied database is not like it: use fresh_database', found.relname; end if;
+        end loop;
     end $$
 """
 _STANDS = """

@@ -102,7 +102,7 @@ def installed(engine: Engine, served: Served, folder: Path, killer: Forks) -> In
 
 @contextmanager
 def before_import(template: str, served: Served, folder: Path, killer: Forks) -> Iterator[Installation]:
-    with postgres.used_database(template) as url:
+    with postgres.fresh_database(template) as url:
         yield installed(create_engine(url, poolclass=NullPool), served, folder, killer)
 
 
