@@ -25,7 +25,7 @@ def test_a_question_that_takes_too_long_is_refused_in_a_sentence(engine: Engine)
 
 
 def test_a_database_that_is_gone_is_one_sentence_without_its_password(template: str, monkeypatch: pytest.MonkeyPatch):
-    with postgres.used_database(template) as url:
+    with postgres.fresh_database(template) as url:
         engine = b.prepared(url)
     monkeypatch.setenv("DATABASE_URL", url)
     with pytest.raises(StoreUnavailable, match="does not answer.*press Retry"), connection.reading(engine):
