@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from tests.diagnosis.invoices import DAYS, D, Invoice, agreeing, amount_of, daily, facts, group, picked, usage, with_lines
 from w365core import money
@@ -55,7 +55,9 @@ def usage_not_in_lines(invoice: Invoice, chance: random.Random) -> Invoice:
 
 
 def one_customer_twice(invoice: Invoice, chance: random.Random) -> Invoice:
-    name = chance.choice(sorted({one.customer for one in invoice.lines}))
+    """One of those who have no part in another cause: their part would be taken back by this one, and one cause would be left."""
+    others = {one.customer for one in invoice.lines if one.trait is not Trait.PLAIN}
+    name = chance.choice(sorted({one.customer for one in invoice.lines} - others))
     mine = [one for one in invoice.lines if one.customer == name]
     return replace(invoice.headed(money.total(one.total for one in mine)), planted=(*invoice.planted, *mine))
 
@@ -191,17 +193,13 @@ def _lists_its_lines(invoice: Invoice, proven: Hypothesis) -> None:
 
 @pytest.mark.parametrize(("plants", "gap"), [(HEADER, Gap.HEADER), (USAGE, Gap.USAGE)], ids=["header", "usage"])
 @given(seed=seeds)
+@example(seed=2_719_953)  # a credit of a customer, and all lines of that customer twice
 @settings(max_examples=80, deadline=None)
 def test_of_two_causes_none_is_proven_alone(plants: dict[str, Plant], gap: Gap, seed: int):
     invoice, chance = agreeing(seed, taxed=bool(seed % 2) and gap is Gap.HEADER)
     barred = {"tax_on_header"} if seed % 2 and gap is Gap.HEADER else {"tax_on_lines"}
     first, second = chance.sample(sorted(set(plants) - barred), 2)
     found = explained(facts(plants[second](plants[first](invoice, chance), chance)))
-    if "one_customer" in (
-        first,
-        second,
-    ):  # twice all lines of a customer less one of their subscriptions is once or twice the other subscription
-        assume(not {one.code for one in found.proven} & {"one_customer", "one_subscription", "one_product"})
     assert not found.proven and found.cause is None, f"{first} and {second}"
 
 
