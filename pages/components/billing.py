@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -46,16 +46,7 @@ def due(report: UsageInvoices) -> None:
                 + (" What is held back stands below." if report.held.rows else "")
             )
     else:
-        everything = st.session_state.get("due_all", False)
-        with st.container(border=True, gap="small"):
-            for one in report.due if everything else report.due[:SHOWN_AT_FIRST]:
-                _due_row(one)
-        left, right = st.columns((7, 3), vertical_alignment="center")
-        with left:
-            if len(report.due) > SHOWN_AT_FIRST:
-                st.toggle(f"Show all {len(report.due):,}", key="due_all")
-        with right:
-            tables.downloads(report.due_table, key="due")
+        _some_or_all(report.due, _due_row, report.due_table, key="due")
     for sentence in report.waits:
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
             st.badge("Waits for an earlier cycle", icon=":material/hourglass_top:", color="orange")
@@ -90,16 +81,20 @@ def held_back(held: Table) -> None:
     if not held.rows:
         return
     st.subheader("Held back", anchor=False)
-    everything = st.session_state.get("held_all", False)
+    _some_or_all(held.rows, _held_row, held, key="held")
+
+
+def _some_or_all(rows: Sequence[Any], draw: Callable[[Any], None], table: Table, *, key: str) -> None:
+    """The first few in a frame, all of them where that is asked for, and the table to take along."""
     with st.container(border=True, gap="small"):
-        for row in held.rows if everything else held.rows[:SHOWN_AT_FIRST]:
-            _held_row(row)
+        for row in rows if st.session_state.get(f"{key}_all", False) else rows[:SHOWN_AT_FIRST]:
+            draw(row)
     left, right = st.columns((7, 3), vertical_alignment="center")
     with left:
-        if len(held.rows) > SHOWN_AT_FIRST:
-            st.toggle(f"Show all {len(held.rows):,}", key="held_all")
+        if len(rows) > SHOWN_AT_FIRST:
+            st.toggle(f"Show all {len(rows):,}", key=f"{key}_all")
     with right:
-        tables.downloads(held, key="held")
+        tables.downloads(table, key=key)
 
 
 def _held_row(row: Mapping[str, Any]) -> None:

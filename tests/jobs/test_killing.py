@@ -18,7 +18,8 @@ from sqlalchemy.pool import NullPool
 from tests import estates, postgres
 from tests.conftest import NOW, ROOT
 from tests.estates import Estate, Served, daily, seat, usage
-from tests.jobs.killed_import import Forks, forks
+from tests.forked import Forks
+from tests.jobs.killed_import import forks
 from w365core.errors import CallRefused
 from w365core.jobs import syncing
 from w365core.jobs.context import Context

@@ -11,7 +11,8 @@ from sqlalchemy.pool import NullPool
 
 from tests import estates, postgres
 from tests.estates import Estate, Served, daily, seat, usage
-from tests.jobs.killed_import import Forks, forks
+from tests.forked import Forks
+from tests.jobs.killed_import import forks
 from tests.jobs.test_killing import KILLS, Installation, before_import, installed
 from w365core.errors import CallRefused
 from w365core.jobs import syncing, taking

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Row, insert, select, text, update
 
 from w365core.errors import CallRefused
 from w365core.store import audit
+from w365core.store.engine import driver_cursor
 from w365core.store.ledger import Who
 from w365core.store.tables import usage_correction
-from w365core.store.usage_rows import cursor_of
 
 CORRECT, UNDO = "correct usage", "undo correction of usage"
 PURPOSE = "correction"
@@ -195,7 +195,7 @@ def _put_aside(connection: Connection, rows: Sequence[Values]) -> None:
             "selling_amount numeric) on commit drop"
         )
     )
-    with cursor_of(connection) as cursor, cursor.copy("copy pg_temp.usage_values from stdin") as sink:
+    with driver_cursor(connection) as cursor, cursor.copy("copy pg_temp.usage_values from stdin") as sink:
         for row in rows:
             sink.write_row((row.usage_id, row.provider_invoice_id, row.quantity, row.cost, row.markup_pct, row.selling_amount))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
@@ -83,6 +84,22 @@ def guarded() -> Iterator[None]:
                 "or name another account."
             ) from None
         raise
+
+
+@contextmanager
+def driver_cursor(connection: Connection, *, lost: str = "nothing was changed. Do it again.") -> Iterator[psycopg.Cursor]:
+    """A cursor of the driver inside the connection's transaction, for COPY, which SQLAlchemy has not, and for streams. `lost` ends the sentence of the
+    StoreUnavailable that a loss of the database becomes."""
+    if not connection.in_transaction():
+        connection.begin()
+    driver = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor:
+            yield cursor
+    except psycopg.OperationalError as error:
+        if driver.broken:
+            connection.invalidate(error)  # else the caller's rollback fails in its turn and hides this
+        raise StoreUnavailable(f"The database failed in the middle ({_reason(error)}); {lost}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
@@ -20,12 +19,14 @@ from psycopg import sql
 from sqlalchemy import Connection
 
 from w365core import frames
-from w365core.errors import InputRefused, StoreUnavailable
+from w365core.errors import InputRefused
 from w365core.intake.record_cells import Value
 from w365core.intake.records import MOST_BAD_ROWS, ReadFile, Records
 from w365core.model import Problem
 from w365core.money import EXACT
+from w365core.store.engine import driver_cursor
 
+_LOST = "nothing was loaded. Load the folder again."
 _LOCK = 3650002  # two loads at once would wait for each other's rows crosswise
 _DEFAULTS = {"true": True, "false": False}
 
@@ -46,7 +47,7 @@ def load(connection: Connection, records: Records) -> dict[str, dict[str, int]]:
     Only the columns present in a file are written; a new row gets the declared defaults for the rest. InputRefused where a new row
     lacks a column that it cannot be without.
     """
-    with _cursor(connection) as cursor:
+    with driver_cursor(connection, lost=_LOST) as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         return {file.name: asdict(_load_file(cursor, file)) for file in records.files}
 
@@ -54,7 +55,7 @@ def load(connection: Connection, records: Records) -> dict[str, dict[str, int]]:
 def known(connection: Connection, references: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
     """Of the keys by table, those that the database has."""
     found: dict[str, set[str]] = {}
-    with _cursor(connection) as cursor:
+    with driver_cursor(connection, lost=_LOST) as cursor:
         for declared in frames.RECORD_FILES.values():
             keys = references.get(declared.table)
             if keys:
@@ -70,7 +71,7 @@ def stamp(connection: Connection, table: str, **key: str) -> None:
     declared = next(declared for declared in frames.RECORD_FILES.values() if declared.table == table)
     columns = tuple(column.name for column in declared.columns)
     ((name, value),) = key.items()
-    with _cursor(connection) as cursor:
+    with driver_cursor(connection) as cursor:
         query = sql.SQL("select {columns} from {table} where {name} = %s").format(
             columns=_names(columns), table=sql.Identifier(table), name=sql.Identifier(name)
         )
@@ -80,24 +81,6 @@ def stamp(connection: Connection, table: str, **key: str) -> None:
         marked = sql.SQL("update {table} set loaded_fingerprint = %s where {matched}").format(table=sql.Identifier(table), matched=matched)
         printed = fingerprints(ReadFile(table, columns, rows))
         cursor.executemany(marked, [(seal, *(row[place] for place in places)) for seal, row in zip(printed, rows, strict=True)])
-
-
-@contextmanager
-def _cursor(connection: Connection) -> Iterator[psycopg.Cursor]:
-    """A cursor of the driver inside the connection's transaction (SQLAlchemy has no COPY), its losses said in a sentence."""
-    if not connection.in_transaction():
-        connection.begin()
-    driver = connection.connection.driver_connection
-    try:
-        with driver.cursor() as cursor:
-            yield cursor
-    except psycopg.OperationalError as error:
-        if driver.broken:
-            connection.invalidate(error)  # else the caller's rollback fails in its turn and hides this
-        reason = (str(error).splitlines() or ["no answer"])[0].rstrip(".")
-        raise StoreUnavailable(
-            f"The database failed while records were loaded ({reason}); nothing was loaded. Load the folder again."
-        ) from None
 
 
 # --- one file --------------------------------------------------------------------------------------------------------------------------

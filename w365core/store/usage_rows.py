@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Row, text
 
-from w365core.errors import StoreUnavailable
+from w365core.store.engine import driver_cursor
 
 _AT_ONCE = 1000  # rows
 
@@ -57,25 +55,9 @@ _LINE = """
 def lines(connection: Connection, usage_ids: Sequence[str], *, lock: bool) -> dict[str, tuple]:
     """Those usage summaries by id, as printed."""
     hold = " order by u.usage_id for update of u" if lock else ""
-    with cursor_of(connection) as cursor:
+    with driver_cursor(connection) as cursor:
         # Streamed, so that the server prints the next rows while we read these.
         return {row[0]: row for row in cursor.stream(f"{_LINE}{hold}", (list(usage_ids),), size=_AT_ONCE)}
-
-
-@contextmanager
-def cursor_of(connection: Connection) -> Iterator[psycopg.Cursor]:
-    """The driver's own cursor inside the connection's transaction, because of 100,000 rows every step counts; its losses said in a sentence."""
-    if not connection.in_transaction():
-        connection.begin()
-    driver = connection.connection.driver_connection
-    try:
-        with driver.cursor() as cursor:
-            yield cursor
-    except psycopg.OperationalError as error:
-        if driver.broken:
-            connection.invalidate(error)  # else the caller's rollback fails in its turn and hides this
-        reason = (str(error).splitlines() or ["no answer"])[0].rstrip(".")
-        raise StoreUnavailable(f"The database failed in the middle ({reason}); nothing was changed. Do it again.") from None
 
 
 def chosen(connection: Connection, which: Chosen, *, lock: bool = False, most: int | None = None) -> Sequence[Row]:
