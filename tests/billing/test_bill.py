@@ -85,7 +85,9 @@ def test_an_earlier_cycle_without_billable_usage_is_passed_over_and_said(books: 
     books.used(month=10)
     done = books.bill()
     assert [draft.invoice_number for draft in done.made] == ["U202610-C-1"]
-    assert done.notes == ["Contract C-1: cycle 2026-09-01 to 2026-09-30 has no billable usage and gets no invoice."]
+    assert done.notes == [
+        "Contract C-1: cycle 2026-09-01 to 2026-09-30 has no billable usage so far; it gets an invoice of its own once it has."
+    ]
     assert done.exit_code == 1 and "markup_missing" in done.refused[0]
 
 

@@ -165,7 +165,10 @@ def _draft(
         after = cycles.moved_on(terms, before, cycles=cycle.number - oldest.number + 1)
     invoiced = _numbers(terms, invoices)
     passed = [cycles.cycle(terms, number) for number in range(oldest.number, cycle.number) if number not in invoiced]
-    said = [f"{_said(contract)}: cycle {_span(one)} has no billable usage and gets no invoice." for one in passed[-3:]]
+    said = [
+        f"{_said(contract)}: cycle {_span(one)} has no billable usage so far; it gets an invoice of its own once it has."
+        for one in passed[-3:]
+    ]
     draft = Draft(
         _free_number(f"U{cycle.start:%Y%m}-{contract.contract_id}", taken), contract.contract_id or "", contract.account_id, dated, cycle.start,
         cycle.last_day, _currency(lines), lines, before, after,
