@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOUNS = ("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance", "correction", "usage_invoice")
+NOUNS = (
+    *("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance", "correction", "usage_invoice"),
+    "reconciliation",
+)
 COMPOSERS = ("app.py", "pages/frame.py", "w365core/cli.py", "w365core/printing.py", "w365core/__main__.py", "w365core/__init__.py")
 
 

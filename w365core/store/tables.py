@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from w365core import frames
+from w365core import frames, reconciliation as reconciled
 from w365core.frames import Kind
 
 metadata = MetaData(
@@ -466,6 +466,102 @@ tolerance_policy = Table(
     *_finite("one_click_percent", "most_amount", "most_percent", "drop_percent"),
 )
 
+# --- reconciliation: what became of each subscription and window of an invoice, and what people decided --------------------------------------
+
+# One run over an invoice. The same inputs are the same run: `fingerprint` covers all of them, `inputs` each by itself.
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    Column("reconciliation_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("invoice_number", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("inputs", JSONB, nullable=False),
+    # header = lines + usage + tax + rounding + overridden; lines = confirmed + explained + unexplained
+    *(_amount(name, nullable=False) for name in ("header", "lines", "usage", "tax", "rounding", "overridden")),
+    *(_amount(name, nullable=False) for name in ("confirmed", "explained", "unexplained")),
+    Column("rows", BigInteger, nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+    _moment("made_at", nullable=False),
+    Column("made_by", Text, nullable=False),
+    _moment(
+        "latest_at", nullable=False
+    ),  # when these inputs were last found to be the invoice's: its latest run is the one with the latest
+    UniqueConstraint("provider", "invoice_number", "fingerprint"),
+    CheckConstraint("header = lines + usage + tax + rounding + overridden", name="identity"),
+    CheckConstraint("lines = confirmed + explained + unexplained", name="conservation"),
+    *_finite("header", "lines", "usage", "tax", "confirmed", "explained", "unexplained"),
+)
+
+
+def _of_run(declared: tuple[frames.Column, ...], *keys: str) -> list[Column]:
+    """The columns of what a run gives, keyed by the run and `keys`."""
+    run = Column("reconciliation_id", BigInteger, primary_key=True, autoincrement=False)
+    return [run, *(Column(c.name, _SQL_TYPES[c.kind], primary_key=c.name in keys, autoincrement=False) for c in declared)]
+
+
+reconciliation_line = Table(
+    "reconciliation_line",
+    metadata,
+    *_of_run(reconciled.ROW, "line_id"),
+    Index("reconciliation_line_subscription_idx", "subscription_id", "reconciliation_id"),
+    Index("reconciliation_line_risk_idx", "reconciliation_id", text("money_at_risk desc nulls last"), "line_id"),
+)
+reconciliation_change_log = Table("reconciliation_change_log", metadata, *_of_run(reconciled.EXPLANATION, "line_id", "change_log_id"))
+reconciliation_finding = Table(
+    "reconciliation_finding",
+    metadata,
+    Column("reconciliation_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(c.name, _SQL_TYPES[c.kind]) for c in reconciled.FINDING),
+    Index("reconciliation_finding_line_idx", "reconciliation_id", "line_id"),
+)
+
+# What people decided of a row, by the invoice and the row's own name, so that it outlives runs and re-imports. A decision stands while verdict and
+# residual are those it was made on.
+reconciliation_review = Table(
+    "reconciliation_review",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("invoice_number", Text, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("verdict", Text),
+    _amount("residual"),
+    Column("assigned_to", Text),
+    Column("note", Text),
+    _moment("at", nullable=False),
+    Column("actor", Text, nullable=False),
+    CheckConstraint("state in ('open', 'confirmed', 'accepted')", name="state_known"),
+    CheckConstraint("state <> 'accepted' or reason <> ''", name="accepted_has_reason"),
+)
+
+# Who signed an invoice off, on which run, and who opened it again.
+reconciliation_sign_off = Table(
+    "reconciliation_sign_off",
+    metadata,
+    Column("sign_off_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("invoice_number", Text, nullable=False),
+    Column("reconciliation_id", BigInteger, nullable=False),
+    _moment("at", nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("note", Text),
+    _moment("reopened_at"),
+    Column("reopened_by", Text),
+    Column("reopened_because", Text),
+    CheckConstraint("(reopened_at is null) = (reopened_by is null)", name="reopened_by_somebody"),
+)
+Index(
+    "reconciliation_sign_off_standing_idx",
+    reconciliation_sign_off.c.provider,
+    reconciliation_sign_off.c.invoice_number,
+    unique=True,
+    postgresql_where=reconciliation_sign_off.c.reopened_at.is_(None),
+)
+
 # --- the provider's view: what it says its customers own; our records are never touched by it -----------------------------------------------
 
 provider_customer = Table(
@@ -639,12 +735,14 @@ job_run = Table(
     Column("outcome", JSONB),
     Column("message", Text, nullable=False, server_default=""),
     CheckConstraint(
-        "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection', 'list_invoices', 'validate', 'take_new_version')",
+        "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection', 'list_invoices', 'validate', 'take_new_version', 'reconcile')",
         name="kind_known",
     ),
     CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state_known"),
     CheckConstraint("(finished_at is not null) = (state in ('done', 'failed', 'cancelled'))", name="ended_has_moment"),
-    CheckConstraint("(kind in ('sync_invoice', 'import_files', 'take_new_version')) = (invoice is not null)", name="invoice_named"),
+    CheckConstraint(
+        "(kind in ('sync_invoice', 'import_files', 'take_new_version', 'reconcile')) = (invoice is not null)", name="invoice_named"
+    ),
     *_finite("override_tolerance"),
 )
 Index("job_run_unfinished_idx", job_run.c.job_id, postgresql_where=job_run.c.finished_at.is_(None))
