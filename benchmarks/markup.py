@@ -24,12 +24,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sqlalchemy import Engine, Row, create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, Row, text
 
 from w365core.jobs import correcting
 from w365core.jobs.correcting import Chosen
 from w365core.store import embedded, schema
+from w365core.store.engine import pooled
 from w365core.store.landing import Landing
 
 NOW = datetime(2026, 11, 12, 6, tzinfo=UTC)
@@ -44,7 +44,7 @@ def main() -> None:
     work = Path(tempfile.mkdtemp(prefix="w365-bench-", dir="/tmp"))
     work.chmod(0o755)
     try:
-        engine = create_engine(embedded.start(home=work / "home", osuser="w365pg"), poolclass=NullPool)
+        engine = pooled(embedded.start(home=work / "home", osuser="w365pg"))
         schema.upgrade(engine)
         fill(engine, chosen.rows)
         run(engine, Landing(work / "landing"))

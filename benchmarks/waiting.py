@@ -25,13 +25,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from playwright.sync_api import sync_playwright
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 from streamlit.testing.v1 import AppTest
 
 from benchmarks import load
 from tests.browser.conftest import ARGUMENTS, found_browser
 from w365core.store import embedded
+from w365core.store.engine import pooled
 
 ROOT = load.ROOT
 FRAME = ROOT / "pages" / "frame.py"
@@ -179,7 +178,7 @@ def opened(home: Path):
 
     cached.engine.clear()
     cached.customers.clear()
-    return create_engine(embedded.start(home=home, osuser="w365pg"), poolclass=NullPool)
+    return pooled(embedded.start(home=home, osuser="w365pg"))
 
 
 def number_of(engine, where: str, *, order: str = "provider_invoice_id") -> str:

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine
 
 from tests import forked, postgres, problems
 from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import schema
+from w365core.store.engine import pooled
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 11, 12, 6, tzinfo=UTC)
@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 12, 6, tzinfo=UTC)
 def template() -> Iterator[str]:
     """The name of a database that has the schema and nothing else."""
     with postgres.fresh_database() as url:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = pooled(url)
         schema.upgrade(engine)
         engine.dispose()
         yield engine.url.database
@@ -43,7 +43,7 @@ def database_url(template: str) -> Iterator[str]:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    made = create_engine(database_url, poolclass=NullPool)
+    made = pooled(database_url)
     yield made
     made.dispose()
 

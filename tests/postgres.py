@@ -29,13 +29,15 @@ from w365core.store import embedded, embedded_account
 
 OSUSER = os.environ.get("W365_PG_OSUSER", "w365pg")
 _TEMPORARY = Path("/tmp")  # short: a socket's path has 107 bytes
+_IN_MEMORY = Path("/dev/shm")
+_ENOUGH = 4 << 30  # for the servers of a run with several processes
 
 
 @cache
 def server() -> str:
     """SQLAlchemy URL of this process' server. Several test runs at once have one each."""
     _sweep()
-    home = reachable_home("w365-test-")
+    home = reachable_home("w365-test-", folder=_IN_MEMORY if _is_roomy(_IN_MEMORY) else _TEMPORARY)
     atexit.register(_remove, home, os.getpid())
     with _in_haste():
         return embedded.start(home=home, osuser=OSUSER)
@@ -187,11 +189,16 @@ def other_server(programs: Path, *, password: str) -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def reachable_home(prefix: str = "w365-home-") -> Path:
+def reachable_home(prefix: str = "w365-home-", *, folder: Path = _TEMPORARY) -> Path:
     """The caller removes it. The name tells the process, so that a later run may clear up after a killed one."""
-    home = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=_TEMPORARY))
+    home = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=folder))
     home.chmod(0o711)
     return home
+
+
+def _is_roomy(folder: Path) -> bool:
+    """Whether there is such a folder with room enough, in which the server's programs may make files."""
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _ENOUGH
 
 
 def _administer(statement: sql.Composed) -> None:
@@ -201,7 +208,7 @@ def _administer(statement: sql.Composed) -> None:
 
 def _sweep() -> None:
     """Stops the servers of test runs that were killed."""
-    for home in _TEMPORARY.glob("w365-test-*"):
+    for home in (*_TEMPORARY.glob("w365-test-*"), *_IN_MEMORY.glob("w365-test-*")):
         found = re.match(r"w365-test-(\d+)-", home.name)
         if found and home.stat().st_uid == os.geteuid() and not _lives(int(found[1])):
             with suppress(Exception):  # another run sweeps it at the same moment

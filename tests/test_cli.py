@@ -11,12 +11,12 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine
 
 from tests import estates, postgres
 from tests.conftest import NOW, Command
 from tests.estates import Estate, Served, daily, seat, usage
+from w365core.store.engine import pooled
 
 PASSWORD = "planted-password-77"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -67,7 +67,7 @@ def shop(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
     }
     with postgres.used_database(template) as url, estates.serve(estate) as served:
         command = Command({**kept, **told, "DATABASE_URL": url, "W365_HOME": str(folder / "home")}, forks=False)
-        made = Shop(command, served, create_engine(url, poolclass=NullPool), folder)
+        made = Shop(command, served, pooled(url), folder)
         assert command("load", records).returncode == 0
         places = [part for name in ("api", "graph", "login") for part in (f"--{name}-url", served.url)]
         identity = ["--tenant-id", estates.TENANT, "--client-id", "app"]

@@ -11,13 +11,13 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import text
 
 from tests import estates, postgres
 from tests.conftest import NOW, Command
 from tests.estates import FABRIKAM, Estate, seat
 from tests.test_cli import Shop
+from w365core.store.engine import pooled
 
 WINGTIP = "d1b2c3d4-0000-4000-8000-00000000000f"
 MAP = ["map-account", "--provider", "CSP", "--provider-account-id", FABRIKAM, "--account", "a-2"]
@@ -37,7 +37,7 @@ def filled(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with postgres.used_database(template) as url, estates.serve(estate) as served:
         told = {"DATABASE_URL": url, "W365_HOME": str(folder / "home"), "W365_NOW": NOW.isoformat(), "W365_POLL": "0.02"}
         told |= {"W365_SECRET_CSP": estates.SECRET, "W365_HTTP_TRIES": "1", "PATH": "/usr/bin:/bin"}
-        made = Shop(Command(told), served, create_engine(url, poolclass=NullPool), folder)
+        made = Shop(Command(told), served, pooled(url), folder)
         assert made("load", records).returncode == 0
         places = [part for name in ("api", "graph", "login") for part in (f"--{name}-url", served.url)]
         identity = ["--tenant-id", estates.TENANT, "--client-id", "app"]
@@ -51,7 +51,7 @@ def shop(filled: Shop, tmp_path: Path) -> Iterator[Shop]:
     """The same on a database of one's own; what landed is shared, since nothing there is ever changed."""
     with postgres.fresh_database(filled.engine.url.database) as url:
         command = Command({**filled.process.environment, "DATABASE_URL": url})
-        yield replace(filled, process=command, engine=create_engine(url, poolclass=NullPool), folder=tmp_path)
+        yield replace(filled, process=command, engine=pooled(url), folder=tmp_path)
     filled.served.faults.replace([])
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from tests import estates
 from tests.browser.conftest import running_app, visiting
 from tests.estates import Estate
 from tests.jobs import working
 from w365core.jobs.context import Context
+from w365core.store.engine import pooled
 
 HEADER = "customer_id,subscription_id,product_id,charge_type,charge_start,charge_end,quantity,unit_price,subtotal,tax,total,currency\n"
 SEAT = f"{estates.CONTOSO},{estates.SEATS},CFQ7,cycle,2026-10-01,2026-10-31,4,25.00,100.00,19.00,119.00,EUR\n"
@@ -66,6 +65,6 @@ def test_an_upload_is_checked_corrected_and_imported(distributor: Context, brows
         expect(page.get_by_text("F-1").first).to_be_visible()
         assert visit.strangers == [] and visit.dialogs == []
     assert "Traceback" not in (tmp_path / "app.log").read_text()
-    engine = create_engine(url, poolclass=NullPool)
+    engine = pooled(url)
     assert estates.children(engine) == (1, 0, 0)
     engine.dispose()

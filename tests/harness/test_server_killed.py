@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, text
 
 from tests import estates, postgres
 from tests.conftest import NOW
@@ -24,6 +23,7 @@ from w365core.jobs import syncing
 from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import audit, embedded, embedded_locks, schema
+from w365core.store.engine import pooled
 
 OFFSETS, ROUNDS, RACERS = 22, 20, 4  # two more than the twenty that shall strike: how often the provider is polled differs from run to run
 LINES = ([seat("100.00"), seat("-1.25"), usage("10.00")], [daily("4.125"), daily("5.875", day=2)])
@@ -102,7 +102,7 @@ def _undisturbed(installation: Installation, server: Forks) -> list[str]:
 def test_a_database_killed_at_twenty_operations_of_an_import_loses_and_halves_nothing(
     own_home: Path, served: Served, tmp_path: Path, harness_said: list[str]
 ) -> None:
-    engine = create_engine(embedded.start(home=own_home, osuser=postgres.OSUSER), poolclass=NullPool)
+    engine = pooled(embedded.start(home=own_home, osuser=postgres.OSUSER))
     schema.upgrade(engine)
     installation = installed(engine, served, tmp_path)
     with forks() as server:

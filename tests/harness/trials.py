@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import text
 
 from tests import estates, postgres
 from tests.conftest import NOW
@@ -30,6 +29,7 @@ from w365core.jobs import syncing
 from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import audit, ledger, transitions
+from w365core.store.engine import pooled
 
 WORKERS = 2  # strikes at a time, each with a database and a home of its own
 EARLIER = ([seat("200.00"), usage("20.00")], [daily("20.00")])
@@ -90,7 +90,7 @@ def made_ready(template: str, folder: Path) -> Iterator[Ready]:
     estate = Estate(folder / "estate")
     estate.invoice("G1", *EARLIER)
     with estates.serve(estate) as served, postgres.used_database(template) as url:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = pooled(url)
         context = _context(url, folder / "home", engine)
         context = estates.configure(context, served.url, records=estate.records(folder / "records"))
         assert syncing.sync_invoice(context, provider_name=None, invoice_number="G1", override=None).outcomes[0].exit_code == 0
@@ -98,6 +98,7 @@ def made_ready(template: str, folder: Path) -> Iterator[Ready]:
         with engine.begin() as connection:
             transitions.deactivate(connection, provider_invoice_id=found.provider_invoice_id, who=context.who)
         estate.invoice("G1", *LINES)
+        engine.dispose()  # nobody may be connected to what is copied
         template_of_trials = Ready(engine.url.database, folder / "home", served, "")
         with forks() as server, trial(template_of_trials, folder / "whole", server) as undisturbed:
             assert undisturbed.sync() == "Active/Active"
@@ -111,7 +112,7 @@ def trial(ready: Ready, folder: Path, server: Forks) -> Iterator[Trial]:
     folder.mkdir(parents=True)
     shutil.copytree(ready.home, folder / "home")
     with postgres.fresh_database(ready.template) as url:
-        context = _context(url, folder / "home", create_engine(url, poolclass=NullPool))
+        context = _context(url, folder / "home", pooled(url))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("W365_")}
         told = {"DATABASE_URL": url, "W365_HOME": str(folder / "home"), "W365_POLL": "0.01", "W365_SECRET_CSP": estates.SECRET}
         # One try: what is tried again is tested elsewhere, and would hide the error that is put in here.

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, select, text
 
 from tests import estates, postgres
 from tests.conftest import Command
 from w365core.jobs import demo
 from w365core.store import audit
+from w365core.store.engine import pooled
 from w365core.store.tables import license_line, provider_invoice, usage_estimate, usage_line, usage_summary
 
 # As data/demo/README.md tells them.
@@ -45,7 +45,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         w365 = Command({**kept, "DATABASE_URL": url, "W365_HOME": str(home)})
         done = w365("demo", "--json")
         assert done.returncode == 0, done.stderr
-        yield Filled(w365, create_engine(url, poolclass=NullPool), json.loads(done.stdout), home)
+        yield Filled(w365, pooled(url), json.loads(done.stdout), home)
 
 
 def test_only_the_planted_errors_are_there(filled: Filled) -> None:
@@ -117,7 +117,7 @@ def test_the_demo_has_a_clock_of_its_own(filled: Filled, tmp_path: Path) -> None
 
 
 def test_a_database_with_other_data_is_refused(database_url: str, w365: Command) -> None:
-    engine = create_engine(database_url, poolclass=NullPool)
+    engine = pooled(database_url)
     with engine.begin() as connection:
         connection.execute(text("insert into account (account_id, name, credit_hold) values ('A-1', 'Ours', false)"))
     before = estates.stored(engine)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, text
 
 from tests import postgres
 from w365core.errors import ProviderUnavailable
@@ -22,6 +21,7 @@ from w365core.reports import changes
 from w365core.sandbox.server import running
 from w365core.settings import Settings
 from w365core.store import audit
+from w365core.store.engine import pooled
 
 CLOCK = datetime(2026, 11, 12, 6, tzinfo=UTC)
 CHANGED, UNMAPPED, TAXED, RESERVED = "G052491261", "G052361813", "G052427346", "G052231690"
@@ -51,7 +51,7 @@ def told(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[To
     """The demo in a database: the sandbox loses its clock at first, then a morning is broken off, then it is left in peace."""
     home: Path = tmp_path_factory.mktemp("home")
     with postgres.used_database(template) as url, running(demo.ESTATE) as sandbox:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = pooled(url)
         settings = Settings(home=home, database_url=url, http_timeout=5, http_tries=2, poll=0.01)
         quiet = Context(settings, engine, CLOCK, "tester", lambda sentence: None)
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, select, text
 
 from tests import estates, postgres
 from tests.conftest import NOW, ROOT
@@ -25,6 +24,7 @@ from w365core.jobs import syncing
 from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import audit, embedded, embedded_locks, schema
+from w365core.store.engine import pooled
 from w365core.store.tables import audit_log, provider_invoice
 
 KILLS = int(os.environ.get("W365_TEST_KILLS", "8"))  # how many steps of each kind of import are struck; 1000 is all of them
@@ -104,7 +104,7 @@ def installed(engine: Engine, served: Served, folder: Path, killer: Forks) -> In
 @contextmanager
 def before_import(template: str, served: Served, folder: Path, killer: Forks) -> Iterator[Installation]:
     with postgres.fresh_database(template) as url:
-        yield installed(create_engine(url, poolclass=NullPool), served, folder, killer)
+        yield installed(pooled(url), served, folder, killer)
 
 
 @pytest.fixture(params=[False, True], ids=["first import", "import after a deactivation"])
@@ -122,6 +122,7 @@ def ready(again: bool, template: str, served: Served, tmp_path: Path, killer: Fo
             with installation.engine.begin() as connection:
                 connection.execute(provider_invoice.update().values(state="Inactive", status_reason="Deactivated"))
         served.estate.invoice("G1", *LINES)
+        installation.engine.dispose()  # nobody may be connected to what is copied
         yield installation.engine.url.database
 
 
@@ -169,7 +170,7 @@ def own_home() -> Iterator[Path]:
 
 
 def test_a_database_killed_in_mid_import_stores_nothing_by_halves(own_home: Path, served: Served, tmp_path: Path, killer: Forks) -> None:
-    engine = create_engine(embedded.start(home=own_home, osuser=postgres.OSUSER), poolclass=NullPool)
+    engine = pooled(embedded.start(home=own_home, osuser=postgres.OSUSER))
     schema.upgrade(engine)
     installation = installed(engine, served, tmp_path, killer)
     before = NOTHING

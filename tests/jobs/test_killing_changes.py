@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import select, text
 
 from tests import estates, postgres
 from tests.estates import Estate, Served, daily, seat, usage
@@ -17,6 +16,7 @@ from tests.jobs.test_killing import KILLS, Installation, before_import, installe
 from w365core.errors import CallRefused
 from w365core.jobs import syncing, taking
 from w365core.store import audit
+from w365core.store.engine import pooled
 from w365core.store.tables import audit_log, invoice_change
 
 THEN = ([seat("100.00"), seat("-1.25"), usage("10.00")], [daily("4.125"), daily("5.875", day=2)])
@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def imported(template: str, served: Served, tmp_path: Path, killer: Forks) -> Iterator[str]:
     """The name of a database that holds G1 as it was; the provider says otherwise now."""
     with postgres.used_database(template) as url:
-        installation = installed(create_engine(url, poolclass=NullPool), served, tmp_path / "imported", killer)
+        installation = installed(pooled(url), served, tmp_path / "imported", killer)
         served.estate.invoice("G1", *THEN)
         assert installation.sync() == "Active/Active"
         served.estate.invoice("G1", *NOW_SAYS)

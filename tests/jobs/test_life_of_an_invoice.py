@@ -18,8 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from sqlalchemy import create_engine, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import select, text
 
 from tests import estates, postgres
 from tests.conftest import NOW
@@ -31,6 +30,7 @@ from w365core.jobs.importing import Outcome
 from w365core.lifecycle import RETRY_DAYS, compared_since
 from w365core.settings import Settings
 from w365core.store import audit, billed, ledger, noticing, transitions
+from w365core.store.engine import pooled
 from w365core.store.tables import audit_log, provider_invoice, usage_summary
 
 LATEST, OLDER = "G2", "G1"
@@ -128,7 +128,7 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="w365-life-"))
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         url = self.stack.enter_context(postgres.used_database(self.template))
-        self.engine = create_engine(url, poolclass=NullPool)
+        self.engine = pooled(url)
         self.stack.callback(self.engine.dispose)
         self.estate = Estate(self.folder / "estate", client_secret=estates.SECRET)
         self.model = Model()

@@ -20,8 +20,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from pages.components import cached
@@ -30,6 +29,7 @@ from tests.conftest import NOW, ROOT
 from tests.estates import Estate
 from tests.streamones import Account
 from w365core.settings import KEY_FILE
+from w365core.store.engine import pooled
 
 WRONG = "planted-wrong-secret-Hk27"
 _KEY_SECRET = streamones.KEY.partition(":")[2]
@@ -163,7 +163,7 @@ def test_nothing_secret_is_said_or_logged(ran: Ran) -> None:
 
 
 def test_nothing_secret_is_in_any_row_of_any_table(ran: Ran) -> None:
-    engine = create_engine(ran.database_url, poolclass=NullPool)
+    engine = pooled(ran.database_url)
     with engine.connect() as connection:
         tables = connection.execute(text("select table_name from information_schema.tables where table_schema = 'public'")).scalars().all()
         rows = {table: connection.execute(text(f'select t::text from "{table}" t')).scalars().all() for table in tables}

@@ -7,15 +7,15 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DataError
-from sqlalchemy.pool import NullPool
 
 from tests import postgres
 from tests.reports import builders as b
 from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing
 from w365core.jobs import queue
 from w365core.store import job_runs
+from w365core.store.engine import pooled
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_jobs_are_listed_newest_first_and_what_waits_in_its_order(known: Engine)
 
 def test_without_the_schema_it_says_which_command_makes_it():
     with postgres.fresh_database() as url, pytest.raises(ConfigurationMissing, match="run `python -m w365core init`"):
-        ask(create_engine(url, poolclass=NullPool), kind="sync", provider=None, invoice=None)
+        ask(pooled(url), kind="sync", provider=None, invoice=None)
 
 
 # --- the dead ----------------------------------------------------------------------------------------------------------------------------

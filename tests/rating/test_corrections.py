@@ -189,7 +189,7 @@ def test_what_is_judged_quickly_is_judged_alike(quick_rows=(("20", 1), ("12,5", 
     reading = cells.Reading(False, cells.DateOrder.MONTH_FIRST)
     for typed, taken in quick_rows:
         rows = [came(row, markup_pct=typed)]
-        changes, others = corrections.only_markups(rows, {"u1": line}, reading)
+        changes, others = corrections.only_markups(rows, [line], reading)
         thorough = corrections.judge(rows, {"u1": row}, reading).changes
         assert (len(changes), len(others)) == (taken, 1 - taken) or typed == "15.0"
         assert changes == thorough if taken else True
@@ -198,8 +198,8 @@ def test_what_is_judged_quickly_is_judged_alike(quick_rows=(("20", 1), ("12,5", 
         came(row, markup_pct="20", charge_start="10/1/2026"),
         came(row, markup_pct="20", row_hash="2-0"),
     ):
-        assert corrections.only_markups([other], {"u1": line}, reading) == ([], [other])
+        assert corrections.only_markups([other], [line], reading) == ([], [other])
     twice = [came(row, markup_pct="20"), came(row, markup_pct="21")]
-    assert corrections.only_markups(twice, {"u1": line}, reading) == ([], twice)
+    assert corrections.only_markups(twice, [line], reading) == ([], twice)
     invoiced = (*line[:9], "Invoiced", *line[10:])
-    assert corrections.only_markups(twice[:1], {"u1": invoiced}, reading)[0] == []
+    assert corrections.only_markups(twice[:1], [invoiced], reading)[0] == []

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, Engine, create_engine, insert, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, Engine, insert, text
 
 from w365core import frames
 from w365core.store import schema, stage
+from w365core.store.engine import pooled
 from w365core.store.tables import (
     account,
     audit_log,
@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 12, 8, 0, tzinfo=UTC)
 
 def prepared(url: str) -> Engine:
     """An engine on a database with our schema."""
-    engine = create_engine(url, poolclass=NullPool)
+    engine = pooled(url)
     schema.upgrade(engine)
     return engine
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from tests import postgres
 from w365core.errors import ConfigurationMissing, StoreUnavailable
 from w365core.settings import Settings
 from w365core.store import engine as store_engine
+from w365core.store.engine import pooled
 
 PASSWORD = "planted-password-77"
 
@@ -84,7 +84,7 @@ def test_every_spelling_of_postgres_is_understood(database_url: str, scheme: str
 
 def test_a_missing_schema_says_what_makes_it() -> None:
     with postgres.fresh_database() as url:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = pooled(url)
         said = pytest.raises(ConfigurationMissing, match="run `python -m w365core init`")
         with said, store_engine.guarded(), engine.connect() as connection:
             connection.execute(text("select * from provider_invoice"))
@@ -92,7 +92,7 @@ def test_a_missing_schema_says_what_makes_it() -> None:
 
 @pytest.mark.parametrize("how", ["statement", "copy", "commit"])
 def test_a_lost_connection_is_the_store_gone_and_nothing_else(database_url: str, how: str) -> None:
-    engine = create_engine(database_url, poolclass=NullPool)
+    engine = pooled(database_url)
     with pytest.raises(StoreUnavailable, match="went away in mid-run") as lost, store_engine.guarded(), engine.connect() as connection:
         connection.execute(text("create table kept (x int)"))
         _end_session(database_url, connection.connection.driver_connection.info.backend_pid)
@@ -107,13 +107,13 @@ def test_a_lost_connection_is_the_store_gone_and_nothing_else(database_url: str,
 
 
 def test_a_fault_of_ours_is_not_mistaken_for_a_lost_store(database_url: str) -> None:
-    engine = create_engine(database_url, poolclass=NullPool)
+    engine = pooled(database_url)
     with pytest.raises(DBAPIError), store_engine.guarded(), engine.connect() as connection:
         connection.execute(text("select 1 / 0"))
 
 
 def test_a_lock_is_held_by_one_session_and_ends_with_it(database_url: str) -> None:
-    engine = create_engine(database_url, poolclass=NullPool)
+    engine = pooled(database_url)
     with engine.connect() as second:
         with engine.connect() as first:
             assert store_engine.lock(first, "provider invoice", "a", "b")

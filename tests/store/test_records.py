@@ -8,14 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import text
 
 from tests.postgres import fresh_database
 from w365core.errors import CallRefused, InputRefused, StoreUnavailable
 from w365core.frames import RECORD_FILES
 from w365core.intake.records import read_folder
 from w365core.jobs.loading import LoadResult, load
+from w365core.store.engine import pooled
 from w365core.store.records import load as store_records
 from w365core.store.schema import upgrade
 
@@ -37,15 +37,16 @@ FILES = {
 @pytest.fixture(scope="module")
 def template():
     with fresh_database() as url:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = pooled(url)
         upgrade(engine)
+        engine.dispose()  # nobody may be connected to what is copied
         yield engine.url.database
 
 
 @pytest.fixture
 def engine(template):
     with fresh_database(template) as url:
-        yield create_engine(url, poolclass=NullPool)
+        yield pooled(url)
 
 
 def folder(path: Path, files: dict[str, str]) -> Path:

@@ -79,7 +79,7 @@ def _judged_file(connection: Connection, file: MarkupFile, *, lock: bool) -> Jud
     """Most rows quickly, the others thoroughly."""
     rows = corrections.not_as_exported(file.rows)
     reading = corrections.reading_of(rows, decimal_comma=file.decimal_comma)
-    lines = usage_rows.lines(connection, list({came.cells[0] for came in rows}), lock=lock) if rows else {}
+    lines = usage_rows.lines(connection, {came.cells[0] for came in rows}, lock=lock) if rows else ()
     changes, others = corrections.only_markups(rows, lines, reading)
     judged = _judged(connection, others, reading, lock=lock)
     return replace(judged, changes=changes + judged.changes)

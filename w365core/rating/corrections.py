@@ -52,21 +52,21 @@ def reading_of(rows: Sequence[Came], *, decimal_comma: bool) -> Reading:
     return Reading(decimal_comma if 2 * commas == len(said) else 2 * commas > len(said), DateOrder.MONTH_FIRST)
 
 
-def only_markups(rows: Sequence[Came], lines: Mapping[str, tuple], reading: Reading) -> tuple[list[Change], list[Came]]:
+def only_markups(rows: Sequence[Came], lines: Iterable[tuple], reading: Reading) -> tuple[list[Change], list[Came]]:
     """The rows that differ from their stored row in a good markup and in nothing else, not even in print, and all other rows for `judge`.
 
-    Most rows of most files are such; `judge` would say the same of them, four times as slowly. `lines` are tuples in the order of Line.
+    Most rows of most files are such; `judge` would say the same of them, four times as slowly. `lines` are tuples in the order of Line, in any order,
+    and may still be under way: each is looked at when it comes.
     """
-    changes, others, markups = [], [], {}
     counted = Counter(came.cells[0] for came in rows)
+    left = {came.cells[0]: came for came in rows if counted[came.cells[0]] == 1}
+    changes, markups = [], {}
     place, end, glue, row_hash = _PLACE["markup_pct"], len(COLUMNS), cells.SEPARATOR.join, cells.hash_of
-    for came in rows:
-        printed = came.cells
-        line = lines.get(printed[0])
-        if line is None or counted[printed[0]] > 1:
-            others.append(came)
+    for usage_id, version, before, was, after, invoice_id, account, name, currency, status, confirmed, sold in lines:
+        came = left.get(usage_id)
+        if came is None:
             continue
-        usage_id, version, before, was, after, invoice_id, account, name, currency, status, confirmed, sold = line
+        printed = came.cells
         if (
             glue(printed[2:place]) != before
             or glue(printed[place + 1 : end]) != after
@@ -74,13 +74,13 @@ def only_markups(rows: Sequence[Came], lines: Mapping[str, tuple], reading: Read
             or (markup := _good_markup(printed[place], reading.decimal_comma)) is None
             or status == UsageStatus.INVOICED
         ):
-            others.append(came)
             continue
         selling = money.selling_amount(Decimal(printed[_PLACE["cost"]]), markup, currency)
         told = (usage_id, invoice_id, version, account, name, currency, status, confirmed, sold)
         text = markups.get(markup) or markups.setdefault(markup, cells.number(markup))
         changes.append(Change(came.row, *told, printed[_PLACE["quantity"]], printed[_PLACE["cost"]], text, selling))
-    return changes, others
+        del left[usage_id]
+    return changes, [came for came in rows if counted[came.cells[0]] > 1 or came.cells[0] in left]
 
 
 @lru_cache(1 << 16)

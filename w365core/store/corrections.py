@@ -7,25 +7,30 @@ what it was and what it became, and every change is sealed in the audit log with
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import pyarrow as pa
 from sqlalchemy import Connection, Row, insert, select, text, update
 
+from w365core.arrays import batch_of
 from w365core.errors import CallRefused
 from w365core.store import audit
+from w365core.store.copy_text import OPTIONS, copied
 from w365core.store.engine import driver_cursor
 from w365core.store.ledger import Who
 from w365core.store.tables import usage_correction
 
 CORRECT, UNDO = "correct usage", "undo correction of usage"
 PURPOSE = "correction"
+_VALUES = pa.schema(
+    [("usage_id", pa.string()), ("provider_invoice_id", pa.int64())]
+    + [(name, pa.string()) for name in ("quantity", "cost", "markup_pct", "selling_amount")]
+)
 Keep = Callable[[bytes], str]
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(NamedTuple):
     """The values of one row from now on; quantity and cost are those in force, also where they are the provider's. Numbers travel as exact text."""
 
     usage_id: str
@@ -183,7 +188,7 @@ def _some(rows: Sequence[Row]) -> str:
 
 
 def _document(rows: Sequence[Values]) -> bytes:
-    return msgspec.json.encode([(r.usage_id, r.provider_invoice_id, r.quantity, r.cost, r.markup_pct, r.selling_amount) for r in rows])
+    return msgspec.json.encode(rows)
 
 
 def _put_aside(connection: Connection, rows: Sequence[Values]) -> None:
@@ -195,9 +200,12 @@ def _put_aside(connection: Connection, rows: Sequence[Values]) -> None:
             "selling_amount numeric) on commit drop"
         )
     )
-    with driver_cursor(connection) as cursor, cursor.copy("copy pg_temp.usage_values from stdin") as sink:
-        for row in rows:
-            sink.write_row((row.usage_id, row.provider_invoice_id, row.quantity, row.cost, row.markup_pct, row.selling_amount))
+    columns, content = copied(batch_of(rows, _VALUES))
+    with (
+        driver_cursor(connection) as cursor,
+        cursor.copy(f"copy pg_temp.usage_values ({', '.join(columns)}) from stdin ({OPTIONS})") as sink,
+    ):
+        sink.write(content)
 
 
 _REMEMBER = text("""
@@ -205,8 +213,8 @@ _REMEMBER = text("""
         quantity_after, cost_before, cost_after, selling_before, selling_after)
     select :correction_id, u.usage_id, u.provider_invoice_id, u.account_id, u.currency, u.markup_pct, v.markup_pct,
         coalesce(u.corrected_quantity, u.quantity), v.quantity, coalesce(u.corrected_cost, u.cost), v.cost, u.selling_amount, v.selling_amount
-    from pg_temp.usage_values v join usage_summary u using (usage_id, provider_invoice_id)
-""")
+    from pg_temp.usage_values v join usage_summary u using (usage_id, provider_invoice_id) order by u.usage_id
+""")  # in the order of its indexes, which grow at their end then
 _SET = text("""
     update usage_summary u set corrected_quantity = nullif(v.quantity, u.quantity), corrected_cost = nullif(v.cost, u.cost), markup_pct = v.markup_pct,
         selling_amount = v.selling_amount, version = u.version + 1

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import PoolResetState, QueuePool
 
 from w365core.errors import ConfigurationMissing, StoreUnavailable
 from w365core.settings import Settings
@@ -30,7 +30,7 @@ def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: N
     else:
         url = make_url(embedded.start(home=settings.home, osuser=settings.pg_osuser, report=report))
         where = "the embedded database"
-    made = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 8, "application_name": "w365"})
+    made = pooled(url, connect_timeout=8, application_name="w365")
     try:
         with made.connect() as connection:
             version = connection.dialect.server_version_info[0]
@@ -43,6 +43,30 @@ def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: N
     if version < OLDEST_POSTGRES:
         raise ConfigurationMissing(f"{where[0].upper()}{where[1:]} is Postgres {version}; Postgres {OLDEST_POSTGRES} or newer is needed.")
     return made
+
+
+def pooled(url: URL | str, **connect_args: object) -> Engine:
+    """An engine that keeps up to two connections open, since a new one costs more than most transactions, and opens as many more as are wanted at
+    once. One that comes back is as a new one, without locks, temporary tables and settings; one that has died meanwhile is replaced. Statements are not
+    prepared: each is planned for what it is asked."""
+    told = {"prepare_threshold": None, **connect_args}
+    made = create_engine(
+        url, poolclass=QueuePool, pool_size=2, max_overflow=-1, pool_pre_ping=True, pool_reset_on_return=None, connect_args=told
+    )
+    event.listen(made, "reset", _as_new)
+    return made
+
+
+def _as_new(driver: psycopg.Connection, _record: object, state: PoolResetState) -> None:
+    if state.terminate_only or driver.closed:
+        return
+    try:
+        driver.rollback()
+        driver.autocommit = True  # outside of a transaction, as DISCARD wants it
+        driver.execute("discard all")
+        driver.autocommit = False
+    except psycopg.Error:  # what it ran for has said so already; it is found closed and replaced when somebody wants it
+        driver.close()
 
 
 def _given_url(given: str) -> URL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,16 +48,15 @@ _LINE = """
         u.account_id, a.name, u.currency, u.status, u.confirmed, u.selling_amount
     from usage_summary u join provider_invoice p using (provider_invoice_id) left join account a on a.account_id = u.account_id
     cross join lateral (select trim_scale(coalesce(u.corrected_cost, u.cost)) as trimmed) cost
-    where u.usage_id = any(%s)
+    where u.usage_id = any(string_to_array(%s, E'\\x1f'))
 """
 
 
-def lines(connection: Connection, usage_ids: Sequence[str], *, lock: bool) -> dict[str, tuple]:
-    """Those usage summaries by id, as printed."""
+def lines(connection: Connection, usage_ids: Iterable[str], *, lock: bool) -> Iterator[tuple]:
+    """Those usage summaries as printed, one after the other: the server prints the next while the caller looks at these."""
     hold = " order by u.usage_id for update of u" if lock else ""
     with driver_cursor(connection) as cursor:
-        # Streamed, so that the server prints the next rows while we read these.
-        return {row[0]: row for row in cursor.stream(f"{_LINE}{hold}", (list(usage_ids),), size=_AT_ONCE)}
+        yield from cursor.stream(f"{_LINE}{hold}", ("\x1f".join(usage_ids),), size=_AT_ONCE)
 
 
 def chosen(connection: Connection, which: Chosen, *, lock: bool = False, most: int | None = None) -> Sequence[Row]:
