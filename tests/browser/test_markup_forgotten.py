@@ -48,21 +48,26 @@ def test_a_forgotten_markup_is_mended_from_the_spreadsheet_to_the_invoice(
         connection.execute(installation.insert().values(name="clock", value=context.now.isoformat()))
     home = {"W365_HOME": str(context.settings.home)}
     with running_app(database_url, tmp_path / "web.log", **home) as address, visiting(browser, address) as visit:
-        page = visit.open("usage-invoices")
+        page = visit.open("markup?invoices=1")
+        with page.expect_download() as taken:
+            page.get_by_test_id("stMain").get_by_role("button", name="CSV", exact=True).click()
+        rows = table(Path(taken.value.path()).read_bytes())
+        assert [(row["invoice"], row["markup_pct"], row["status"]) for row in rows] == [("G1", "0", "Not invoiced")] * 2
+        edited = tmp_path / "edited.csv"
+        edited.write_bytes(written([row | {"markup_pct": "15"} for row in rows], separator=";"))
+
+        page.goto(f"{address}/usage-invoices")
         page.get_by_role("button", name="Bill all 1 due").click()
         page.get_by_role("dialog").get_by_role("button", name="Bill", exact=True).click()
         expect(page.get_by_text(f"1 Draft made, 120.00 EUR: {NUMBER}.")).to_be_visible()
         assert total(context) == 120
 
         page.goto(f"{address}/markup?invoices=1")
-        with page.expect_download() as taken:
-            page.get_by_test_id("stMain").get_by_role("button", name="CSV", exact=True).nth(1).click()
-        rows = table(Path(taken.value.path()).read_bytes())
-        assert [(row["invoice"], row["markup_pct"], row["status"]) for row in rows] == [("G1", "0", "Invoiced")] * 2
-        edited = tmp_path / "edited.csv"
-        edited.write_bytes(written([row | {"markup_pct": "15"} for row in rows], separator=";"))
         page.locator("input[type=file]").set_input_files(edited)
-        expect(page.get_by_text(f"is on customer invoice {NUMBER}").first).to_be_visible()
+        expect(page.get_by_text("Refused:")).to_be_visible()
+        with page.expect_download() as taken:
+            page.get_by_test_id("stMain").get_by_role("button", name="CSV", exact=True).last.click()
+        assert Path(taken.value.path()).read_text("utf-8-sig").count(f"is on customer invoice {NUMBER}: delete that invoice first") == 2
         expect(page.get_by_role("button", name="Change 2 rows")).to_have_count(0)
 
         page.goto(f"{address}/usage-invoices?number={NUMBER}")
@@ -73,6 +78,8 @@ def test_a_forgotten_markup_is_mended_from_the_spreadsheet_to_the_invoice(
         page.goto(f"{address}/markup?invoices=1")
         page.locator("input[type=file]").set_input_files(edited)
         expect(page.get_by_text("120.00 EUR before: +18.00 EUR")).to_be_visible()
+        page.get_by_role("textbox", name="Reason").fill("forgotten")
+        page.get_by_role("textbox", name="Reason").press("Tab")
         page.get_by_role("button", name="Change 2 rows").click()
         expect(page.get_by_text("File edited.csv: 2 rows changed.")).to_be_visible()
 
