@@ -46,17 +46,21 @@ _LINE = """
         trim_scale(coalesce(u.corrected_quantity, u.quantity)), round(cost.trimmed, greatest(scale(cost.trimmed), 2)), u.currency),
         coalesce(trim_scale(u.markup_pct)::text, ''), concat_ws(E'\\x1f', coalesce(u.selling_amount::text, ''), u.status), u.provider_invoice_id,
         u.account_id, a.name, u.currency, u.status, u.confirmed, u.selling_amount
-    from usage_summary u join provider_invoice p using (provider_invoice_id) left join account a on a.account_id = u.account_id
+    from (
+        select usage_id, provider_invoice_id, account_id, subscription_id, product, charge_start, charge_end, quantity, cost, corrected_quantity,
+            corrected_cost, markup_pct, selling_amount, currency, status, confirmed, version
+        from usage_summary where usage_id = any(string_to_array(%s, E'\\x1f')) {hold}
+    ) u
+    join provider_invoice p using (provider_invoice_id) left join account a on a.account_id = u.account_id
     cross join lateral (select trim_scale(coalesce(u.corrected_cost, u.cost)) as trimmed) cost
-    where u.usage_id = any(string_to_array(%s, E'\\x1f'))
 """
 
 
 def lines(connection: Connection, usage_ids: Iterable[str], *, lock: bool) -> Iterator[tuple]:
     """Those usage summaries as printed, one after the other: the server prints the next while the caller looks at these."""
-    hold = " order by u.usage_id for update of u" if lock else ""
+    statement = _LINE.format(hold="order by usage_id for update" if lock else "")
     with driver_cursor(connection) as cursor:
-        yield from cursor.stream(f"{_LINE}{hold}", ("\x1f".join(usage_ids),), size=_AT_ONCE)
+        yield from cursor.stream(statement, ("\x1f".join(usage_ids),), size=_AT_ONCE)
 
 
 def chosen(connection: Connection, which: Chosen, *, lock: bool = False, most: int | None = None) -> Sequence[Row]:
