@@ -256,5 +256,5 @@ def _away(url: str) -> Iterator[None]:
 
 def _rename(old: str, new: str) -> None:
     with psycopg.connect(postgres.server().replace("+psycopg", "").replace("@/w365?", "@/postgres?"), autocommit=True) as connection:
-        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [old])
+        connection.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", [old])
         connection.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))

@@ -44,12 +44,13 @@ def said(app: AppTest) -> str:
 
 @contextmanager
 def renamed(database_url: str) -> Iterator[None]:
-    """The database under another name for a while, so that nobody finds it; nobody may be connected to it."""
+    """The database under another name for a while, so that nobody finds it; whoever is connected to it is sent away."""
     name = database_url.split("@/")[1].split("?")[0]
     server = database_url.replace("+psycopg", "").replace(f"@/{name}?", "@/postgres?")
 
     def rename(old: str, new: str) -> None:
         with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", (old,))
             connection.execute(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))
 
     rename(name, f"{name}_away")
