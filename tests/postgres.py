@@ -58,7 +58,7 @@ def _in_haste() -> Iterator[None]:
 
 @contextmanager
 def fresh_database(template: str | None = None) -> Iterator[str]:
-    """SQLAlchemy URL of a new database, empty or a copy of `template` (a database's name, which nobody may be connected to)."""
+    """SQLAlchemy URL of a new database, empty or a copy of `template` (a database's name; whoever is connected to it is sent away)."""
     name = _new_database(template)
     try:
         yield _url(name)
@@ -68,9 +68,16 @@ def fresh_database(template: str | None = None) -> Iterator[str]:
 
 def _new_database(template: str | None) -> str:
     name = f"t_{uuid.uuid4().hex[:16]}"
+    if template:
+        _send_away(template)
     copied = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)) if template else sql.SQL("")
     _administer(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), copied))
     return name
+
+
+def _send_away(name: str) -> None:
+    """Ends whoever is connected to the database: engines keep connections."""
+    _administer(sql.SQL("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = {}").format(name))
 
 
 def _drop(name: str) -> None:
@@ -100,7 +107,7 @@ def used_database(template: str) -> Iterator[str]:
 
 def emptied(name: str, *, like: str) -> bool:
     """Whether the database, whose other users are sent away, could be made what its template is: the same tables, rows, sequences, and nothing besides."""
-    _administer(sql.SQL("select pg_terminate_backend(pid) from pg_stat_activity where datname = {}").format(name))
+    _send_away(name)
     with psycopg.connect(_url(name).replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("set session_replication_role = replica")  # the audit log only grows, else
         connection.execute(_EMPTY)

@@ -98,7 +98,6 @@ def made_ready(template: str, folder: Path) -> Iterator[Ready]:
         with engine.begin() as connection:
             transitions.deactivate(connection, provider_invoice_id=found.provider_invoice_id, who=context.who)
         estate.invoice("G1", *LINES)
-        engine.dispose()  # nobody may be connected to what is copied
         template_of_trials = Ready(engine.url.database, folder / "home", served, "")
         with forks() as server, trial(template_of_trials, folder / "whole", server) as undisturbed:
             assert undisturbed.sync() == "Active/Active"

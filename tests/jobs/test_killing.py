@@ -122,7 +122,6 @@ def ready(again: bool, template: str, served: Served, tmp_path: Path, killer: Fo
             with installation.engine.begin() as connection:
                 connection.execute(provider_invoice.update().values(state="Inactive", status_reason="Deactivated"))
         served.estate.invoice("G1", *LINES)
-        installation.engine.dispose()  # nobody may be connected to what is copied
         yield installation.engine.url.database
 
 

@@ -39,7 +39,6 @@ def template():
     with fresh_database() as url:
         engine = pooled(url)
         upgrade(engine)
-        engine.dispose()  # nobody may be connected to what is copied
         yield engine.url.database
 
 
