@@ -11,8 +11,9 @@ from w365core.reports.provider_invoice import Invoice
 
 SYNC, ACCOUNTS, TEST, IMPORT, ACTION = "sync_asking", "accounts_asking", "test_asking", "import_asking", "action_asking"
 BILLING = "billing_asking"  # a step of a usage invoice
+RECONCILING = "reconciling_asking"  # a step of a reconciliation
 REFUSED = "action_refused"  # why the step that was asked for is not taken
-_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, REFUSED)
+_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, RECONCILING, REFUSED)
 
 
 @dataclass(frozen=True)

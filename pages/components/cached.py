@@ -21,6 +21,9 @@ from w365core.reports import (
     invoice_detail,
     invoice_status as status_report,
     missing_references as references_report,
+    reconciliation as reconciliation_report,
+    reconciliation_evidence,
+    reconciliation_scope,
     tolerances,
     usage_invoice_detail,
     usage_invoices as usage_invoices_report,
@@ -32,6 +35,9 @@ from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 from w365core.reports.missing_references import MissingReferences
 from w365core.reports.provider_invoice import Invoice
+from w365core.reports.reconciliation import Reconciliation
+from w365core.reports.reconciliation_evidence import Evidence
+from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.tolerances import Tolerances
 from w365core.reports.usage_invoice_detail import Opened
 from w365core.reports.usage_invoices import UsageInvoices, Wanted
@@ -146,3 +152,21 @@ def diagnosed(period: str) -> Found:
         rows = diagnosing.diagnose(opened, period=first_day, today=today)
         late = diagnosing.lateness(opened, period=first_day, rows=rows)
         return Found(period, today, rows, late, diagnosing.rates(opened))
+
+
+def reconciliation(wanted: reconciliation_report.Wanted) -> Reconciliation:
+    """The reconciliation of an invoice or a month, as it is now."""
+    with reading() as opened:
+        return reconciliation_report.load(opened, wanted)
+
+
+def reconciliation_row(wanted: reconciliation_report.Wanted, *, provider_invoice_id: int, line_id: str) -> tuple[Scope, Evidence | None]:
+    """One row with its evidence, and the invoices that it was chosen from; those of the row where it is of none of them."""
+    with reading() as opened:
+        scope = reconciliation_scope.load(opened, invoice_id=wanted.invoice_id, month=wanted.month)
+        if provider_invoice_id not in {one["provider_invoice_id"] for one in scope.chosen}:
+            scope = reconciliation_scope.load(opened, invoice_id=provider_invoice_id, month=None)
+        mine = next((one for one in scope.reconciled if one["provider_invoice_id"] == provider_invoice_id), None)
+        if mine is None:
+            return scope, None
+        return scope, reconciliation_evidence.load(opened, scope, wanted, run=mine["reconciliation_id"], line_id=line_id)

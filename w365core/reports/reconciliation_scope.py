@@ -109,3 +109,14 @@ def period(scope: Scope) -> tuple[Any, Any]:
 def _choice(one: Row) -> str:
     signed = ", signed off" if one["signed_at"] else "" if one["reconciliation_id"] is not None else ", not reconciled yet"
     return f"{one['invoice_number']} · {one['provider']} · {wording.amount(one['header_total'], one['currency'])}{signed}"
+
+
+def sign_offs(connection: Connection, one: Row) -> list[str]:
+    """Every sign-off of an invoice as a sentence, the latest first."""
+    found = []
+    for row in reconciled.sign_offs(connection, provider=one["provider"], invoice_number=one["invoice_number"]):
+        said = f"Signed off by {row['actor']} on {wording.moment(row['at'])} UTC{': ' + row['note'] if row['note'] else ''}."
+        if row["reopened_at"]:
+            said += f" Opened again by {row['reopened_by']} on {wording.moment(row['reopened_at'])} UTC: {row['reopened_because'] or 'no reason given'}."
+        found.append(said)
+    return found
