@@ -31,6 +31,7 @@ page = st.navigation(
         ],
         "Reconciliation": [
             st.Page("reconciliation/reconciliation.py", title="Reconciliation", icon=":material/balance:", url_path="reconciliation"),
+            st.Page("reconciliation/margin.py", title="Margin", icon=":material/savings:", url_path="margin"),
         ],
         "Usage": [
             st.Page("usage/markup.py", title="Markup updates", icon=":material/percent:", url_path="markup"),

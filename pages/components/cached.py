@@ -5,7 +5,7 @@ Everything else is asked anew, so that a page is never older than the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 
@@ -20,6 +20,7 @@ from w365core.reports import (
     differences,
     invoice_detail,
     invoice_status as status_report,
+    margin as margin_report,
     missing_references as references_report,
     reconciliation as reconciliation_report,
     reconciliation_evidence,
@@ -33,6 +34,7 @@ from w365core.reports.connections import Connections
 from w365core.reports.differences import Bar, Difference
 from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
+from w365core.reports.margin import Margin
 from w365core.reports.missing_references import MissingReferences
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.reconciliation import Reconciliation
@@ -170,3 +172,13 @@ def reconciliation_row(wanted: reconciliation_report.Wanted, *, provider_invoice
         if mine is None:
             return scope, None
         return scope, reconciliation_evidence.load(opened, scope, wanted, run=mine["reconciliation_id"], line_id=line_id)
+
+
+def margin(
+    *, invoice_id: int | None, month: str | None, since: date | None, until: date | None, customers: Sequence[str], families: Sequence[str]
+) -> Margin:
+    """What an invoice or a month earns, as it is now."""
+    with reading() as opened:
+        return margin_report.load(
+            opened, invoice_id=invoice_id, month=month, since=since, until=until, customers=customers, families=families
+        )

@@ -173,7 +173,7 @@ def _invoice_chosen() -> None:
 
 def _begin_anew() -> None:
     """Another invoice has other customers, so that nothing of the filters is kept."""
-    for name in ("invoice", "in_month", "whose", "product", "verdict", "assigned", "row"):
+    for name in ("invoice", "in_month", "whose", "product", "verdict", "assigned", "row", "since", "until", "sold_to", "family"):
         st.query_params.pop(name, None)
     first_page()
 
