@@ -1,6 +1,6 @@
 """What do we sell for what it costs? The rows of reconciled invoices and their usage, each with its cost and what it sells for in its charge window.
 
-A license sells for its price x the provider's quantity x the months of its window: whole months where the window is some, else its days over those of the
+A license sells for its price a month x the provider's quantity x the months of its window: whole months where the window is some, else its days over those of the
 month that it begins in. Usage sells for what its summary says. Where a price is unknown or in another currency, what it sells for is null.
 """
 
@@ -36,13 +36,12 @@ _MONTHS = f"""
         else (l.charge_end + 1 - l.charge_start)::numeric
             / extract(day from date_trunc('month', l.charge_start) + interval '1 month' - interval '1 day')::numeric end
 """
-_PER_MONTH = "case when lower(coalesce(p.unit, 'monthly')) in ('annual', 'yearly', 'annually', 'year') then 12 else 1 end"
 _LINES = f"""
     select 'License' as kind, l.line_id as key, l.account_id, coalesce(a.name, l.customer_name, 'No customer') as customer,
         coalesce(nullif(p.family, ''), 'No family') as family, coalesce(l.product_name, p.name, l.product_id, '') as product, l.subscription_id,
         n.invoice_number, l.charge_start, l.charge_end, l.provider_quantity as quantity, l.unit_cost, l.selling_price, l.price_verdict,
         coalesce(l.subtotal, 0) as cost,
-        case when coalesce(s.currency, l.currency) = l.currency then l.selling_price * l.provider_quantity * {_MONTHS} / {_PER_MONTH} end as selling,
+        case when coalesce(s.currency, l.currency) = l.currency then l.selling_price * l.provider_quantity * {_MONTHS} end as selling,
         l.currency
     from reconciliation_line l join reconciliation n on n.reconciliation_id = l.reconciliation_id
     left join account a on a.account_id = l.account_id left join subscription s on s.subscription_id = l.subscription_id
