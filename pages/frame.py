@@ -16,6 +16,8 @@ _WITHOUT_FILTERS = (
     "why",
     "markup",
     "reconciliation",
+    "margin",
+    "change-logs",
 )  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
@@ -32,6 +34,7 @@ page = st.navigation(
         "Reconciliation": [
             st.Page("reconciliation/reconciliation.py", title="Reconciliation", icon=":material/balance:", url_path="reconciliation"),
             st.Page("reconciliation/margin.py", title="Margin", icon=":material/savings:", url_path="margin"),
+            st.Page("reconciliation/change_logs.py", title="Change logs", icon=":material/difference:", url_path="change-logs"),
         ],
         "Usage": [
             st.Page("usage/markup.py", title="Markup updates", icon=":material/percent:", url_path="markup"),

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from w365core import money
@@ -115,6 +115,21 @@ class Run:
             parts = {"header_total": total, "license_total": total, "lines_total": total, "license_lines": len(self.rows)}
             connection.execute(update(provider_invoice).where(provider_invoice.c.provider_invoice_id == self.invoice_id).values(**parts))
         return line_id
+
+    def many(self, rows: int, **said: Any) -> None:
+        """So many like rows in one statement, each of a subscription of its own."""
+        first = self.row(of="S-0", **said)
+        like = next(row for row in self.rows if row["line_id"] == first)
+        more = [{**like, "line_id": f"S-{n}/like", "subscription_id": f"S-{n}"} for n in range(1, rows)]
+        self.rows += more
+        with self.engine.begin() as connection:
+            connection.execute(insert(reconciliation_line), more)
+            connection.execute(update(reconciliation).where(reconciliation.c.reconciliation_id == self.run).values(**self._sums()))
+
+    def forget(self) -> None:
+        """The invoice as it is before anybody reconciles it."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(reconciliation).where(reconciliation.c.reconciliation_id == self.run))
 
     def log(
         self,

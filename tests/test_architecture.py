@@ -42,6 +42,8 @@ DOORS = (
     "invoicing",
     "diagnosing",
     "correcting",
+    "reviewing",
+    "mending",
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),

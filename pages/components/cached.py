@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from typing import Any
 
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import diagnosing, invoicing, supplying
+from w365core.jobs import diagnosing, invoicing, mending, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
+    change_logs as change_logs_report,
     connection,
     connections as connections_report,
     differences,
@@ -29,6 +31,7 @@ from w365core.reports import (
     usage_invoice_detail,
     usage_invoices as usage_invoices_report,
 )
+from w365core.reports.change_logs import ChangeLogs
 from w365core.reports.connection import Connection, Engine, Installation
 from w365core.reports.connections import Connections
 from w365core.reports.differences import Bar, Difference
@@ -159,7 +162,17 @@ def diagnosed(period: str) -> Found:
 def reconciliation(wanted: reconciliation_report.Wanted) -> Reconciliation:
     """The reconciliation of an invoice or a month, as it is now."""
     with reading() as opened:
-        return reconciliation_report.load(opened, wanted)
+        scope = reconciliation_scope.load(opened, invoice_id=wanted.invoice_id, month=wanted.month)
+        mine = [one for one in scope.reconciled if one["usage_lines"]]
+        lost = [found for one in mine for found in credits_lost(one["provider_invoice_id"], one["import_run_id"], one["status_reason"])]
+        return reconciliation_report.load(opened, wanted, scope=scope, lost=lost)
+
+
+@st.cache_data(max_entries=100, show_spinner="Looking for lost credits …")
+def credits_lost(provider_invoice_id: int, import_run_id: int | None, standing: str) -> list[dict[str, Any]]:
+    """Usage without the credit that it has elsewhere; keyed as the customers are."""
+    with reading() as opened:
+        return reconciliation_scope.credits_lost(opened, provider_invoice_id)
 
 
 def reconciliation_row(wanted: reconciliation_report.Wanted, *, provider_invoice_id: int, line_id: str) -> tuple[Scope, Evidence | None]:
@@ -182,3 +195,9 @@ def margin(
         return margin_report.load(
             opened, invoice_id=invoice_id, month=month, since=since, until=until, customers=customers, families=families
         )
+
+
+def change_logs() -> ChangeLogs:
+    """The four checks of our change logs, as they are now."""
+    with reading() as opened:
+        return change_logs_report.build(mending.check(opened, today=now(opened).date()), logs=reconciliation_scope.change_logs(opened))

@@ -34,7 +34,12 @@ def filters(found: Margin) -> None:
         key = f"margin_{name}"
         st.session_state[key] = value
         column.date_input(
-            label, key=key, format="YYYY-MM-DD", on_change=_day_chosen, args=(name,), help="The day that a charge window begins"
+            label,
+            key=key,
+            format="YYYY-MM-DD",
+            on_change=_day_chosen,
+            args=(name,),
+            help="Lines whose charge window lies inside these days",
         )
     for column, (name, (parameter, label, placeholder)) in zip(two, _FILTERS.items(), strict=True):
         named, key = found.choices[name], f"margin_{parameter}"

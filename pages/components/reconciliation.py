@@ -13,6 +13,7 @@ from pages.components import (
     reconciliation_steps as steps,
     tables,
 )
+from w365core.model import StatusReason
 from w365core.reconciliation import EXPLAINED, ReviewState, Verdict
 from w365core.reports import reconciliation_figures, wording
 from w365core.reports.reconciliation import UNEXPLAINED, Flow, Group, Item, Part, Reconciliation, Wanted
@@ -218,7 +219,7 @@ def findings(report: Reconciliation) -> None:
                 st.badge(one.label, icon=":material/flag:", color="orange")
             with said.container(gap=None):
                 st.text(one.sentence)
-                invoice = report.scope.of_run(one.run)
+                invoice = report.scope.of_run(one.run) if one.run else None
                 if one.line_id and invoice:
                     st.button(plain.label(one.whose), key=f"finding_{place}", type="tertiary", help="Show the evidence",
                               on_click=choice.open_row, args=(invoice["provider_invoice_id"], one.line_id))  # fmt: skip
@@ -242,7 +243,15 @@ def waiting(report: Reconciliation) -> None:
                 f"{one['invoice_number']} of {one['provider']}, {wording.amount(one['header_total'], one['currency'])}, {wording.counted(one['license_lines'], 'license line')}."
             )
             st.space("stretch")
-            steps.reconcile_button(one, key=f"reconcile_{one['provider_invoice_id']}", label="Reconcile", kind="primary")
+            if one["status_reason"] == StatusReason.ERROR:
+                st.page_link(
+                    "invoices/status.py",
+                    label="In Error: open the invoice",
+                    icon=":material/receipt_long:",
+                    query_params={"invoice": str(one["provider_invoice_id"])},
+                )
+            else:
+                steps.reconcile_button(one, key=f"reconcile_{one['provider_invoice_id']}", label="Reconcile", kind="primary")
 
 
 def no_invoices() -> None:

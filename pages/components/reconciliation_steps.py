@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
 from pages.components import asking, cached, done, plain, problems, reconciliation_choice as choice
 from pages.components.asking import RECONCILING, REFUSED
 from w365core.errors import CallRefused
-from w365core.jobs import queue
+from w365core.jobs import queue, reviewing
+from w365core.jobs.reviewing import Chosen
 from w365core.reconciliation import ReviewState, Verdict
 from w365core.reports import reconciliation_scope, wording
 from w365core.reports.reconciliation import Group, Item, Reconciliation, Row, RowFilter, Wanted
@@ -333,3 +335,47 @@ def history(report: Reconciliation) -> None:
 def _queue(provider: str, number: str) -> None:
     with problems.boundary():
         st.session_state["sync_job"] = queue.ask(cached.engine(), kind="reconcile", provider=provider, invoice=number, actor=queue.person())
+
+
+def _by_now() -> dict[str, Any]:
+    return {"actor": queue.person(), "now": cached.installation().now}
+
+
+def _each(action: str, invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], do: Callable[..., reviewing.Done]) -> Sequence[str]:
+    """The same step on every invoice that has such rows; an invoice is one transaction, on the run that the person saw."""
+    which = Chosen(lines=rows) if isinstance(rows, tuple) else Chosen(**vars(rows))
+    said = []
+    for one in invoices:
+        named = {"provider": one["provider"], "invoice": one["invoice_number"]}
+        if not reviewing.plan(cached.engine(), which, action=action, **named).refused:
+            said.append(do(cached.engine(), which, **named, seen=one["reconciliation_id"], **_by_now()).sentence)
+    if not said:
+        raise CallRefused("Somebody else has decided of these rows meanwhile, so nothing was done; look at the page again.")
+    return said
+
+
+def _accept(invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], why: str) -> Sequence[str]:
+    return _each(reviewing.ACCEPT, invoices, rows, lambda *given, **how: reviewing.accept(*given, reason=why, **how))
+
+
+def _reopen(invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], why: str) -> Sequence[str]:
+    return _each(reviewing.REOPEN, invoices, rows, lambda *given, **how: reviewing.reopen(*given, reason=why or None, **how))
+
+
+def _assign(invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], who: str) -> Sequence[str]:
+    return _each(reviewing.MARK, invoices, rows, lambda *given, **how: reviewing.mark(*given, assigned_to=who, **how))
+
+
+def _note(invoices: Sequence[Row], line_id: str, words: str) -> Sequence[str]:
+    return _each(reviewing.MARK, invoices, (line_id,), lambda *given, **how: reviewing.mark(*given, note=words, **how))
+
+
+def _sign_off(one: Row, note: str) -> Sequence[str]:
+    how = {"provider": one["provider"], "invoice": one["invoice_number"], "note": note or None, "seen": one["reconciliation_id"]}
+    return [reviewing.sign_off(cached.engine(), **how, **_by_now()).sentence]
+
+
+def _open_again(one: Row, why: str) -> Sequence[str]:
+    return [
+        reviewing.open_again(cached.engine(), provider=one["provider"], invoice=one["invoice_number"], reason=why, **_by_now()).sentence
+    ]

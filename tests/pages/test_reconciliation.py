@@ -112,3 +112,82 @@ def test_an_accepted_row_is_done_and_stays_countable(page, engine) -> None:
     told = said(page())
     assert "Done 1 of 1" in told and "Nothing is left to do" in told
     assert "accepted by ana" in said(page(show="all"))
+
+
+def test_accepting_says_before_what_it_does_takes_a_reason_and_says_after_what_it_did(page, engine) -> None:
+    run = Run(engine)
+    line = run.row()
+    app = page()
+    app.button(f"accept_{run.run}_{line}").click().run()
+    assert "20.00 EUR at risk. It stays accepted while" in said(app)
+    app.button("reconciling_now").click().run()
+    assert run.reviews() == {}
+    app.text_input("reconciling_text").input("Microsoft counts later").run()
+    app.button("reconciling_now").click().run()
+    assert "1 row of invoice G1" in said(app) and "Nothing is left to do" in said(app)
+    review = run.reviews()[line]
+    assert (review["state"], review["reason"], review["verdict"]) == ("accepted", "Microsoft counts later", "unexplained")
+
+
+def test_a_thousand_like_differences_take_four_actions(page, engine) -> None:
+    run = Run(engine)
+    run.many(1_000)
+    run.row("no_subscription", of=None, account_id=None, customer="Litware", line_id="customer:c-9/x/y", provider_customer_id="c-9")
+    app = page(by="verdict")
+    app.button("accept_group_verdict_unexplained_EUR").click().run()
+    app.text_input("reconciling_text").input("one price list").run()
+    app.button("reconciling_now").click().run()
+    assert "1,000 rows of invoice G1" in said(app)
+    assert sum(review["state"] == "accepted" for review in run.reviews().values()) == 1_000
+
+
+def test_an_invoice_is_signed_off_when_nothing_is_open_and_opened_again_with_a_reason(page, engine) -> None:
+    run = Run(engine)
+    line = run.row()
+    assert page().button("sign_off").disabled
+    run.decided(line)
+    app = page()
+    app.button("sign_off").click().run()
+    app.button("reconciling_now").click().run()
+    assert "Signed off" in said(app) and "Open again" in said(app)
+    app.button("reopen_invoice").click().run()
+    app.text_input("reconciling_text").input("a credit came").run()
+    app.button("reconciling_now").click().run()
+    assert "Opened again by" in said(app) and "a credit came" in said(app)
+
+
+def test_a_row_is_assigned_noted_accepted_and_reopened_from_its_evidence(page, engine) -> None:
+    run = Run(engine)
+    line = run.row()
+    app = page(row=f"{run.invoice_id}/{line}")
+    for button, words in (
+        ("row_assign", "ana"),
+        ("row_note", "asked Microsoft"),
+        ("row_accept", "they credit it"),
+        ("row_reopen", "they did not"),
+    ):
+        app.button(button).click().run()
+        app.text_input("reconciling_text").input(words).run()
+        app.button("reconciling_now").click().run()
+    review = run.reviews()[line]
+    assert (review["assigned_to"], review["note"], review["state"]) == ("ana", "asked Microsoft", "open")
+    assert "Assigned to ana." in said(app) and "Note: asked Microsoft" in said(app)
+
+
+def test_what_somebody_else_has_decided_meanwhile_is_refused_in_the_dialog(page, engine) -> None:
+    run = Run(engine)
+    line = run.row()
+    app = page()
+    app.button("accept_all").click().run()
+    run.decided(line)
+    app.text_input("reconciling_text").input("seen").run()
+    app.button("reconciling_now").click().run()
+    assert "Somebody else has decided of these rows meanwhile" in said(app)
+
+
+def test_an_invoice_without_a_run_says_so_and_queues_one(page, engine) -> None:
+    run = Run(engine)
+    run.forget()
+    app = page()
+    assert "Not reconciled yet" in said(app)
+    assert app.button(f"reconcile_{run.invoice_id}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +20,7 @@ from w365core.reports.headlines import Note, Tile
 from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.reconciliation_tables import FINDINGS, GROUPS
 from w365core.reports.tables import Table
-from w365core.store import reconciled
+from w365core.store import across_months, reconciled
 from w365core.store.reconciled import RowFilter
 
 __all__ = ["Finding", "Flow", "Group", "Item", "Part", "Reconciliation", "RowFilter", "Wanted", "build", "load"]
@@ -113,7 +114,7 @@ class Flow:
 class Finding:
     """What is odd about single lines."""
 
-    run: int
+    run: int | None
     line_id: str | None
     label: str
     whose: str
@@ -153,12 +154,12 @@ class Reconciliation:
         return -(-self.found // PAGE)
 
 
-def load(connection: Connection, wanted: Wanted) -> Reconciliation:
-    """The page of what is wanted."""
-    scope = reconciliation_scope.load(connection, invoice_id=wanted.invoice_id, month=wanted.month)
+def load(connection: Connection, wanted: Wanted, *, scope: Scope | None = None, lost: Sequence[Row] = ()) -> Reconciliation:
+    """The page of what is wanted. `lost` are the findings about usage, which are found in its lines and kept with no run."""
+    scope = scope or reconciliation_scope.load(connection, invoice_id=wanted.invoice_id, month=wanted.month)
     runs = scope.runs
     if not runs:
-        return build(scope, wanted, sums=(), matching=(), rows=(), logs={}, groups=(), findings=(), finding_sums=(), choices={})
+        return build(scope, wanted, sums=(), matching=(), rows=(), logs={}, months={}, groups=(), findings=(), finding_sums=(), choices={})
     matching = reconciled.count(connection, runs, wanted.rows)
     rows = [] if wanted.by else reconciled.page(connection, runs, wanted.rows, offset=wanted.page * PAGE, most=PAGE)
     return build(
@@ -169,9 +170,10 @@ def load(connection: Connection, wanted: Wanted) -> Reconciliation:
         rows=rows,
         logs=reconciled.change_logs(connection, [(row["reconciliation_id"], row["line_id"]) for row in rows]),
         groups=reconciled.groups(connection, runs, wanted.rows, by=wanted.by) if wanted.by else (),
-        findings=reconciled.findings(connection, runs, most=200),
+        months=_months(connection, rows),
+        findings=[*reconciled.findings(connection, runs, most=200), *lost],
         finding_sums=reconciled.finding_sums(connection, runs),
-        choices=_choices(connection, runs, wanted),
+        choices=_choices(reconciled.choices(connection, runs, RowFilter(states=wanted.rows.states))),
     )
 
 
@@ -183,6 +185,7 @@ def build(
     matching: Sequence[Row],
     rows: Sequence[Row],
     logs: Mapping[tuple[int, str], Sequence[Row]],
+    months: Mapping[tuple[int, str], Row],
     groups: Sequence[Row],
     findings: Sequence[Row],
     finding_sums: Sequence[Row],
@@ -193,8 +196,10 @@ def build(
     grouped = tuple(_group(wanted.by, row, scope) for row in groups) if wanted.by else ()
     return Reconciliation(
         scope=scope,
-        tiles=tuple(_tiles([row for row in sums if row["currency"] == code], finding_sums, code) for code in currencies),
-        items=tuple(_item(row, logs.get((row["reconciliation_id"], row["line_id"]), ()), scope) for row in rows),
+        tiles=tuple(
+            _tiles([row for row in sums if row["currency"] == code], [*finding_sums, *_summed(findings)], code) for code in currencies
+        ),
+        items=tuple(_item(row, logs.get(_named(row), ()), months.get(_named(row), across_months.NEW), scope) for row in rows),
         groups=grouped,
         groups_table=Table(f"reconciliation by {wanted.by}", GROUPS, [vars(one) for one in grouped]),
         matching=tuple(matching),
@@ -212,7 +217,7 @@ def build(
 # --- the worklist ------------------------------------------------------------------------------------------------------------------------
 
 
-def _item(row: Row, logs: Sequence[Row], scope: Scope) -> Item:
+def _item(row: Row, logs: Sequence[Row], months: Row, scope: Scope) -> Item:
     provider = scope.provider_of(row["reconciliation_id"])
     return Item(
         run=row["reconciliation_id"],
@@ -225,7 +230,7 @@ def _item(row: Row, logs: Sequence[Row], scope: Scope) -> Item:
         sentence=verdict_words.sentence(row, logs, provider=provider),
         step=verdict_words.STEPS[row["verdict"]],
         money=wording.rounded(row["money_at_risk"], row["currency"]) if row["money_at_risk"] is not None else "price unknown",
-        small_print=_small_print(row),
+        small_print=_small_print(row, months),
         state=row["review_state"],
         assigned_to=row["assigned_to"],
         lapsed=verdict_words.lapsed_sentence(row),
@@ -233,18 +238,37 @@ def _item(row: Row, logs: Sequence[Row], scope: Scope) -> Item:
 
 
 def window_said(row: Row) -> str:
-    """1 Mar 2026 to 31 Mar 2026."""
+    """Mar 2026 where it is a whole month, else 5 Mar 2026 to 4 Apr 2026."""
     if row["charge_start"] is None and row["charge_end"] is None:
         return "no charge window" if row["verdict"] != Verdict.NOT_ON_INVOICE else "no line"
-    return f"{wording.day(row['charge_start'])} to {wording.day(row['charge_end'])}"
+    start, end = row["charge_start"], row["charge_end"]
+    if start and end and start.day == 1 and (end + timedelta(days=1)).day == 1 and f"{start:%Y-%m}" == f"{end:%Y-%m}":
+        return wording.month(f"{start:%Y-%m}")
+    return f"{wording.day(start)} to {wording.day(end)}"
 
 
-def _small_print(row: Row) -> str:
-    """Whose decision, where there is one; else what the line costs."""
+def _named(row: Row) -> tuple[int, str]:
+    return row["reconciliation_id"], row["line_id"]
+
+
+def _months(connection: Connection, rows: Sequence[Row]) -> dict[tuple[int, str], Row]:
+    """How long each of the rows has gone on."""
+    by_run: dict[int, list[str]] = {}
+    for row in rows:
+        by_run.setdefault(row["reconciliation_id"], []).append(row["line_id"])
+    return {(run, line): said for run, lines in by_run.items() for line, said in across_months.of_run(connection, run, lines=lines).items()}
+
+
+def _small_print(row: Row, months: Row) -> str:
+    """Whose decision, where there is one; else how long it has gone on, or what the line costs."""
     if row["review_state"] == ReviewState.ACCEPTED:
         return f"accepted by {row['reviewed_by']}"
     if row["review_state"] == ReviewState.CONFIRMED:
         return "confirmed by rule" if row["verdict"] == Verdict.CONFIRMED else f"confirmed by {row['reviewed_by']}"
+    if months["is_closed"]:
+        return "paid back by the provider"
+    if months["months"] > 1 and months["so_far"]:
+        return f"{months['months']} months, {wording.rounded(months['so_far'], row['currency'])} so far"
     return f"of {wording.rounded(row['subtotal'], row['currency'])} charged" if row["subtotal"] is not None else "nothing charged"
 
 
@@ -253,24 +277,20 @@ def _group(by: str, row: Row, scope: Scope) -> Group:
     return Group(by, row["key"], name, row["currency"], row["rows"], row["open_rows"], row["money_at_risk"])
 
 
-def _choices(connection: Connection, runs: Sequence[int], wanted: Wanted) -> dict[str, dict[str, str]]:
+def _choices(found: Sequence[Row]) -> dict[str, dict[str, str]]:
     """What can be filtered by, each with how many rows it has in the view (to do, or all)."""
-    view = RowFilter(states=wanted.rows.states)
-    found = {}
-    for name, by in (("customers", "customer"), ("products", "product"), ("verdicts", "verdict")):
-        rows: dict[str, int] = {}
-        names: dict[str, str] = {}
-        for row in reconciled.groups(connection, runs, view, by=by):
-            rows[row["key"]] = rows.get(row["key"], 0) + row["rows"]
-            names[row["key"]] = verdict_words.LABELS[row["key"]] if by == "verdict" else row["name"] or row["key"] or f"No {by}"
-        found[name] = {key: f"{names[key]} ({many:,})" for key, many in rows.items()}
-    return found
+    named: dict[str, dict[str, str]] = {"customers": {}, "products": {}, "verdicts": {}}
+    for row in found:
+        name = verdict_words.LABELS[row["key"]] if row["by"] == "verdicts" else row["name"] or row["key"] or f"No {row['by'][:-1]}"
+        named[row["by"]][row["key"]] = f"{name} ({row['rows']:,})"
+    return named
 
 
 def finding(row: Row) -> Finding:
-    whose = " · ".join(one for one in (row["customer"], row["product_name"]) if one) or "the invoice"
+    """A finding in words."""
+    whose = " · ".join(one for one in (row.get("customer"), row.get("product_name")) if one) or "the invoice's usage"
     return Finding(
-        row["reconciliation_id"],
+        row.get("reconciliation_id"),
         row["line_id"],
         FINDING_LABELS[row["kind"]],
         whose,
@@ -307,6 +327,11 @@ def _tiles(sums: Sequence[Row], finding_sums: Sequence[Row], currency: str) -> t
         ),
         Tile("Done", f"{done:,} of {everything:,}", (Note(f"{_count(confirmed):,} confirmed by rule"),), currency),
     )
+
+
+def _summed(findings: Sequence[Row]) -> list[Row]:
+    """Those that are kept with no run, as sums."""
+    return [{**row, "findings": 1, "amount": row["amount"] or money.ZERO} for row in findings if row.get("reconciliation_id") is None]
 
 
 def _flow(sums: Sequence[Row], scope: Scope, currency: str) -> Flow:

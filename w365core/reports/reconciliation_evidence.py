@@ -16,9 +16,11 @@ from w365core.reports.reconciliation import Finding, Wanted
 from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.reconciliation_tables import CHANGE_LOGS, LINES, WINDOWS
 from w365core.reports.tables import Table
-from w365core.store import reconciled, reconciled_lines
+from w365core.store import across_months, reconciled, reconciled_lines
 
 Row = Mapping[str, Any]
+_ORDINALS = {2: "Second", 3: "Third", 4: "Fourth", 5: "Fifth", 6: "Sixth", 7: "Seventh", 8: "Eighth", 9: "Ninth", 10: "Tenth"}
+_DAYS_BEFORE = 120  # so much of the history is drawn before the window
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def load(connection: Connection, scope: Scope, wanted: Wanted, *, run: int, line
         findings=reconciled.findings(connection, [run], line_id=line_id, most=50),
         subscription=reconciled.subscription(connection, whose) if whose else None,
         beside=reconciled.beside(connection, scope.runs, wanted.rows, run=run, line_id=line_id),
+        months=across_months.of_run(connection, run, lines=[line_id]).get(line_id, across_months.NEW),
         provider=scope.provider_of(run),
     )
 
@@ -106,6 +109,7 @@ def build(
     findings: Sequence[Row],
     subscription: Row | None,
     beside: Row,
+    months: Row,
     provider: str,
 ) -> Evidence:
     """`logs` are those of the run, `all_logs` those that our records have now; a log of the run that is gone since is shown all the same."""
@@ -115,7 +119,7 @@ def build(
         provider=provider,
         sentence=verdict_words.sentence(row, logs, provider=provider),
         step=verdict_words.STEPS[row["verdict"]],
-        more=_more(row, windows, provider),
+        more=_more(row, months, provider),
         figures=_figures(row, provider),
         history=_history(row, all_logs or logs, windows),
         change_logs=Table("change logs", CHANGE_LOGS, _logs(row, logs, all_logs)),
@@ -138,14 +142,14 @@ def _neighbour(beside: Row, which: str) -> tuple[int, str] | None:
     return None if run is None else (run, beside[f"line_{which}"])
 
 
-def _more(row: Row, windows: Sequence[Row], provider: str) -> tuple[str, ...]:
+def _more(row: Row, months: Row, provider: str) -> tuple[str, ...]:
     """What else is to be said of it: the fit, the price, how long it has lasted, what it was decided on."""
     return tuple(
         said
         for said in (
             verdict_words.lapsed_sentence(row),
             verdict_words.fit_sentence(row, provider=provider),
-            _lasting(row, windows),
+            lasting(months, row["currency"]),
             _three_ways(row, provider),
             verdict_words.price_sentence(row),
         )
@@ -153,23 +157,18 @@ def _more(row: Row, windows: Sequence[Row], provider: str) -> tuple[str, ...]:
     )
 
 
-def _lasting(row: Row, windows: Sequence[Row]) -> str | None:
-    """Third month with this verdict, and what that comes to so far; None in the first one."""
-    if row["verdict"] == "confirmed":
-        return None
-    mine = [one for one in windows if one["currency"] == row["currency"] and one["charge_start"] and row["charge_start"]]
-    before = [one for one in mine if one["charge_start"] <= row["charge_start"]]
-    streak: list[Row] = []
-    for one in reversed(before):
-        if one["verdict"] != row["verdict"]:
-            break
-        streak.append(one)
-    months = {(one["charge_start"].year, one["charge_start"].month) for one in streak}
-    if len(months) < 2:
-        return None
-    so_far = money.total(one["money_at_risk"] for one in streak if one["money_at_risk"] is not None)
-    ordinal = {2: "Second", 3: "Third", 4: "Fourth", 5: "Fifth", 6: "Sixth"}.get(len(months), f"{len(months)}th")
-    return f"{ordinal} month in a row, {wording.rounded(so_far, row['currency'])} so far."
+def lasting(months: Row, currency: str) -> str | None:
+    """Third month in a row and what that comes to so far, or that the provider has paid it back; None in the first month."""
+    if months["is_closed"]:
+        return f"Paid back by the provider on {', '.join(months['repaid_by'])}: {wording.rounded(months['repaid'], currency)}."
+    said = []
+    if months["months"] > 1:
+        ordinal = _ORDINALS.get(months["months"], f"{months['months']}th")
+        so_far = f", {wording.rounded(months['so_far'], currency)} so far" if months["so_far"] is not None else ""
+        said.append(f"{ordinal} month in a row{so_far}.")
+    if months["repaid"]:
+        said.append(f"{wording.rounded(months['repaid'], currency)} of it were paid back on {', '.join(months['repaid_by'])}.")
+    return " ".join(said) or None
 
 
 def _three_ways(row: Row, provider: str) -> str | None:
@@ -214,7 +213,7 @@ def _logs(row: Row, logs: Sequence[Row], all_logs: Sequence[Row]) -> list[dict[s
         rows.append(
             {
                 **log, "after": after, "worth": worth, "currency": (mine["worth_currency"] if mine else None) or row["currency"],
-                "part": "" if not mine else "outside" if mine["outside"] else "counted",
+                "part": "" if not mine else "no" if mine["outside"] else "yes",
                 "billing_label": _billing(log, mine),
             }
         )  # fmt: skip
@@ -245,13 +244,14 @@ def _history(row: Row, logs: Sequence[Row], windows: Sequence[Row]) -> History |
         if one["charge_start"] is None or one["provider_quantity"] is None:
             continue
         if theirs and theirs[-1].seats is None and theirs[-1].day >= one["charge_start"]:
-            theirs.pop()
+            del theirs[-2:]  # one window follows on the other: one line
         theirs.append(Step(one["charge_start"], one["provider_quantity"], f"invoice {one['invoice_number']}"))
         if one["charge_end"] is not None:
+            theirs.append(Step(one["charge_end"] + timedelta(days=1), one["provider_quantity"], "end of the charge window"))
             theirs.append(Step(one["charge_end"] + timedelta(days=1), None))
     days = [step.day for step in (*ours, *theirs)] + [one for one in (row["charge_start"], row["charge_end"], row["snapshot"]) if one]
     if not ours and not theirs or not days:
         return None
     window = (row["charge_start"], row["charge_end"]) if row["charge_start"] and row["charge_end"] else None
-    begins = max(min(days), (window[0] if window else max(days)) - timedelta(days=370))
+    begins = max(min(days), (window[0] if window else max(days)) - timedelta(days=_DAYS_BEFORE))
     return History(tuple(ours), tuple(theirs), window, row["snapshot"], begins, max(days) + timedelta(days=7))

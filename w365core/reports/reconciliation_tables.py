@@ -67,21 +67,23 @@ FINDINGS = (
     Column("line_id", "Row", Kind.ID, shown=False),
 )
 CHANGE_LOGS = (
-    Column("part", "In the view", width=105, help="Whether the provider's quantity counts this change already"),
-    day("effective_date", "Effective", width=90),
-    number("quantity", "Seats", width=65),
-    number("after", "Then", width=65, help="Seats that we have after it"),
-    Column("event", "Event", width=80),
-    Column("provisioning_status", "Provisioning", width=140),
+    Column(
+        "part", "Counted", width=72, help="Whether the provider's quantity counts this change; those that it does not are the explanation"
+    ),
+    day("effective_date", "Effective", width=88),
+    number("quantity", "Seats", width=55),
+    number("after", "Then", width=52, help="Seats that we have after it"),
+    Column("provisioning_status", "Provisioning", width=135),
+    Column("billing_label", "Billed", width=135),
+    Column("invoice_number", "Invoice", Kind.ID, width=95),
+    amount("worth", "Worth", width=72, help="Of the change in its cycle, prorated by the contract's unit"),
+    Column("currency", "Currency", width=68),
+    Column("initiated_by", "Who", width=165),
+    Column("event", "Event", width=75),
+    Column("source", "Where", width=85),
     day("provisioned_on", "Provisioned", width=92),
-    Column("initiated_by", "Who", width=130),
-    Column("source", "Where", width=100),
-    Column("status_reason", "Status", width=75),
-    Column("billing_label", "Billed", width=145),
-    Column("invoice_number", "Invoice", Kind.ID, width=105),
-    amount("worth", "Worth", width=85, help="Of the change in its cycle, prorated by the contract's unit"),
-    Column("currency", "Currency", width=70),
-    Column("change_log_id", "Change log", Kind.ID, width=105),
+    Column("status_reason", "Status", width=72),
+    Column("change_log_id", "Change log", Kind.ID, width=100),
 )
 LINES = (
     Column("line_number", "Line", Kind.WHOLE, width=55),

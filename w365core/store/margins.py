@@ -20,7 +20,7 @@ BY = {"customer": ("account_id", "customer"), "family": ("family", "family")}
 
 @dataclass(frozen=True)
 class MarginFilter:
-    """Latest runs and invoices, the first and last day on which a charge window begins, customers (account ids) and families; empty means all."""
+    """Latest runs and invoices, the days inside which a charge window lies, customers (account ids) and families; empty means all."""
 
     runs: Sequence[int]
     invoices: Sequence[int]
@@ -105,9 +105,9 @@ def every_line(connection: Connection, wanted: MarginFilter) -> Iterator[Mapping
 
 
 def days(connection: Connection, wanted: MarginFilter) -> tuple[date | None, date | None]:
-    """The first and the last day on which a charge window of these invoices begins."""
+    """The first and the last day that the charge windows of these invoices cover."""
     inner, bound = _lines(wanted)
-    return tuple(connection.execute(text(f"select min(charge_start), max(charge_start) from ({inner}) line"), bound).one())
+    return tuple(connection.execute(text(f"select min(charge_start), max(charge_end) from ({inner}) line"), bound).one())
 
 
 def costs_by_month(connection: Connection, *, since: date, currency: str, customers: Sequence[str] = ()) -> Rows:
@@ -130,9 +130,9 @@ def costs_by_month(connection: Connection, *, since: date, currency: str, custom
 
 def _lines(wanted: MarginFilter) -> tuple[str, dict[str, Any]]:
     clauses, bound = ["true"], {"runs": list(wanted.runs), "invoices": list(wanted.invoices)}
-    for name, clause in (("since", "charge_start >= :since"), ("until", "charge_start <= :until")):
+    for name, clause in (("since", "charge_start >= :since"), ("until", "charge_end <= :until")):
         if (day := getattr(wanted, name)) is not None:
-            clauses.append(f"(charge_start is null or {clause})")
+            clauses.append(f"(charge_start is null or charge_end is null or {clause})")
             bound[name] = day
     for name, column in (("customers", "account_id"), ("families", "family")):
         if chosen := list(getattr(wanted, name)):

@@ -59,7 +59,7 @@ def invoices(connection: Connection) -> Rows:
     """
     query = text("""
         select p.provider_invoice_id, p.provider, p.invoice_number, p.invoice_date, p.period_start, p.period_end, p.currency, p.status_reason,
-            p.license_lines, p.usage_lines, p.header_total, kind.type as provider_type, n.reconciliation_id, n.header, n.lines, n.usage, n.tax,
+            p.license_lines, p.usage_lines, p.import_run_id, p.header_total, kind.type as provider_type, n.reconciliation_id, n.header, n.lines, n.usage, n.tax,
             n.rounding, n.overridden, n.confirmed, n.explained, n.unexplained, n.rows, n.message, n.made_at, n.made_by, n.latest_at, n.inputs,
             s.at as signed_at, s.actor as signed_by, s.note as signed_note, s.reconciliation_id as signed_run
         from provider_invoice p
@@ -112,6 +112,25 @@ def groups(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, by
     return _rows(connection, query, runs=list(runs), most=most, **bound)
 
 
+def choices(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, most: int = 400) -> Rows:
+    """What there is to filter the rows by, in one look at them: `by` (customers, products, verdicts), key, name, rows; the biggest money first."""
+    where, bound = _condition(wanted)
+    query = text(f"""
+        with facets as (
+            select {_CUSTOMER} as customer, {_PRODUCT} as product, l.verdict, case when grouping({_CUSTOMER}) = 0 then 'customers'
+                when grouping({_PRODUCT}) = 0 then 'products' else 'verdicts' end as by, max(l.account_id) as account_id,
+                max(l.customer_name) as customer_name, count(*) as rows, coalesce(sum(l.money_at_risk), 0) as money_at_risk
+            from {_FROM} where l.reconciliation_id = any(:runs) and {where}
+            group by grouping sets (({_CUSTOMER}), ({_PRODUCT}), (l.verdict))
+        )
+        select f.by, coalesce(f.customer, f.product, f.verdict) as key, coalesce(a.name, case when f.by = 'customers' then f.customer_name end) as name, f.rows
+        from (select facets.*, row_number() over (partition by by order by money_at_risk desc, rows desc) as place from facets) f
+        left join account a on f.by = 'customers' and a.account_id = f.account_id
+        where f.place <= :most order by f.by, f.place
+    """)
+    return _rows(connection, query, runs=list(runs), most=most, **bound)
+
+
 def count(connection: Connection, runs: Sequence[int], wanted: RowFilter) -> Rows:
     """How many rows are wanted, by currency, with their money at risk and their subtotal."""
     where, bound = _condition(wanted)
@@ -125,7 +144,11 @@ def count(connection: Connection, runs: Sequence[int], wanted: RowFilter) -> Row
 def page(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, offset: int = 0, most: int = 20) -> Rows:
     """The rows that are wanted with their review, the biggest money at risk first (measured in base currency), unknown money before none."""
     where, bound = _condition(wanted)
-    query = text(f"{_whole(where)} {_ORDER} limit :most offset :offset")
+    picked = f"""
+        select l.* from {_FROM} left join currency base on base.code = l.currency where l.reconciliation_id = any(:runs) and {where} {_ORDER}
+        limit :most offset :offset
+    """  # what is joined for the screen is joined to these few alone
+    query = text(f"{_whole('true', rows=f'({picked})')} {_ORDER}")
     return _rows(connection, query, runs=list(runs), most=most, offset=offset, **bound)
 
 
@@ -192,6 +215,11 @@ def all_change_logs(connection: Connection, subscription_id: str) -> Rows:
     return _rows(connection, query, subscription_id=subscription_id)
 
 
+def count_change_logs(connection: Connection) -> int:
+    """How many license change logs our records have."""
+    return connection.execute(text("select count(*) from license_change_log")).scalar_one()
+
+
 def windows(connection: Connection, subscription_id: str) -> Rows:
     """What the latest run of each invoice says of the subscription, by window, the oldest first: the provider's quantity, the verdict, the money."""
     query = text("""
@@ -251,13 +279,14 @@ _ORDER = """
 """
 
 
-def _whole(where: str) -> str:
+def _whole(where: str, *, rows: str = "reconciliation_line") -> str:
     """The rows of runs :runs with their review, customer's name and invoice."""
+    source = _FROM.replace("reconciliation_line l", f"{rows} l", 1)
     return f"""
         select l.reconciliation_id, {_ROW}, {_STATE} as review_state, {_LAPSED} as lapsed, r.reason as review_reason, r.verdict as reviewed_verdict,
             r.residual as reviewed_residual, r.state as reviewed_state, r.assigned_to, r.note, r.at as reviewed_at, r.actor as reviewed_by,
             n.provider, n.invoice_number, coalesce(a.name, l.customer_name) as customer, {_CUSTOMER} as customer_key, s.name as subscription_name
-        from {_FROM} left join account a on a.account_id = l.account_id left join subscription s on s.subscription_id = l.subscription_id
+        from {source} left join account a on a.account_id = l.account_id left join subscription s on s.subscription_id = l.subscription_id
         left join currency base on base.code = l.currency
         where l.reconciliation_id = any(:runs) and {where}
     """
