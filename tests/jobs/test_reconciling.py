@@ -151,7 +151,7 @@ def test_every_line_is_in_one_row_and_the_sums_hold_to_the_last_digit(books: Boo
 
 
 def test_the_biggest_money_comes_first_and_people_read_a_table(books: Books, w365: Command) -> None:
-    for number, seats in enumerate(("11", "30", "12"), 1):
+    for number in (1, 2, 3):
         books.subscription(f"S-{number}"), books.log(f"L-{number}", "10", of=f"S-{number}")
     books.load()
     books.invoice([seat("S-1", "11"), seat("S-2", "30"), seat("S-3", "12")])
