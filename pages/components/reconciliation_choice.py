@@ -110,7 +110,7 @@ def open_invoice(provider_invoice_id: int) -> None:
 def scope(chosen: Scope) -> None:
     """The month, and one of its invoices or all of them."""
     left, right = st.columns((1.2, 4), gap="small")
-    months, invoices = chosen.months, {WHOLE_MONTH: _whole_month(chosen), **chosen.of_month}
+    months, invoices = chosen.months, _invoices(chosen)
     st.session_state["reconciliation_month"] = chosen.month
     left.selectbox(
         "Invoice month", list(months), key="reconciliation_month", format_func=lambda one: months.get(one, one), on_change=_month_chosen
@@ -128,7 +128,7 @@ def scope(chosen: Scope) -> None:
 
 def rows(report: Reconciliation, chosen: Wanted) -> None:
     """To do or all, the three filters, and what the rows are grouped by."""
-    view, *three, group = st.columns((1.35, 2, 2, 2, 2.1), gap="small")
+    view, *three, group = st.columns((1.25, 1.8, 1.8, 1.8, 2.55), gap="small")
     st.session_state["reconciliation_show"] = ALL if not chosen.rows.states else TO_DO
     view.segmented_control("Show", [TO_DO, ALL], key="reconciliation_show", on_change=_show_chosen)
     for column, (name, (parameter, label, placeholder)) in zip(three, _FILTERS.items(), strict=True):
@@ -152,8 +152,16 @@ def _choose(column, named: Mapping[str, str], values: Sequence[str], parameter: 
     )
 
 
+def _invoices(chosen: Scope) -> dict[int, str]:
+    """All of the month, and each by itself where there are several."""
+    each = chosen.of_month
+    return {WHOLE_MONTH: _whole_month(chosen)} | (each if len(each) > 1 or invoice_id() else {})
+
+
 def _whole_month(chosen: Scope) -> str:
     many = len(chosen.of_month)
+    if many == 1:
+        return next(iter(chosen.of_month.values()))
     return f"All {wording.counted(many, 'invoice')} of {wording.month(chosen.month)}" if chosen.month else "No invoice"
 
 

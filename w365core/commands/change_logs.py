@@ -43,7 +43,9 @@ def check(json: Json = False) -> None:
 def mend(
     subscription: Annotated[str, typer.Option("--subscription", help="Our subscription whose logs do not come to what it says.")],
     reason: Annotated[str | None, typer.Option("--reason", help="Why; it stays in the audit log.")] = None,
-    effective_date: Annotated[str | None, typer.Option("--effective-date", help="YYYY-MM-DD, where the proposed day is not the right one.")] = None,
+    effective_date: Annotated[
+        str | None, typer.Option("--effective-date", help="YYYY-MM-DD, where the proposed day is not the right one.")
+    ] = None,
     archived: Annotated[bool, typer.Option("--archived", help="It was billed elsewhere and is never to be billed again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be added.")] = False,
     json: Json = False,

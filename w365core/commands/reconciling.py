@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -14,12 +15,44 @@ commands = typer.Typer()
 Number = Annotated[str, typer.Option("--invoice", help="The provider invoice's number.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why; it stays with the decision.")]
 Several = list[str] | None
-_SHOWN = ("verdict", "customer", "product", "window", "provider_quantity", "our_quantity", "residual", "subtotal", "money_at_risk", "review_state", "line_id")
+_SHOWN = (
+    "verdict",
+    "customer",
+    "product",
+    "window",
+    "provider_quantity",
+    "our_quantity",
+    "residual",
+    "subtotal",
+    "money_at_risk",
+    "review_state",
+    "line_id",
+)
 _MOST_SHOWN = 50
 # What the document of a row holds first, in this order; whatever else is known of it follows.
 _FIRST = (
-    *("line_id", "subscription_id", "provider_subscription_id", "charge_start", "charge_end", "provider_quantity", "our_quantity", "our_quantity_then"),
-    *("quantity_difference", "residual", "verdict", "fit", "changed_since", "reason", "change_logs", "unit_cost", "cost_price", "selling_price"),
+    *(
+        "line_id",
+        "subscription_id",
+        "provider_subscription_id",
+        "charge_start",
+        "charge_end",
+        "provider_quantity",
+        "our_quantity",
+        "our_quantity_then",
+    ),
+    *(
+        "quantity_difference",
+        "residual",
+        "verdict",
+        "fit",
+        "changed_since",
+        "reason",
+        "change_logs",
+        "unit_cost",
+        "cost_price",
+        "selling_price",
+    ),
     *("price_verdict", "subtotal", "money_at_risk", "review_state"),
 )
 _LOG = ("change_log_id", "effective_date", "quantity", "provisioning_status", "initiated_by", "invoice_number", "billing")
@@ -74,7 +107,13 @@ def review(
     if dry_run:
         action = reviewing.ACCEPT if accept else reviewing.REOPEN if reopen else reviewing.MARK
         plan = reviewing.plan(context.engine, which, action=action, **named)
-        told = {"invoice": plan.invoice, "rows": plan.rows, "money_at_risk": plan.money_at_risk, "currency": plan.currency, "left": plan.left}
+        told = {
+            "invoice": plan.invoice,
+            "rows": plan.rows,
+            "money_at_risk": plan.money_at_risk,
+            "currency": plan.currency,
+            "left": plan.left,
+        }
         printing.answer(told | {"by_verdict": plan.by_verdict, "dry_run": True, "message": plan.sentence}, plan.sentence, json)
         return
     how = {**named, "seen": run, "actor": context.actor, "now": context.now}
@@ -119,8 +158,8 @@ def document(found: Any) -> dict[str, Any]:
     return {
         "invoice": found.invoice,
         "currency": found.currency,
-        "totals": found.totals,
-        "lines": [_row(row) for row in found.rows],
+        "totals": _amounts(found.totals, tuple(found.totals), found.currency),
+        "lines": [_row(row, found.currency) for row in found.rows],
         "provider": found.provider,
         "preview": found.is_preview,
         "reconciliation_id": found.run_id,
@@ -128,14 +167,23 @@ def document(found: Any) -> dict[str, Any]:
         "message": found.message,
         "open": found.open_rows,
         "changed": {"inputs": found.changed.inputs, "subscriptions": found.changed.subscriptions, "message": found.changed.sentence},
-        "findings": found.findings,
+        "findings": [one | _amounts(one, ("amount",), one["currency"] or found.currency) for one in found.findings],
         "sign_off": found.sign_off,
     }
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    logs = [{name: log[name] for name in _LOG} | {name: value for name, value in log.items() if name != "line_id"} for log in row["change_logs"]]
+def _row(row: dict[str, Any], currency: str) -> dict[str, Any]:
+    row = row | _amounts(row, ("subtotal", "money_at_risk", "unbilled", "so_far", "repaid"), row["currency"] or currency)
+    logs = [
+        {name: log[name] for name in _LOG} | {name: value for name, value in log.items() if name != "line_id"} for log in row["change_logs"]
+    ]
     return {name: row[name] for name in _FIRST} | {name: value for name, value in row.items() if name not in _FIRST} | {"change_logs": logs}
+
+
+def _amounts(row: Mapping[str, Any], names: Sequence[str], currency: str) -> dict[str, Any]:
+    """Amounts exactly, with at least the places of the currency."""
+    least = money.minor_units(currency)
+    return {name: None if row[name] is None else money.trimmed(row[name], least=least) for name in names}
 
 
 def _check(which: Any, *, accept: bool, reopen: bool, mark: bool) -> None:

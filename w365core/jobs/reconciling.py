@@ -22,8 +22,16 @@ from w365core.frames import Column, Kind
 from w365core.jobs.context import Context
 from w365core.model import StatusReason
 from w365core.reconciliation import EXPLAINED, EXPLANATION, FINDING, ROW, ReviewState, Verdict
-from w365core.store import across_months, credit_lost, ledger, queries, reconciliation_inputs as inputs, reconciliation_reviews as reviews, stage
-from w365core.store import reconciliations as store
+from w365core.store import (
+    across_months,
+    credit_lost,
+    ledger,
+    queries,
+    reconciliation_inputs as inputs,
+    reconciliation_reviews as reviews,
+    reconciliations as store,
+    stage,
+)
 from w365core.store.engine import guarded
 from w365core.store.reconciliation_inputs import Inputs
 from w365core.store.reconciliations import Run
@@ -130,8 +138,10 @@ def carry_out(context: Context, *, provider_name: str | None, invoice_number: st
         with context.engine.connect() as connection:
             found = reviews.open_of(connection, run_id)
             rows = store.latest(connection, provider=invoice.provider, invoice_number=invoice.invoice_number).rows
-    todo = f"{found.rows:,} of {rows:,} rows are open, {money.plain(found.money_at_risk)} {invoice.currency} at risk." if found.rows else (
-        f"All {rows:,} rows are settled." if rows else "It has no license lines: nothing was confirmed."
+    todo = (
+        f"{found.rows:,} of {rows:,} rows are open, {money.plain(found.money_at_risk)} {invoice.currency} at risk."
+        if found.rows
+        else (f"All {rows:,} rows are settled." if rows else "It has no license lines: nothing was confirmed.")
     )
     said = " ".join(filter(None, [f"Invoice {invoice.invoice_number}: {todo}", changed.sentence]))
     return Kept(run_id, is_new, rows, said)
@@ -300,7 +310,9 @@ def _preview(context: Context, invoice: Row) -> Reconciliation:
     deactivated = invoice.status_reason == StatusReason.DEACTIVATED
     if run_id is None and not deactivated:
         said = f"Preview: invoice {number} is in Error and none of its lines are here: nothing was confirmed. {invoice.message}".strip()
-        return Reconciliation(invoice.provider, number, invoice.currency, None, True, said, _preview_totals(invoice, {}, usage, tax), (), ())
+        return Reconciliation(
+            invoice.provider, number, invoice.currency, None, True, said, _preview_totals(invoice, {}, usage, tax), (), ()
+        )
     read, _, _ = _read(context, invoice, staged=run_id is not None)
     done = _worked_out(read, invoice.currency)
     logs: dict[str, list[Mapping[str, Any]]] = {}

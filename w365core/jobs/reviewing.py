@@ -283,7 +283,9 @@ def _latest(connection: Connection, engine: Engine, provider: str | None, invoic
     known = ledger.named(engine, provider_name=provider, invoice_number=invoice)
     number = known.invoice_number
     if known.status_reason in (StatusReason.ERROR, StatusReason.DEACTIVATED):
-        raise CallRefused(f"Invoice {number} is {known.state}/{known.status_reason}: what `reconcile` shows of it is a preview, nothing to decide of.")
+        raise CallRefused(
+            f"Invoice {number} is {known.state}/{known.status_reason}: what `reconcile` shows of it is a preview, nothing to decide of."
+        )
     run = reconciliations.latest(connection, provider=known.provider, invoice_number=number)
     if run is None:
         raise CallRefused(f"Invoice {number} is not reconciled yet: `reconcile --invoice {number}` does it.")
@@ -303,7 +305,12 @@ def _seal(
     connection: Connection, run: Row, action: str, reason: str | None, who: Who, rows: Sequence[Mapping[str, Any]], after: Mapping[str, Any]
 ) -> None:
     lines = [row["line_id"] for row in rows]
-    told = {"reconciliation_id": run.reconciliation_id, "rows": len(rows), "money_at_risk": money.plain(_risk(rows)), "currency": run.currency}
+    told = {
+        "reconciliation_id": run.reconciliation_id,
+        "rows": len(rows),
+        "money_at_risk": money.plain(_risk(rows)),
+        "currency": run.currency,
+    }
     named = {"line_ids": lines} if len(lines) <= _MOST_SEALED else {}
     before = {"provider": run.provider, "invoice_number": run.invoice_number}
     store.sealed(connection, **before, action=action, reason=reason, after={**told, **named, **after}, who=who)

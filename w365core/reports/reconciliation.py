@@ -268,7 +268,7 @@ def _small_print(row: Row, months: Row) -> str:
     if months["is_closed"]:
         return "paid back by the provider"
     if months["months"] > 1 and months["so_far"]:
-        return f"{months['months']} months, {wording.rounded(months['so_far'], row['currency'])} so far"
+        return f"month {months['months']}, {wording.rounded(months['so_far'], row['currency'])}"
     return f"of {wording.rounded(row['subtotal'], row['currency'])} charged" if row["subtotal"] is not None else "nothing charged"
 
 

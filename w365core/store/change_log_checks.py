@@ -54,15 +54,15 @@ _MISSING = f"""
 """
 _ARCHIVED = f"{_LOG} where g.status_reason = 'Archived' and g.invoice_number is null order by amount desc nulls first, g.subscription_id, g.change_log_id"
 # A change waits behind an earlier one of its subscription that is not through; what is through, or was made at the provider, does not.
-_WAITING = """
-    select w.*, coalesce((
-        select array_agg(l.change_log_id order by l.effective_date, l.change_log_id) from license_change_log l
+_WAITING = f"""
+    select w.*, array(
+        select l.change_log_id from license_change_log l
         where l.subscription_id = w.subscription_id and (l.effective_date, l.change_log_id) > (w.effective_date, w.change_log_id)
-            and l.provisioning_status in ('Awaiting Provisioning', 'Failed Provisioning')
-    ), '{}') as holds_up
-    from (%s where g.provisioning_status in ('Awaiting Provisioning', 'Failed Provisioning')) w
+            and l.provisioning_status in ('Awaiting Provisioning', 'Failed Provisioning') order by l.effective_date, l.change_log_id
+    ) as holds_up
+    from ({_LOG} where g.provisioning_status in ('Awaiting Provisioning', 'Failed Provisioning')) w
     order by w.amount desc nulls first, w.subscription_id, w.effective_date, w.change_log_id
-""" % _LOG  # noqa: UP031
+"""
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,20 @@ def mending(connection: Connection, subscription_id: str, *, today: date) -> Men
 
 def hold(connection: Connection, subscription_id: str) -> str | None:
     """Keeps everybody else from mending the subscription before the transaction ends; its id as stored, None where there is none."""
-    query = text("select subscription_id from subscription where lower(subscription_id) = lower(:id) order by subscription_id = :id desc limit 1 for update")
+    query = text(
+        "select subscription_id from subscription where lower(subscription_id) = lower(:id) order by subscription_id = :id desc limit 1 for update"
+    )
     return connection.execute(query, {"id": subscription_id}).scalar()
 
 
 def add(connection: Connection, log: Mending, *, reason: str, who: Who) -> str:
     """Adds the log as a record made here, which an export hands on, with an audit row; returns its id."""
     named = free_id(connection, log.change_log_id)
-    row = {name: getattr(log, name) for name in log.__dataclass_fields__} | {"change_log_id": named, "source": "w365", "initiated_by": who.actor}
+    row = {name: getattr(log, name) for name in log.__dataclass_fields__} | {
+        "change_log_id": named,
+        "source": "w365",
+        "initiated_by": who.actor,
+    }
     connection.execute(insert(license_change_log).values(**row))
     audit.append(
         connection,
@@ -187,8 +193,14 @@ def _archived(row: Mapping[str, Any]) -> Entry:
 
 def _waiting(row: Mapping[str, Any]) -> Entry:
     failed = row["provisioning_status"].startswith("Failed")
-    what = "failed at the provider: mend the cause and set it back to Awaiting" if failed else "waits for the provider: see why it is not provisioned"
-    behind = f" {len(row['holds_up'])} later change{' waits' if len(row['holds_up']) == 1 else 's wait'} behind it." if row["holds_up"] else ""
+    what = (
+        "failed at the provider: mend the cause and set it back to Awaiting"
+        if failed
+        else "waits for the provider: see why it is not provisioned"
+    )
+    behind = (
+        f" {len(row['holds_up'])} later change{' waits' if len(row['holds_up']) == 1 else 's wait'} behind it." if row["holds_up"] else ""
+    )
     return _entry(row) | {
         "suggestion": f"{row['change_log_id']} ({_signed(row['quantity'])} on {row['effective_date']}) {what}.{behind}",
         "holds_up": list(row["holds_up"]),

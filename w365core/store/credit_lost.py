@@ -15,7 +15,9 @@ from w365core import money
 from w365core.reconciliation import FindingKind
 
 # The credit in per cent; files print 15 or 0.15.
-_PERCENT = "case when partner_earned_credit_percentage <= 1 then partner_earned_credit_percentage * 100 else partner_earned_credit_percentage end"
+_PERCENT = (
+    "case when partner_earned_credit_percentage <= 1 then partner_earned_credit_percentage * 100 else partner_earned_credit_percentage end"
+)
 _METERS = f"""
     select lower(coalesce(entitlement_id, provider_subscription_id)) as entitlement, coalesce(meter_id, meter_name, '') as meter,
         max(meter_name) as name, max(coalesce(entitlement_description, subscription_description)) as described, max({_PERCENT}) as percent,

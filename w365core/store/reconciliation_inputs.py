@@ -74,7 +74,10 @@ def read(connection: Connection, invoice: Row, *, period: tuple[date, date], sta
         ours = _copied(cursor, "select * from reconciled_subscription", bound, SUBSCRIPTION_IN, "subscription_id")
         logs = _copied(cursor, _CHANGE_LOGS, bound, CHANGE_LOG_IN, "subscription_id, change_log_id")
     read = {"lines": lines, "subscriptions": ours, "change_logs": logs}
-    tables = {name: _table(content, columns) for (name, content), columns in zip(read.items(), (LINE_IN, SUBSCRIPTION_IN, CHANGE_LOG_IN), strict=True)}
+    tables = {
+        name: _table(content, columns)
+        for (name, content), columns in zip(read.items(), (LINE_IN, SUBSCRIPTION_IN, CHANGE_LOG_IN), strict=True)
+    }
     prints = {name: hashlib.blake2b(content, digest_size=16).hexdigest() for name, content in read.items()}
     whole = {name: found.drop_columns([_HASH]) for name, found in tables.items()}
     return Inputs(**whole, fingerprints=prints, by_subscription=_by_subscription(tuple(tables.values())), foreign=skipped)
@@ -167,7 +170,12 @@ def _table(content: bytes, columns: tuple[frames.Column, ...]) -> pa.Table:
     if not content:
         return schema.empty_table()
     convert = pa.csv.ConvertOptions(
-        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False, true_values=["t"], false_values=["f"]
+        column_types=schema,
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        true_values=["t"],
+        false_values=["f"],
     )
     return pa.csv.read_csv(
         pa.BufferReader(content),
@@ -188,4 +196,6 @@ def _by_subscription(tables: Sequence[pa.Table]) -> dict[str, str]:
     sums = np.zeros(len(encoded.dictionary), np.int64)
     with np.errstate(over="ignore"):
         np.add.at(sums, places, hashes)
-    return {name or "": f"{total & 0xFFFFFFFFFFFFFFFF:016x}" for name, total in zip(encoded.dictionary.to_pylist(), sums.tolist(), strict=True)}
+    return {
+        name or "": f"{total & 0xFFFFFFFFFFFFFFFF:016x}" for name, total in zip(encoded.dictionary.to_pylist(), sums.tolist(), strict=True)
+    }

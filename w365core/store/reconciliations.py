@@ -102,7 +102,12 @@ def keep(
     ordinals = pa.array(range(findings.num_rows), pa.int64())
     _copy(connection, "reconciliation_line", run_id, rows.select([column.name for column in ROW]))
     _copy(connection, "reconciliation_change_log", run_id, change_logs.select([column.name for column in EXPLANATION]))
-    _copy(connection, "reconciliation_finding", run_id, findings.select([column.name for column in FINDING]).append_column("ordinal", ordinals))
+    _copy(
+        connection,
+        "reconciliation_finding",
+        run_id,
+        findings.select([column.name for column in FINDING]).append_column("ordinal", ordinals),
+    )
     names = ("reconciliation_id", "ordinal", *(column.name for column in FINDING))
     query = text(f"insert into reconciliation_finding ({', '.join(names)}) values ({', '.join(f':{name}' for name in names)})")
     further = [{"reconciliation_id": run_id, "ordinal": place, **one} for place, one in enumerate(more_findings, findings.num_rows)]
