@@ -13,10 +13,10 @@ from pages.components import (
     reconciliation_steps as steps,
     tables,
 )
-from w365core.model import StatusReason
 from w365core.reconciliation import EXPLAINED, ReviewState, Verdict
 from w365core.reports import reconciliation_figures, wording
 from w365core.reports.reconciliation import UNEXPLAINED, Flow, Group, Item, Part, Reconciliation, Wanted
+from w365core.reports.reconciliation_scope import Scope
 
 _WIDTHS = (2.5, 5.3, 1.7, 1.1)
 LOOKS = {
@@ -168,7 +168,6 @@ def sums(report: Reconciliation) -> None:
     for flow in report.flows:
         with st.container(border=True, gap="small"):
             _identity(flow.header, report, flow)
-            st.divider()
             _identity(flow.lines, report, flow)
         with st.container(border=True, gap="xxsmall"):
             st.caption(f"From the lines that were charged to what is unexplained, before tax, {flow.currency}")
@@ -234,24 +233,25 @@ def findings(report: Reconciliation) -> None:
         tables.downloads(report.findings_table, key="findings")
 
 
-def waiting(report: Reconciliation) -> None:
-    """Chosen invoices that nobody has reconciled yet, each with a button that queues it."""
-    for one in report.scope.waiting:
+def waiting(scope: Scope) -> None:
+    """Chosen invoices that nobody has reconciled yet, each with a button that queues it; and those in Error, of which nothing is kept."""
+    for one in scope.waiting:
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
             st.badge("Not reconciled yet", icon=":material/hourglass_empty:", color="orange")
-            st.text(
-                f"{one['invoice_number']} of {one['provider']}, {wording.amount(one['header_total'], one['currency'])}, {wording.counted(one['license_lines'], 'license line')}."
-            )
+            total, lines = wording.amount(one["header_total"], one["currency"]), wording.counted(one["license_lines"], "license line")
+            st.text(f"{one['invoice_number']} of {one['provider']}, {total}, {lines}.")
             st.space("stretch")
-            if one["status_reason"] == StatusReason.ERROR:
-                st.page_link(
-                    "invoices/status.py",
-                    label="In Error: open the invoice",
-                    icon=":material/receipt_long:",
-                    query_params={"invoice": str(one["provider_invoice_id"])},
-                )
-            else:
-                steps.reconcile_button(one, key=f"reconcile_{one['provider_invoice_id']}", label="Reconcile", kind="primary")
+            steps.reconcile_button(one, key=f"reconcile_{one['provider_invoice_id']}", label="Reconcile", kind="primary")
+    if scope.failed:
+        with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(f"{len(scope.failed):,} in Error", icon=":material/error:", color="red")
+            st.text(
+                "Left out here until it is imported:" if len(scope.failed) == 1 else "Left out here until they are imported:",
+                width="content",
+            )
+            for one in scope.failed:
+                query = {"invoice": str(one["provider_invoice_id"])}
+                st.page_link("invoices/status.py", label=plain.label(one["invoice_number"]), query_params=query, help="Open the invoice")
 
 
 def no_invoices() -> None:

@@ -121,12 +121,8 @@ def evidence_buttons(found: Evidence) -> None:
 
 
 def standing(report: Reconciliation) -> None:
-    """Whether the invoice is signed off, or a preview."""
+    """What the run says of itself, and whether the invoice is signed off."""
     one = report.scope.invoice
-    if report.scope.preview:
-        with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge("Preview", icon=":material/visibility:", color="orange")
-            st.text(report.scope.preview)
     if one and one["message"]:
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
             st.badge("Note", icon=":material/info:", color="blue")

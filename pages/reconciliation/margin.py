@@ -16,7 +16,7 @@ def page() -> None:
     if not found.scope.known:
         return reconciliation.no_invoices()
     choice.scope(found.scope)
-    reconciliation.waiting(found)
+    reconciliation.waiting(found.scope)
     margin.filters(found)
     for row in found.tiles:
         tiles.draw(row)

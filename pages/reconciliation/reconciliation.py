@@ -25,7 +25,7 @@ def page() -> None:
     if not report.scope.known:
         return reconciliation.no_invoices()
     choice.scope(report.scope)
-    reconciliation.waiting(report)
+    reconciliation.waiting(report.scope)
     if not report.scope.runs:
         return None
     steps.standing(report)

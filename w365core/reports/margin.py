@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -160,7 +160,7 @@ def build(
         tiles=tuple(
             _tiles([row for row in sums if row["currency"] == code], code) for code in sorted(weight, key=lambda c: (-weight[c], c))
         ),
-        losses=tuple(_loss(row) for row in shown if row["price_verdict"] in losing),
+        losses=tuple(_loss(row) for row in _together(row for row in lines if row["price_verdict"] in losing)),
         losing_lines=sum(row["lines"] for row in sums if row["price_verdict"] in losing),
         customers=Table("margin by customer", CUSTOMERS, [_with_pct(row) for row in customers]),
         families=Table("margin by product family", FAMILIES, [_with_pct(row) for row in families]),
@@ -196,7 +196,8 @@ def percent(margin: Decimal | None, selling: Decimal | None) -> Decimal | None:
 def _with_pct(row: Row) -> dict[str, Any]:
     """Amounts at the currency's minor unit: what a part of a month sells for has more digits than money has."""
     currency = row["currency"]
-    rounded = {name: None if row[name] is None else money.in_currency(row[name], currency) for name in ("selling", "margin")}
+    names = [name for name in ("selling", "cost", "margin", "unpriced") if name in row]
+    rounded = {name: None if row[name] is None else money.in_currency(row[name], currency) for name in names}
     return {**row, **rounded, "pct": percent(row["margin"], row["selling"])}
 
 
@@ -233,10 +234,33 @@ def _tiles(sums: Sequence[Row], currency: str) -> tuple[Tile, ...]:
     )
 
 
+def _together(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Lines of one customer, product and price as one, the biggest loss first."""
+    found: dict[tuple, dict[str, Any]] = {}
+    for row in rows:
+        key = (
+            row["price_verdict"],
+            row["account_id"],
+            row["customer"],
+            row["product"],
+            row["unit_cost"],
+            row["selling_price"],
+            row["currency"],
+            row["kind"],
+        )
+        so_far = found.setdefault(
+            key, {**row, "quantity": money.ZERO, "cost": money.ZERO, "selling": money.ZERO, "margin": money.ZERO, "lines": 0}
+        )
+        so_far["lines"] += 1
+        for name in ("quantity", "cost", "selling", "margin"):
+            so_far[name] = money.EXACT.add(so_far[name], row[name] or money.ZERO)
+    return sorted(found.values(), key=lambda row: (row["price_verdict"] != PriceVerdict.BELOW_COST, row["margin"]))
+
+
 def _loss(row: Row) -> Loss:
     is_below = row["price_verdict"] == PriceVerdict.BELOW_COST
     sign = "" if row["margin"] is None else wording.rounded(row["margin"], row["currency"])
-    seats = wording.digits(row["quantity"])
+    seats, lines = wording.digits(row["quantity"]), wording.counted(row["lines"], "line")
     return Loss(
         row["customer"],
         row["product"] or row["subscription_id"] or "No product",
@@ -245,7 +269,7 @@ def _loss(row: Row) -> Loss:
         sign or wording.ABSENT,
         f"on {wording.rounded(row['cost'], row['currency'])} of cost"
         if row["kind"] == "Usage"
-        else f"on {seats} {'seat' if seats == '1' else 'seats'}",
+        else f"on {lines}, {seats} {'seat' if seats == '1' else 'seats'}",
         is_below,
         row,
     )

@@ -267,7 +267,7 @@ def _small_print(row: Row, months: Row) -> str:
         return "confirmed by rule" if row["verdict"] == Verdict.CONFIRMED else f"confirmed by {row['reviewed_by']}"
     if months["is_closed"]:
         return "paid back by the provider"
-    if months["months"] > 1 and months["so_far"]:
+    if months["months"] > 1 and months["so_far"] and row["verdict"] not in EXPLAINED:
         return f"month {months['months']}, {wording.rounded(months['so_far'], row['currency'])}"
     return f"of {wording.rounded(row['subtotal'], row['currency'])} charged" if row["subtotal"] is not None else "nothing charged"
 

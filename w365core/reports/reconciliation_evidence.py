@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from w365core import money
+from w365core.reconciliation import EXPLAINED
 from w365core.reports import reconciliation, verdict_words, wording
 from w365core.reports.reconciliation import Finding, Wanted
 from w365core.reports.reconciliation_scope import Scope
@@ -149,7 +150,7 @@ def _more(row: Row, months: Row, provider: str) -> tuple[str, ...]:
         for said in (
             verdict_words.lapsed_sentence(row),
             verdict_words.fit_sentence(row, provider=provider),
-            lasting(months, row["currency"]),
+            lasting(months, row["currency"], is_explained=row["verdict"] in EXPLAINED),
             _three_ways(row, provider),
             verdict_words.price_sentence(row),
         )
@@ -157,12 +158,15 @@ def _more(row: Row, months: Row, provider: str) -> tuple[str, ...]:
     )
 
 
-def lasting(months: Row, currency: str) -> str | None:
-    """Third month in a row and what that comes to so far, or that the provider has paid it back; None in the first month."""
+def lasting(months: Row, currency: str, *, is_explained: bool = False) -> str | None:
+    """Third month in a row and what that comes to so far, or that the provider has paid it back; None in the first month.
+
+    What is explained by a later change was no difference in the months before that change, so that nothing is counted of it.
+    """
     if months["is_closed"]:
         return f"Paid back by the provider on {', '.join(months['repaid_by'])}: {wording.rounded(months['repaid'], currency)}."
     said = []
-    if months["months"] > 1:
+    if months["months"] > 1 and not is_explained:
         ordinal = _ORDINALS.get(months["months"], f"{months['months']}th")
         so_far = f", {wording.rounded(months['so_far'], currency)} so far" if months["so_far"] is not None else ""
         said.append(f"{ordinal} month in a row{so_far}.")

@@ -28,27 +28,25 @@ _LAYOUT = {
 
 def flow(of: Flow) -> go.Figure:
     """From the lines that were charged, verdict by verdict, down to what is unexplained; on top what was charged."""
+    said = [wording.rounded(amount if is_total else amount.copy_negate(), of.currency) for _, amount, is_total in of.steps]
     figure = go.Figure()
     figure.add_waterfall(
         orientation="h",
-        y=[label for label, _, _ in of.steps],
+        y=[f"{label}  <b>{shown}</b>" for (label, _, _), shown in zip(of.steps, said, strict=True)],
         x=[money.plain(amount) for _, amount, _ in of.steps],
         measure=["absolute" if place == 0 else "total" if is_total else "relative" for place, (_, _, is_total) in enumerate(of.steps)],
-        text=[wording.rounded(amount if is_total else amount.copy_negate(), of.currency) for _, amount, is_total in of.steps],
-        textposition="outside",
-        cliponaxis=False,
         connector={"line": {"color": TOTAL, "width": 1, "dash": "dot"}},
         increasing={"marker": {"color": BAD}},
         decreasing={"marker": {"color": GOOD}},
         totals={"marker": {"color": TOTAL}},
-        hovertemplate="%{y} %{text}<extra></extra>",
+        hovertemplate="%{y}<extra></extra>",
     )
     figure.update_layout(
-        yaxis={"type": "category", "autorange": "reversed", "ticklabelstandoff": 6},
+        yaxis={"type": "category", "autorange": "reversed", "ticklabelstandoff": 8},
         xaxis={"type": "linear", "tickformat": ",.2~s"},
-        height=70 + 34 * len(of.steps),
+        height=60 + 32 * len(of.steps),
         bargap=0.3,
-        **_LAYOUT | {"showlegend": False, "margin": {"l": 8, "r": 110, "t": 8, "b": 8}},
+        **_LAYOUT | {"showlegend": False, "margin": {"l": 8, "r": 16, "t": 8, "b": 8}},
     )
     return figure
 

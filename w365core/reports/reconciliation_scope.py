@@ -27,12 +27,12 @@ class Scope:
 
     @property
     def reconciled(self) -> tuple[Row, ...]:
-        return tuple(one for one in self.chosen if one["reconciliation_id"] is not None)
+        return tuple(one for one in self.chosen if one["reconciliation_id"] is not None and one["status_reason"] != StatusReason.ERROR)
 
     @property
     def waiting(self) -> tuple[Row, ...]:
         """Chosen ones without a run, which could have one."""
-        return tuple(one for one in self.chosen if one["reconciliation_id"] is None)
+        return tuple(one for one in self.chosen if one["reconciliation_id"] is None and one["status_reason"] != StatusReason.ERROR)
 
     @property
     def runs(self) -> tuple[int, ...]:
@@ -66,12 +66,9 @@ class Scope:
         return "The provider" if found is None else verdict_words.provider_called(found["provider"], found["provider_type"])
 
     @property
-    def preview(self) -> str | None:
-        """What is said where a chosen invoice is in Error: its staged lines are compared."""
-        failed = [one["invoice_number"] for one in self.chosen if one["status_reason"] == StatusReason.ERROR]
-        if not failed:
-            return None
-        return f"{', '.join(failed)} {'is' if len(failed) == 1 else 'are'} in Error: what stands here is a preview over the lines that were read, and changes when it is imported."
+    def failed(self) -> tuple[Row, ...]:
+        """Chosen ones in Error: nothing of them is kept before they are imported."""
+        return tuple(one for one in self.chosen if one["status_reason"] == StatusReason.ERROR)
 
 
 def load(connection: Connection, *, invoice_id: int | None, month: str | None) -> Scope:
