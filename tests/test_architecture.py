@@ -92,7 +92,10 @@ EXCEPTIONS = {
     ("w365core/store/copy_text.py", "numpy"): "looks for what has to be escaped in all the text at once",
     ("w365core/store/stage.py", "pyarrow"): "names the kernel's batches in its signatures",
     ("w365core/store/reconciliation_inputs.py", "pyarrow"): "reads what COPY gives as the kernel's tables, without an object per row",
-    ("w365core/store/reconciliation_inputs.py", "numpy"): "adds up the hashes of a subscription's rows, with the wrapping of machine integers",
+    (
+        "w365core/store/reconciliation_inputs.py",
+        "numpy",
+    ): "adds up the hashes of a subscription's rows, with the wrapping of machine integers",
     ("w365core/store/reconciliations.py", "pyarrow"): "writes the kernel's tables by COPY",
     ("store", "msgspec"): "documents of our own that land and come back: exact, and in one order of keys",
     ("w365core/store/migrations/versions/0002_jobs.py", "procrastinate"): "the queue's own schema, as its package has it",
