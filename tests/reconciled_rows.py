@@ -5,7 +5,7 @@ Run(engine)        an invoice with a run; `row` adds a row, `log` a change log o
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -125,6 +125,14 @@ class Run:
         with self.engine.begin() as connection:
             connection.execute(insert(reconciliation_line), more)
             connection.execute(update(reconciliation).where(reconciliation.c.reconciliation_id == self.run).values(**self._sums()))
+
+    def again(self) -> None:
+        """Another run over the invoice, later than the one before; rows that are added are its."""
+        self.rows = []
+        with self.engine.begin() as connection:
+            later = {"fingerprint": f"f-{self.number}-again", "latest_at": NOW + timedelta(hours=1)}
+            made = insert(reconciliation).values(**self._head() | later).returning(reconciliation.c.reconciliation_id)
+            self.run = connection.execute(made).scalar_one()
 
     def forget(self) -> None:
         """The invoice as it is before anybody reconciles it."""

@@ -118,19 +118,18 @@ def load(
     costs = {
         code: margins.costs_by_month(connection, since=begins, currency=code, customers=customers) for code in scope.currencies if begins
     }
+    found = margins.sums(connection, wanted)
+    unfiltered = margins.sums(connection, everything) if customers or families else found
     return build(
         scope,
         wanted,
         whole=whole,
-        sums=margins.sums(connection, wanted),
-        customers=margins.groups(connection, wanted, by="customer"),
-        families=margins.groups(connection, wanted, by="family"),
+        sums=found["verdicts"],
+        customers=found["customers"],
+        families=found["families"],
         lines=margins.lines(connection, wanted, most=SHOWN_LINES),
         costs=costs,
-        choices={
-            "customers": _named(margins.groups(connection, everything, by="customer")),
-            "families": _named(margins.groups(connection, everything, by="family")),
-        },
+        choices={name: _named(unfiltered[name]) for name in ("customers", "families")},
     )
 
 

@@ -15,8 +15,6 @@ from sqlalchemy import Connection, text
 
 Rows = list[Mapping[str, Any]]
 
-BY = {"customer": ("account_id", "customer"), "family": ("family", "family")}
-
 
 @dataclass(frozen=True)
 class MarginFilter:
@@ -67,29 +65,26 @@ _USAGE = """
 """
 
 
-def groups(connection: Connection, wanted: MarginFilter, *, by: str, most: int = 1_000) -> Rows:
-    """By customer or family and currency, the smallest margin first: lines, cost, selling and margin of lines whose price is known, cost of the others."""
-    key, name = BY[by]
+def sums(connection: Connection, wanted: MarginFilter, *, most: int = 1_000) -> dict[str, Rows]:
+    """In one look at the lines: `verdicts` by currency and price verdict; `customers` and `families` by currency, the smallest margin first.
+
+    Each has lines, cost, selling and margin of lines whose price is known, `unpriced`: the cost of the others, and how many are below cost and at cost.
+    """
     inner, bound = _lines(wanted)
     query = text(f"""
-        select coalesce({key}, '') as key, max({name}) as name, currency, count(*) as lines,
+        select case when grouping(price_verdict) = 0 then 'verdicts' when grouping(account_id) = 0 then 'customers' else 'families' end as by,
+            currency, price_verdict, coalesce(case when grouping(account_id) = 0 then account_id else family end, '') as key,
+            case when grouping(account_id) = 0 then max(customer) else family end as name, count(*) as lines,
             coalesce(sum(cost) filter (where selling is not null), 0) as cost, coalesce(sum(selling), 0) as selling,
             coalesce(sum(selling - cost), 0) as margin, coalesce(sum(cost) filter (where selling is null), 0) as unpriced,
             count(*) filter (where price_verdict = 'below_cost') as below, count(*) filter (where price_verdict = 'zero_margin') as zero
-        from ({inner}) line group by 1, currency order by margin, key limit :most
+        from ({inner}) line group by grouping sets ((currency, price_verdict), (currency, account_id), (currency, family)) order by margin, key
     """)
-    return _rows(connection, query, most=most, **bound)
-
-
-def sums(connection: Connection, wanted: MarginFilter) -> Rows:
-    """By currency and price verdict: lines, cost and selling of lines whose price is known, cost of the others."""
-    inner, bound = _lines(wanted)
-    query = text(f"""
-        select currency, price_verdict, count(*) as lines, coalesce(sum(cost) filter (where selling is not null), 0) as cost,
-            coalesce(sum(selling), 0) as selling, coalesce(sum(cost) filter (where selling is null), 0) as unpriced
-        from ({inner}) line group by 1, 2
-    """)
-    return _rows(connection, query, **bound)
+    found: dict[str, Rows] = {"verdicts": [], "customers": [], "families": []}
+    for row in _rows(connection, query, **bound):
+        if len(found[row["by"]]) < most:
+            found[row["by"]].append(row)
+    return found
 
 
 def lines(connection: Connection, wanted: MarginFilter, *, most: int = 200, verdicts: Sequence[str] = ()) -> Rows:
