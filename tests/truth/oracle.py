@@ -244,7 +244,7 @@ def _deactivated_by(cut: date | None, logs: list[Row]) -> bool:
     days = [log["effective_date"] for log in logs if (log["event"] or "").lower() == "deactivate"]
     if not days:
         return True
-    return cut is not None and max((day or date.min for day in days)) <= cut and any(days)
+    return cut is not None and max(day or date.min for day in days) <= cut and any(days)
 
 
 def views(logs: list[Row], cut: date | None) -> list[tuple[str, list[Row]]]:
