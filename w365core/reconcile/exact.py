@@ -1,0 +1,116 @@
+"""How are exact numbers, which travel as text, compared and summed? As whole numbers of a power of ten that the data decides; never as floats.
+
+Quantities of one call share one scale, so that a sum or an equality is one of integers. What has more digits than the widest integer holds is
+worked out on Python's decimals: slower, and to the same digit. Arithmetic on prices looks at each distinct combination of its inputs once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from w365core import money
+
+INT64_DIGITS, INT128_DIGITS = 18, 38
+_PLAIN = r"^-?[1-9][0-9]*$|^0$"
+_REMEMBERED = 1 << 16
+
+
+@lru_cache(_REMEMBERED)
+def number(text: str) -> Decimal:
+    """The number that a text of the store prints. A text that is none is a broken promise of the caller."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        found = Decimal("NaN")
+    assert found.is_finite(), f"{text!r} is no number; numbers come here checked"
+    return found
+
+
+@lru_cache(_REMEMBERED)
+def plain(found: Decimal) -> str:
+    """Plain notation without the zeros that only a scale prints: 26.00 -> 26, 1E-7 -> 0.0000001."""
+    return format(money.trimmed(found) if found else money.ZERO, "f")
+
+
+def canonical(numbers: pl.Series) -> pl.Series:
+    """Every number in its one plain text; blank is null. Few texts are distinct, and only those are read."""
+    if numbers.str.contains(_PLAIN).all():  # nulls do not count
+        return numbers
+    distinct = numbers.drop_nulls().unique()
+    known = {text: plain(number(text)) if text.strip() else None for text in distinct.to_list()}
+    return numbers.replace_strict(list(known), list(known.values()), return_dtype=pl.String)
+
+
+def digits(canonical_numbers: pl.Series) -> tuple[int, int]:
+    """The most digits before and behind the point."""
+    if not canonical_numbers.str.contains(".", literal=True).any():
+        return int(canonical_numbers.str.len_bytes().max() or 1), 0
+    parts = canonical_numbers.str.splitn(".", 2).struct
+    whole = parts.field("field_0").str.len_bytes().max() or 1
+    return int(whole), int(parts.field("field_1").str.len_bytes().max() or 0)
+
+
+def scaled(*columns: pl.Series) -> tuple[int, list[pl.Series]] | None:
+    """The scale that holds every one of these canonical numbers, and the numbers as integers of it; None where no integer has so many digits.
+
+    There is room for the sum of all of them in any of them.
+    """
+    found = [digits(column) for column in columns]
+    places = max((behind for _, behind in found), default=0)
+    whole = max((before for before, _ in found), default=1)
+    needed = whole + places + len(str(sum(len(column) for column in columns))) + 1
+    if needed > INT128_DIGITS:
+        return None
+    kind = pl.Int64 if needed <= INT64_DIGITS else pl.Int128
+    if not places:
+        return 0, [column.cast(kind) for column in columns]
+    return places, [column.cast(pl.Decimal(38, places)).to_physical().cast(kind) for column in columns]
+
+
+def text(whole: pl.Expr, scale: int) -> pl.Expr:
+    """Integers of a scale as plain text, without zeros at the end."""
+    if not scale:
+        return whole.cast(pl.String)
+    size = whole.abs()
+    before = (size // 10**scale).cast(pl.String)
+    behind = (size % 10**scale).cast(pl.String).str.zfill(scale).str.strip_chars_end("0")
+    minus = pl.when(whole < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    return pl.when(behind == "").then(minus + before).otherwise(minus + before + "." + behind)
+
+
+def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callable[..., Any], *, name: str, kind: pl.DataType) -> pl.Series:
+    """What `answer` says of the values in these columns, row by row; each distinct combination is asked once."""
+    if frame.is_empty():
+        return pl.Series(name, [], dtype=kind)
+    distinct = frame.select(columns).unique()
+    answers = pl.Series(name, [answer(*values) for values in distinct.iter_rows()], dtype=kind)
+    known = distinct.with_columns(answers)
+    return frame.select(columns).join(known, on=list(columns), how="left", nulls_equal=True, maintain_order="left").get_column(name)
+
+
+def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
+    """`by`, and the exact sum of a column of texts as text; null where all are."""
+    texts = canonical(frame.get_column(of))
+    found = scaled(texts)
+    if found is not None:
+        scale, (whole,) = found
+        grouped = frame.select(by).with_columns(whole.alias(of)).group_by(by)
+        summed = grouped.agg(pl.when(pl.col(of).count() > 0).then(pl.col(of).sum()).alias(of))
+        return summed.with_columns(text(pl.col(of), scale).alias(of))
+    totals: dict[Any, Decimal] = {}
+    for key, printed in zip(frame.get_column(by).to_list(), texts.to_list(), strict=True):
+        if printed is not None:
+            totals[key] = money.EXACT.add(totals.get(key, money.ZERO), number(printed))
+    known = pl.DataFrame({by: list(totals), of: [plain(total) for total in totals.values()]}, {by: frame.schema[by], of: pl.String})
+    return frame.select(by).unique().join(known, on=by, how="left")
+
+
+def ranked(values: Iterable[Decimal]) -> tuple[list[Decimal], dict[Decimal, int]]:
+    """Distinct numbers from the least to the highest, and the place of each: a place compares as its number does, whatever its digits."""
+    order = sorted(set(values))
+    return order, {value: place for place, value in enumerate(order)}
