@@ -45,6 +45,7 @@ def subscriptions(seed: int, count: int, currency: str) -> tuple[list[Row], list
         known = chance.random() < 0.95
         if known:
             ours.append(_subscription(chance, name, currency))
+            ours[-1]["expected"] = ours[-1]["status"] == "Active" and bool(ours[-1]["quantity"]) and chance.random() < 0.5
             logs += _logs(chance, name, ours[-1])
         charges = chance.choice(
             [CHARGES, ("addQuantity", "removeQuantity"), ("addQuantity", "removeQuantity", "cancelImmediate"), ("cycleCharge",)]
@@ -100,7 +101,7 @@ def _subscription(chance: random.Random, name: str, currency: str) -> Row:
         "prorate_unit": chance.choice([None, "Days", "Months"]),
         "frequency": chance.choice([None, "Monthly", "Quarterly", "Annual"]),
         "contract_start": chance.choice([None, date(2025, 1, 31)]),
-        "expected": chance.choice([True, False]),
+        "expected": False,
         "provider_quantity_now": chance.choice([None, Decimal(2)]),
     }
 

@@ -9,7 +9,7 @@ import calendar
 import random
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from decimal import ROUND_DOWN, Context, Decimal, localcontext
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, localcontext
 
 Row = dict[str, object]
 EXACT = Context(prec=60)
@@ -30,6 +30,11 @@ SPELLINGS = {
 def months_later(day: date, months: int) -> date:
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def coined(amount: Decimal, currency: str) -> Decimal:
+    """Half up to the smallest coin."""
+    return amount.quantize(Decimal(1).scaleb(-PLACES[currency]), rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Offer:
     def unit_cost(self) -> Decimal:
         """Per seat and month in the billing currency, at 4 places half up."""
         with localcontext(EXACT):
-            return (self.unit_price * self.rate / self.months).quantize(Decimal("0.0001"), rounding="ROUND_HALF_UP")
+            return (self.unit_price * self.rate / self.months).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
 
     def from_day(self, day: date) -> Decimal:
         """The price of what is left of the window, with as many places as the provider prints."""

@@ -36,7 +36,7 @@ def _billed(made: Estate, *, ours: int, theirs: int, logs: int | None = None, **
 
 
 def _worth(seats: int, offer: Offer) -> Decimal:
-    return abs(seats) * offer.unit_cost
+    return invoiced.coined(abs(seats) * offer.unit_cost, offer.currency)
 
 
 def _selling(made: Estate) -> Decimal:
@@ -127,7 +127,7 @@ def nobody_s(made: Estate) -> None:
 def not_on_it(made: Estate) -> None:
     offer = made.offer()
     made.subscribe(offer, 4, expected=True)
-    must = Must("not_on_invoice", price="price_unknown", money=4 * offer.unit_cost, traps=("missing subscription",))
+    must = Must("not_on_invoice", price="price_unknown", money=_worth(4, offer), traps=("missing subscription",))
     made.must[f"{offer.subscription_id}/not-on-invoice"] = must
 
 
@@ -176,7 +176,7 @@ def _later(made: Estate, trap: str, **said: object) -> None:
     """Three seats fewer after the picture, in whatever state."""
     offer = _billed(made, ours=6, theirs=9, logs=9)
     log = made.log(offer, -3, offer.start + DAY * 14, offer.start + DAY * 14, **said)
-    money = Decimal(0) if trap == "invoiced" else 3 * _selling(made)
+    money = Decimal(0) if trap == "invoiced" else invoiced.coined(3 * _selling(made), made.currency)
     made.judge(offer, explained([log], money=money, traps=(trap,)))
 
 

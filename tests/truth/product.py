@@ -7,10 +7,10 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
-from w365core.kernels.reconcile import reconcile
 
 from w365core import frames, reconciliation
 from w365core.frames import Column, Kind
+from w365core.kernels.reconcile import reconcile
 
 Row = dict[str, object]
 
