@@ -10,7 +10,7 @@ from functools import lru_cache
 from w365core.frames import folded
 
 _DAY = timedelta(days=1)
-_MOST_MONTHS = 120
+_MOST_MONTHS, _LAST_YEAR = 120, 9980
 _MONTHS = {
     **dict.fromkeys(("month", "months", "monthly", "permonth", "1month", "p1m", "usermonth", "monthlybilling"), 1),
     **dict.fromkeys(("quarter", "quarterly", "perquarter", "3months", "p3m", "quarterlybilling"), 3),
@@ -34,15 +34,21 @@ def months_later(day: date, months: int) -> date:
 
 @lru_cache(1 << 14)
 def whole_months(start: date | None, end: date | None) -> int | None:
-    """The months of a window whose end (inclusive) is its start plus n months less a day; None where it is no whole number of them."""
-    if start is None or end is None or end < start or end == date.max:
+    """The months of a window whose end (inclusive) is its start plus n months less a day, clamped; None where it is no whole number of them.
+
+    From 31 January both 27 February (clamped, then a day less) and the 28th (a day less, then clamped) end a month: providers print either.
+    """
+    if start is None or end is None or end < start or end.year > _LAST_YEAR:
         return None
-    after = end + _DAY
-    months = (after.year - start.year) * 12 + after.month - start.month
-    for candidate in (months, months - 1, months + 1):
-        if 0 < candidate <= _MOST_MONTHS and start.year + candidate // 12 < date.max.year and months_later(start, candidate) - _DAY == end:
-            return candidate
+    about = (end.year - start.year) * 12 + end.month - start.month
+    for months in (about, about + 1):
+        if 0 < months <= _MOST_MONTHS and end in (months_later(start, months) - _DAY, _day_before_then_clamped(start, months)):
+            return months
     return None
+
+
+def _day_before_then_clamped(start: date, months: int) -> date:
+    return months_later(start - _DAY, months) if start.day > 1 else months_later(start, months) - _DAY
 
 
 @lru_cache(1 << 10)

@@ -6,7 +6,7 @@ worked out on Python's decimals: slower, and to the same digit. Arithmetic on pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -108,9 +108,3 @@ def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
             totals[key] = money.EXACT.add(totals.get(key, money.ZERO), number(printed))
     known = pl.DataFrame({by: list(totals), of: [plain(total) for total in totals.values()]}, {by: frame.schema[by], of: pl.String})
     return frame.select(by).unique().join(known, on=by, how="left")
-
-
-def ranked(values: Iterable[Decimal]) -> tuple[list[Decimal], dict[Decimal, int]]:
-    """Distinct numbers from the least to the highest, and the place of each: a place compares as its number does, whatever its digits."""
-    order = sorted(set(values))
-    return order, {value: place for place, value in enumerate(order)}

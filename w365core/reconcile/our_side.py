@@ -60,12 +60,12 @@ def prepared(logs: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_subscription(logs: pl.DataFrame) -> pl.DataFrame:
-    """One row per subscription that has logs: how many, what they come to, and the first day on which it was deactivated."""
+    """One row per subscription that has logs: how many, what they come to, and the last day on which it was deactivated."""
     return logs.group_by("subscription").agg(
         pl.len().alias("logs"),
         pl.col("seats").sum().alias("all_logs"),
         pl.col("deactivates").any().alias("was_deactivated"),
-        pl.col("effective_day").filter(pl.col("deactivates")).min().alias("deactivated_day"),
+        pl.col("effective_day").filter(pl.col("deactivates")).max().alias("deactivated_day"),
     )
 
 

@@ -39,57 +39,54 @@ def unit_cost(
     billing_frequency: str | None,
     term_and_billing_cycle: str | None,
     is_cycle: bool,
-) -> Decimal | None:
-    """Per unit and month in the billing currency, at 4 places: of the effective price over a whole number of months, else of the list price."""
+) -> tuple[Decimal | None, bool]:
+    """Per unit and month in the billing currency, at 4 places; and whether it is of the effective price over whole months, else of the list price."""
     rate = exact.number(exchange_rate) if exchange_rate else Decimal(1)
-    months = whole_months(start, end) if is_cycle else None
-    price = effective_unit_price
-    if months is None or not effective_unit_price:
-        months, price = billing_months(billing_frequency, term_and_billing_cycle), unit_price
-    if months is None or not price:
-        return None
+    months = whole_months(start, end) if is_cycle and effective_unit_price else None
+    if months:
+        return _per_month(effective_unit_price, rate, months), True
+    months = billing_months(billing_frequency, term_and_billing_cycle)
+    return (_per_month(unit_price, rate, months) if months and unit_price else None), False
+
+
+def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
     return money.half_up(money.EXACT.divide(money.EXACT.multiply(exact.number(price), rate), Decimal(months)), places=PLACES)
 
 
 def unit_costs(lines: pl.DataFrame) -> pl.DataFrame:
-    """`key` and `unit_cost` (text): of the last cycle line, else of the last other line of seats, by order date, then the highest."""
-    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).with_columns(
-        (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
+    """`key` and `unit_cost` (text): of the last cycle line, without any of the last other line of seats; last by order date, then the highest."""
+    is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
+    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).select("key", "moment", is_cycle, *_OF_COST)
+    distinct = seats.select(*_OF_COST, "is_cycle").unique()
+    answers = [unit_cost(*cells) for cells in distinct.iter_rows()]
+    places = {cost: place for place, cost in enumerate(sorted({cost for cost, _ in answers if cost is not None}))}
+    known = distinct.with_columns(
+        pl.Series("unit_cost", [None if cost is None else exact.plain(cost) for cost, _ in answers], pl.String),
+        pl.Series("place", [places.get(cost) for cost, _ in answers], pl.Int64),  # compares as the cost does, whatever its digits
+        pl.Series("effective", [effective for _, effective in answers], pl.Boolean),
     )
-    answers = exact.each_combination(
-        seats,
-        [*_OF_COST, "is_cycle"],
-        lambda *cells: None if (cost := unit_cost(*cells)) is None else exact.plain(cost),
-        name="cost",
-        kind=pl.String,
+    found = seats.join(known, on=[*_OF_COST, "is_cycle"], nulls_equal=True).select(
+        "key", "moment", "is_cycle", "unit_cost", "place", "effective"
     )
-    order, place = exact.ranked(exact.number(text) for text in answers.drop_nulls().unique().to_list())
-    places = pl.Series("place", [place[exact.number(text)] for text in answers.drop_nulls().unique().to_list()], dtype=pl.Int64)
-    known = pl.DataFrame({"cost": answers.drop_nulls().unique()}).with_columns(places) if order else None
-    seats = seats.select("key", "moment", "is_cycle").with_columns(answers)
-    seats = seats.with_columns(pl.lit(None, pl.Int64).alias("place")) if known is None else seats.join(known, on="cost", how="left")
-    last = (
-        seats.sort("is_cycle", "moment", "place", nulls_last=False)
-        .group_by("key", maintain_order=True)
-        .agg(pl.col("cost").last().alias("unit_cost"))
-    )
-    return last
+    found = found.filter(pl.col("unit_cost").is_not_null() | pl.col("is_cycle"))
+    order = ["is_cycle", pl.col("unit_cost").is_not_null(), "effective", "moment", "place"]
+    return found.sort(order, nulls_last=False).group_by("key", maintain_order=True).agg(pl.col("unit_cost").last())
 
 
 def monthly(price: str | None, unit: str | None) -> Decimal | None:
-    """A price of ours per unit and month, whatever its product's unit."""
+    """A price of ours per unit and month, whatever its product's unit; at 4 places where it had to be divided."""
     if not price:
         return None
     months = months_of_price(unit)
-    return exact.number(price) if months == 1 else money.EXACT.divide(exact.number(price), Decimal(months))
+    if months == 1:
+        return exact.number(price)
+    return money.half_up(money.EXACT.divide(exact.number(price), Decimal(months)), places=PLACES)
 
 
 def monthly_text(price: str | None, unit: str | None) -> str | None:
-    """The same as it is shown: at 4 places where it had to be divided."""
+    """The same as text."""
     found = monthly(price, unit)
-    if found is None:
-        return None
-    return exact.plain(found if months_of_price(unit) == 1 else money.half_up(found, places=PLACES))
+    return None if found is None else exact.plain(found)
 
 
 def price_verdict(selling: str | None, cost: str | None, unit: str | None, *, billed: str | None, comparable: bool) -> PriceVerdict:
