@@ -19,11 +19,12 @@ _OF_LINES = ("account_id", "customer_name", "product_id", "product_name")
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows (with `key`), the change logs outside their views, and the lines with the `key` of their row, their `charge` and `sign`."""
+    """Rows (with `key`), the change logs outside their views, the lines with the `key` of their row, their `charge` and `sign`, and all logs of ours."""
 
     rows: pl.DataFrame
     change_logs: pl.DataFrame
     lines: pl.DataFrame
+    logs: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     explained = _explained(rows, of_rows.filter("outside"), scale)
     rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left").with_columns(reasons.reason().alias("reason"))
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
-    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines)
+    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
 
 
 # --- keys --------------------------------------------------------------------------------------------------------------------------------
