@@ -15,7 +15,7 @@ SEATS = (Charge.CYCLE, *CHANGES, Charge.CANCEL)
 
 CONVERTED = "the window holds a conversion, which says nothing of the seats that it leaves"
 NO_SEATS = "the window holds no seats, only credits or charges of an unknown kind"
-NO_QUANTITY = "a line of seats prints no quantity"
+NO_QUANTITY = "a line of seats prints no quantity, or one of more digits than can be compared"
 UNDETERMINED = "several changes bear the same order date, and which of them was the last cannot be told"
 
 _IS_CHANGE = pl.col("charge").is_in([str(charge) for charge in CHANGES])

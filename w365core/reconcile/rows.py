@@ -38,12 +38,21 @@ class Numbers:
     logs: pl.Series
 
 
-def numbers(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> Numbers | None:
-    """The quantities of the three tables; None where no integer holds them."""
-    billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity"))
-    printed = lines.select(billed).to_series(), subscriptions.get_column("quantity"), logs.get_column("quantity")
-    found = exact.scaled(*printed)
-    return None if found is None else Numbers(found[0], *found[1])
+def numbers(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> Numbers:
+    """The quantities of the three tables. Where no integer holds them all, a subscription with one of too many digits has none: that is said, not rounded."""
+    billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity")).alias("quantity")
+    sides = [
+        frame.select("subscription_id", column) for frame, column in ((lines, billed), (subscriptions, "quantity"), (logs, "quantity"))
+    ]
+    found = exact.scaled(*(side.get_column("quantity") for side in sides))
+    if found is None:
+        sides = [side.with_columns(exact.canonical(side.get_column("quantity"))) for side in sides]
+        is_long = pl.col("quantity").str.contains(exact.TOO_LONG).fill_null(False)
+        too_long = pl.concat([side.filter(is_long).get_column("subscription_id") for side in sides]).drop_nulls().unique()
+        kept = pl.when(~is_long & ~pl.col("subscription_id").is_in(too_long.implode()).fill_null(False)).then(pl.col("quantity"))
+        found = exact.scaled(*(side.select(kept).to_series() for side in sides))
+    assert found is not None, "what is left has too many digits"
+    return Numbers(found[0], *found[1])
 
 
 def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame, *, quantities: Numbers, currency: str) -> Judged:
@@ -66,7 +75,10 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     rows = _settled(rows, found, subscriptions, scale)
     rows = _priced(rows, lines, currency)
     explained = _explained(rows, of_rows.filter("outside"), all_logs, scale)
-    rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left").with_columns(reasons.reason().alias("reason"))
+    rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left")
+    agrees = (pl.col("verdict") == str(Verdict.CONFIRMED)) & ~pl.col("changed_since")
+    plain = rows.filter(agrees).with_columns(pl.lit(reasons.AGREES).alias("reason"))
+    rows = pl.concat([plain, rows.filter(~agrees).with_columns(reasons.reason().alias("reason"))])
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
     return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
 
