@@ -10,6 +10,10 @@ from sqlalchemy import Engine, text
 
 from tests.books import Books, seat
 from tests.conftest import Command
+from tests.jobs.working import ended, worker
+from w365core.jobs import queue
+from w365core.jobs.context import Context
+from w365core.store import reconciliations
 
 
 @pytest.fixture
@@ -159,3 +163,51 @@ def test_the_biggest_money_comes_first_and_people_read_a_table(books: Books, w36
     told = w365("reconcile", "--invoice", "g1", "--provider", "CSP")
     assert told.returncode == 1 and "3 open, 0 settled" in told.stdout and "unexplained" in told.stdout
     assert w365("reconcile", "--invoice", "nobody").returncode == 2
+
+
+def runs(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.execute(text("select count(*) from reconciliation")).scalar_one()
+
+
+def test_an_import_that_ends_active_is_reconciled_at_once(books: Books, engine: Engine) -> None:
+    books.subscription(), books.log("L-1", "10")
+    books.load()
+    books.invoice([seat()])
+    assert runs(engine) == 1 and not books.reconciled()["new"]
+
+
+def test_an_import_is_in_whatever_becomes_of_its_reconciliation_and_says_so(books: Books, engine: Engine) -> None:
+    books.subscription(), books.log("L-1", "10")
+    books.load()
+    with reconciliations.alone(engine, provider="csp", invoice_number="G1"):
+        assert "is in, but was not reconciled" in books.invoice([seat()])
+    assert runs(engine) == 0 and books.reconciled()["new"]
+
+
+def test_the_ledger_is_the_same_when_it_is_made_again_and_so_is_the_run(books: Books, w365: Command) -> None:
+    books.subscription(), books.log("L-1", "10")
+    books.load()
+    books.invoice([seat(quantity="12")])
+    first = books.reconciled()
+    w365("review", "--invoice", "G1", "--line", first["lines"][0]["line_id"], "--accept", "--reason", "agreed")
+    assert w365("rebuild").returncode == 0
+    again = books.reconciled(code=0)
+    assert (again["reconciliation_id"], again["lines"][0]["review_state"]) == (first["reconciliation_id"], "accepted")
+
+
+def test_a_queued_job_reconciles_and_says_what_is_left_to_do(books: Books, context: Context, tmp_path: Path) -> None:
+    books.subscription()
+    books.load()
+    books.invoice([seat()])
+    plan = queue.plan(context.engine, kind=queue.RECONCILE, provider="csp", invoice="g1")
+    assert not plan.refused and "1 license line" in plan.sentence
+    assert queue.plan(context.engine, kind=queue.RECONCILE, provider="csp", invoice="G2").refused
+    books.log("L-1", "9")
+    books.load()
+    job_id = queue.ask(context.engine, kind=queue.RECONCILE, provider="CSP", invoice="G1", actor="ana")
+    log = tmp_path / "worker.log"
+    with worker(context, log):
+        done = ended(context, job_id, log)
+    assert done.state == "done" and done.lines_done == 1 and done.outcome["new"]
+    assert "Its one row is settled." in done.message and "change logs changed. Rows of S-1 may differ." in done.message

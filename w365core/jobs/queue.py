@@ -178,7 +178,7 @@ def _plan_to_reconcile(known: Row | None, number: str) -> Plan:
             f"Invoice {known.invoice_number} is {known.state}/{known.status_reason}: only a preview can be had of it.", refused=True
         )
     return Plan(
-        f"Holds the {known.license_lines:,} license lines of invoice {known.invoice_number} against our subscriptions and their change logs as they are now. "
+        f"Holds the {known.license_lines:,} license line{'' if known.license_lines == 1 else 's'} of invoice {known.invoice_number} against our subscriptions and their change logs as they are now. "
         "Decisions stay where their row has not changed; where nothing has changed at all, the last run is found again."
     )
 

@@ -138,13 +138,18 @@ def carry_out(context: Context, *, provider_name: str | None, invoice_number: st
         with context.engine.connect() as connection:
             found = reviews.open_of(connection, run_id)
             rows = store.latest(connection, provider=invoice.provider, invoice_number=invoice.invoice_number).rows
-    todo = (
-        f"{found.rows:,} of {rows:,} rows are open, {money.plain(found.money_at_risk)} {invoice.currency} at risk."
-        if found.rows
-        else (f"All {rows:,} rows are settled." if rows else "It has no license lines: nothing was confirmed.")
-    )
-    said = " ".join(filter(None, [f"Invoice {invoice.invoice_number}: {todo}", changed.sentence]))
+    said = " ".join(filter(None, [f"Invoice {invoice.invoice_number}: {_todo(found, rows, invoice.currency)}", changed.sentence]))
     return Kept(run_id, is_new, rows, said)
+
+
+def _todo(still: reviews.Counted, rows: int, currency: str) -> str:
+    """What there is left to do, in a sentence."""
+    if still.rows:
+        are = "is" if still.rows == 1 else "are"
+        return f"{still.rows:,} of {rows:,} rows {are} open, {money.plain(still.money_at_risk)} {currency} at risk."
+    if not rows:
+        return "It has no license lines: nothing was confirmed."
+    return "Its one row is settled." if rows == 1 else f"All {rows:,} rows are settled."
 
 
 def after_import(context: Context, *, provider: str, invoice_number: str) -> str:

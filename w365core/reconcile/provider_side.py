@@ -1,6 +1,6 @@
 """How many seats does the provider charge in each window? Lines are netted, never compared one by one, and their order changes nothing.
 
-In: lines with `key` (of their row), `charge`, `moment` (order date, else charge start, in microseconds), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
+In: lines with `key` (of their row), `charge`, `moment` (order date in microseconds; null comes before all), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
 scale); and what we hold, `ours`, per key. Out: one row per key with `provider_quantity`, `why` it is null, and the last event's moment.
 """
 
@@ -15,7 +15,7 @@ SEATS = (Charge.CYCLE, *CHANGES, Charge.CANCEL)
 
 CONVERTED = "the window holds a conversion, which says nothing of the seats that it leaves"
 NO_SEATS = "the window holds no seats, only credits or charges of an unknown kind"
-NO_QUANTITY = "a line of seats prints no quantity"
+NO_QUANTITY = "a line of seats prints no quantity, or one of more digits than can be compared"
 UNDETERMINED = "several changes bear the same order date, and which of them was the last cannot be told"
 
 _IS_CHANGE = pl.col("charge").is_in([str(charge) for charge in CHANGES])
@@ -55,6 +55,19 @@ def _free_changes(lines: pl.DataFrame, free: pl.DataFrame) -> pl.DataFrame:
 
 def windows(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
     """One row per key: `provider_quantity`, `why` (null where it is known), `last_event` (null where no event has a moment)."""
+    single = ~pl.col("key").is_duplicated() & _is(Charge.CYCLE) & pl.col("quantity").is_not_null()
+    alone = lines.filter(single).select(
+        "key",
+        (pl.col("quantity") * pl.when(pl.col("sign") < 0).then(-1).otherwise(1)).cast(lines.schema["quantity"]).alias("provider_quantity"),
+        pl.lit(None, pl.String).alias("why"),
+        pl.lit(None, pl.Int64).alias("last_event"),
+    )
+    netted = _netted(lines.filter(~single), ours)
+    return pl.concat([alone, netted.cast({"provider_quantity": lines.schema["quantity"]})])
+
+
+def _netted(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
+    """The same for windows that are more than one line of the cycle."""
     lines = signed(lines)
     seats = pl.when(_IS_SEAT).then(pl.col("quantity") * pl.col("sign"))
     event = _IS_CHANGE | _is(Charge.CANCEL)
@@ -67,7 +80,6 @@ def windows(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
         seats.sum().alias("net"),
         pl.col("moment").filter(event).max().alias("last_event"),
         pl.col("moment").filter(_IS_CHANGE).max().alias("last_change"),
-        pl.col("moment").filter(_IS_CHANGE & (pl.col("sign") > 0)).max().alias("last_rebill"),
         pl.col("moment").filter(_is(Charge.CANCEL)).max().alias("last_cancel"),
     )
     return _with_quantity(found, lines, ours).select("key", "provider_quantity", "why", "last_event")
@@ -106,8 +118,8 @@ def _rebilled(lines: pl.DataFrame, paired: pl.DataFrame, ours: pl.DataFrame) -> 
     """The re-bill of the last pair, of windows of change pairs only. Several at once: the one that no credit takes back, else the end that is ours."""
     last = (
         lines.filter(_IS_CHANGE)
-        .join(paired.select("key", "last_rebill"), on="key")
-        .filter((pl.col("moment") == pl.col("last_rebill")) | pl.col("last_rebill").is_null())
+        .join(paired.select("key", "last_change"), on="key")
+        .filter((pl.col("moment") == pl.col("last_change")) | pl.col("last_change").is_null())
     )
     ends = last.group_by("key", "quantity").agg((pl.col("sign") > 0).sum().alias("rebills"), (pl.col("sign") < 0).sum().alias("credits"))
     ends = ends.filter(pl.col("rebills") > 0).join(ours, on="key", how="left")

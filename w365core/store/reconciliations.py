@@ -73,12 +73,15 @@ def latest(connection: Connection, *, provider: str, invoice_number: str) -> Row
 
 
 def found_again(connection: Connection, run: Run, *, who: Who) -> int | None:
-    """Makes the run of these inputs the latest and returns its number; None where there is none yet."""
+    """Makes the run of these inputs the latest and returns its number; None where there is none yet. Which import it is of may be another."""
     query = text(f"""
-        update reconciliation set latest_at = {_next_moment()}, inputs = cast(:inputs as jsonb), message = :message
+        update reconciliation set latest_at = {_next_moment()}, message = :message,
+            inputs = inputs || jsonb_build_object('import_run_id', cast(:import_run_id as bigint), 'version', cast(:version as int))
         where provider = :provider and invoice_number = :invoice_number and fingerprint = :fingerprint returning reconciliation_id
     """)
-    return connection.execute(query, _bound(run, who)).scalar()
+    named = {"provider": run.provider, "invoice_number": run.invoice_number, "fingerprint": run.fingerprint, "message": run.message}
+    import_of = {name: run.inputs[name] for name in ("import_run_id", "version")}
+    return connection.execute(query, {**named, **import_of, "now": who.now}).scalar()
 
 
 def keep(
