@@ -104,7 +104,7 @@ def _row(item: Item, report: Reconciliation) -> None:
             f"**{plain.label(item.customer)}**", key=f"open_{key}", type="tertiary", help="Show the evidence",
             on_click=choice.open_row, args=(invoice_id, item.line_id),
         )  # fmt: skip
-        st.caption(f"{plain.label(item.product)} · {item.window}")
+        st.caption(f"{plain.label(item.product)} · {plain.label(item.window)}")
     with said.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             badge(item.verdict, item.label)
@@ -120,7 +120,7 @@ def _row(item: Item, report: Reconciliation) -> None:
         st.markdown(f"**{item.money}**", text_alignment="right")
         st.caption(plain.label(item.small_print), text_alignment="right")
     with act:
-        steps.row_button(item, invoice, key=key)
+        steps.row_button(item, invoice, report, key=key)
 
 
 def _group(group: Group) -> None:

@@ -79,15 +79,16 @@ def bulk_buttons(report: Reconciliation, wanted: Wanted) -> None:
         )  # fmt: skip
 
 
-def row_button(item: Item, invoice: Row, *, key: str) -> None:
-    """Accept, or take it back."""
+def row_button(item: Item, invoice: Row, report: Reconciliation, *, key: str) -> None:
+    """Accept, or take it back. What no invoice of the month has is one row here, and decided of on each of them."""
     if item.verdict == Verdict.CONFIRMED:
         return
+    invoices = report.scope.reconciled if item.verdict == Verdict.NOT_ON_INVOICE else (invoice,)
     if item.state == ReviewState.OPEN:
-        args = ((invoice,), item.line_id, item.customer, item.sentence, item.money)
+        args = (invoices, item.line_id, item.customer, item.sentence, item.money)
         st.button("Accept", key=f"accept_{key}", on_click=_ask_accept_one, args=args, width="stretch")
     else:
-        st.button("Reopen", key=f"reopen_{key}", on_click=_ask_reopen_one, args=((invoice,), item.line_id, item.customer), width="stretch")
+        st.button("Reopen", key=f"reopen_{key}", on_click=_ask_reopen_one, args=(invoices, item.line_id, item.customer), width="stretch")
 
 
 def group_button(group: Group, *, key: str) -> None:

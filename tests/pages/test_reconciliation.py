@@ -191,3 +191,14 @@ def test_an_invoice_without_a_run_says_so_and_queues_one(page, engine) -> None:
     app = page()
     assert "Not reconciled yet" in said(app)
     assert app.button(f"reconcile_{run.invoice_id}")
+
+
+def test_what_no_invoice_of_the_month_has_is_accepted_on_each_of_them(page, engine) -> None:
+    runs = [Run(engine, number) for number in ("G1", "G2")]
+    for run in runs:
+        run.row("not_on_invoice", charge_start=None, charge_end=None, line_id="S-1/not-on-invoice", subtotal=None)
+    app = page()
+    app.button(f"accept_{runs[0].run}_S-1/not-on-invoice").click().run()
+    app.text_input("reconciling_text").input("bought elsewhere").run()
+    app.button("reconciling_now").click().run()
+    assert "1 row of invoice G1" in said(app) and "1 row of invoice G2" in said(app) and "Nothing is left to do" in said(app)

@@ -12,6 +12,7 @@ import python_calamine
 from sqlalchemy import Engine
 
 from tests.reconciled_rows import Run
+from w365core.reconciliation import FindingKind
 from w365core.reports import reconciliation, reconciliation_files, reconciliation_scope
 from w365core.reports.reconciliation import RowFilter, Wanted
 from w365core.reports.reconciliation_evidence import load as evidence
@@ -142,3 +143,15 @@ def test_focus_rows_come_to_the_header_and_their_periods_end_exclusively(engine,
     assert [line["ChargeCategory"] for line in lines] == ["Purchase", "Tax", "Credit"]
     assert (lines[0]["ChargePeriodStart"], lines[0]["ChargePeriodEnd"]) == ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z")
     assert (lines[2]["SkuId"], lines[0]["InvoiceIssuerName"], lines[0]["x_SubscriptionId"]) == ("0001", "Microsoft", "S-1")
+
+
+def test_seats_that_no_invoice_of_the_month_has_count_once_over_all_of_them_and_stand_on_each(engine, load) -> None:
+    for number in ("G1", "G2"):
+        missing = {"charge_start": None, "charge_end": None, "line_id": "S-1/not-on-invoice", "subtotal": None, "money_at_risk": "75.00"}
+        Run(engine, number).row("not_on_invoice", **missing)
+    assert load(month="2026-11").found_money == "75.00 EUR" and tiles(load(month="2026-11"))["At risk EUR"] == "75.00 EUR"
+    assert [load(invoice_id=one["provider_invoice_id"]).found for one in load().scope.known] == [1, 1]
+
+
+def test_every_kind_of_finding_has_a_name() -> None:
+    assert set(reconciliation.FINDING_LABELS) == set(FindingKind)

@@ -224,7 +224,7 @@ def _item(row: Row, logs: Sequence[Row], months: Row, scope: Scope) -> Item:
         line_id=row["line_id"],
         customer=row["customer"] or row["account_id"] or row["provider_customer_id"] or "No customer",
         product=row["product_name"] or row["subscription_name"] or row["product_id"] or "No product",
-        window=window_said(row),
+        window=window_said(row) if scope.is_one else f"{window_said(row)} · {row['invoice_number']}",
         verdict=row["verdict"],
         label=verdict_words.LABELS[row["verdict"]],
         sentence=verdict_words.sentence(row, logs, provider=provider),

@@ -35,6 +35,11 @@ _FROM = """
     left join reconciliation_review r on r.provider = n.provider and r.invoice_number = n.invoice_number and r.line_id = l.line_id
 """
 
+# Seats that no invoice of the month has stand on each of them; over several invoices they are one thing to look at, and their money counts once.
+_ONCE = """not (l.verdict = 'not_on_invoice' and exists (
+    select from reconciliation_line twin where twin.reconciliation_id = any(:runs) and twin.reconciliation_id < l.reconciliation_id
+        and twin.line_id = l.line_id and twin.verdict = l.verdict and twin.currency = l.currency))"""
+
 BY = {"customer": _CUSTOMER, "product": _PRODUCT, "verdict": "l.verdict"}
 
 
@@ -97,7 +102,7 @@ def sums(connection: Connection, runs: Sequence[int]) -> Rows:
         select l.currency, l.verdict, {_STATE} as review_state, count(*) as rows, coalesce(sum(l.subtotal), 0) as subtotal,
             coalesce(sum(l.money_at_risk), 0) as money_at_risk, coalesce(sum(l.unbilled), 0) as unbilled,
             count(*) filter (where {_LAPSED}) as lapsed, count(*) filter (where l.money_at_risk is null) as unknown
-        from {_FROM} where l.reconciliation_id = any(:runs) and l.verdict <> 'confirmed' group by 1, 2, 3
+        from {_FROM} where l.reconciliation_id = any(:runs) and l.verdict <> 'confirmed' and {_ONCE} group by 1, 2, 3
     """)  # what is confirmed by rule, most of all rows, needs no look at what people decided
     return _rows(connection, query, runs=list(runs))
 
@@ -298,7 +303,7 @@ def _whole(where: str, *, rows: str = "reconciliation_line") -> str:
 
 def _condition(wanted: RowFilter) -> tuple[str, dict[str, Any]]:
     """The where clause of a filter over `l` and `r`, and what it binds."""
-    clauses, bound = ["true"], {}
+    clauses, bound = [_ONCE], {}
     choices = (("customers", _CUSTOMER), ("products", _PRODUCT), ("verdicts", "l.verdict"), ("states", _STATE))
     for name, expression in choices:
         if chosen := list(getattr(wanted, name)):
