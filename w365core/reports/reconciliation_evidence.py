@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from w365core import money
-from w365core.reconciliation import EXPLAINED
+from w365core.reconciliation import EXPLAINED, Verdict
 from w365core.reports import reconciliation, verdict_words, wording
 from w365core.reports.reconciliation import Finding, Wanted
 from w365core.reports.reconciliation_scope import Scope
@@ -217,11 +217,18 @@ def _logs(row: Row, logs: Sequence[Row], all_logs: Sequence[Row]) -> list[dict[s
         rows.append(
             {
                 **log, "after": after, "worth": worth, "currency": (mine["worth_currency"] if mine else None) or row["currency"],
-                "part": "" if not mine else "no" if mine["outside"] else "yes",
+                "part": _counted(row, mine),
                 "billing_label": _billing(log, mine),
             }
         )  # fmt: skip
     return rows
+
+
+def _counted(row: Row, mine: Row | None) -> str:
+    """Whether the provider's quantity counts the log. A run lists at least those that it does not; of a row that no view fits nobody knows."""
+    if mine is not None:
+        return "no" if mine["outside"] else "yes"
+    return "yes" if row["verdict"] in (*EXPLAINED, Verdict.PARTLY_EXPLAINED) else ""
 
 
 def _billing(log: Row, mine: Row | None) -> str:
