@@ -16,6 +16,7 @@ from w365core.reconciliation import FindingKind
 from w365core.reports import reconciliation, reconciliation_files, reconciliation_scope
 from w365core.reports.reconciliation import RowFilter, Wanted
 from w365core.reports.reconciliation_evidence import load as evidence
+from w365core.store import reconciled
 
 
 @pytest.fixture
@@ -155,3 +156,13 @@ def test_seats_that_no_invoice_of_the_month_has_count_once_over_all_of_them_and_
 
 def test_every_kind_of_finding_has_a_name() -> None:
     assert set(reconciliation.FINDING_LABELS) == set(FindingKind)
+
+
+def test_what_is_counted_of_a_view_is_what_the_database_counts(engine, load) -> None:
+    run = Run(engine)
+    run.row(of="S-1"), run.row("confirmed", of="S-2"), run.decided(run.row(of="S-3"))
+    Run(engine, "G2", currency="USD").row(of="S-4")
+    for states in (("open",), ("accepted",), ("confirmed",), ()):
+        with engine.connect() as connection:
+            counted = reconciled.count(connection, load(month="2026-11").scope.runs, RowFilter(states=states))
+        assert list(load(month="2026-11", rows=RowFilter(states=states)).matching) == counted
