@@ -219,5 +219,5 @@ def _tell(found: Any) -> None:
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
     window = f"{row['charge_start'] or ''} - {row['charge_end'] or ''}".strip(" -")
-    more = {"customer": row["customer_name"] or row["account_id"], "product": row["product_name"] or row["product_id"], "window": window}
-    return row | more
+    more = {"customer": row["customer"] or row["account_id"], "product": row["product_name"] or row["product_id"], "window": window}
+    return row | more | _amounts(row, ("subtotal", "money_at_risk"), row["currency"] or "")

@@ -324,7 +324,13 @@ def _preview(context: Context, invoice: Row) -> Reconciliation:
     for log in _typed(done.change_logs, EXPLANATION):
         logs.setdefault(log["line_id"], []).append(log)
     rows = [
-        row | {"change_logs": logs.get(row["line_id"], []), **reviews.by_rule(row["verdict"]), **across_months.NEW}
+        row
+        | {
+            "customer": row["customer_name"],
+            "change_logs": logs.get(row["line_id"], []),
+            **reviews.by_rule(row["verdict"]),
+            **across_months.NEW,
+        }
         for row in sorted(_typed(done.rows, ROW), key=_by_money)
     ]
     parts = _parts(rows)

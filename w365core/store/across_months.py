@@ -1,7 +1,7 @@
 """Was a difference there last month too, what has it come to since, and has the provider paid it back?
 
-A difference is a row of the latest run of an invoice that neither agrees nor is billed. It goes on while the month before has one of the same
-subscription. A credit for the customer, or a window that a later invoice charges with less than nothing, repays the oldest difference that it can be for.
+A difference is a row of the latest run of an invoice that our records do not account for. What a change log explains is none: held against our records
+of today, an old invoice lacks every change that was made since. It goes on while the month before has one of the same subscription. A credit for the customer, or a window that a later invoice charges with less than nothing, repays the oldest difference that it can be for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from w365core.store.reconciliations import LATEST_RUNS
 
 # Of a row that is no difference.
 NEW: Mapping[str, Any] = {"months": 0, "so_far": None, "repaid": None, "repaid_by": (), "is_closed": False}
-_DIFFERS = "l.verdict not in ('confirmed', 'explained_invoiced')"
+_DIFFERS = "l.verdict in ('suspended_but_billed', 'partly_explained', 'unexplained', 'not_on_invoice')"
 _MINE = f"""
     mine as (
         select distinct n.provider, l.subscription_id, l.currency from reconciliation n join reconciliation_line l using (reconciliation_id)

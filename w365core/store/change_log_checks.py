@@ -148,7 +148,7 @@ def _mismatch(row: Mapping[str, Any], today: date) -> Entry:
         "residual": row["residual"],
         "amount": None if price is None else money.EXACT.multiply(row["residual"].copy_abs(), price),
         "currency": row["currency"],
-        "suggestion": f"The subscription says {_number(row['quantity'])}, its {many} come to {_number(row['logged'])}. Add a log of "
+        "suggestion": f"The subscription says {_number(row['quantity'])}, its {many} come{'s' if row['logs'] == 1 else ''} to {_number(row['logged'])}. Add a log of "
         f"{_signed(row['residual'])} effective {log.effective_date}: `change-logs mend --subscription {row['subscription_id']} --reason TEXT`.",
         "quantity": row["quantity"],
         "logged": row["logged"],

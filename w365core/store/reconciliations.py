@@ -143,11 +143,12 @@ def staged_sums(connection: Connection, table: str, currency: str) -> tuple[Deci
 
 
 def rows_of(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """Its rows, the biggest money at risk first; what is not known comes before nothing at risk."""
-    names = ", ".join(column.name for column in ROW)
+    """Its rows, each with the customer's name, the biggest money at risk first; what is not known comes before nothing at risk."""
+    names = ", ".join(f"l.{column.name}" for column in ROW)
     query = text(f"""
-        select {names} from reconciliation_line where reconciliation_id = :run
-        order by money_at_risk is null and verdict <> 'confirmed' desc, money_at_risk desc nulls last, abs(coalesce(subtotal, 0)) desc, line_id
+        select {names}, coalesce(a.name, l.customer_name) as customer from reconciliation_line l left join account a on a.account_id = l.account_id
+        where l.reconciliation_id = :run
+        order by l.money_at_risk is null and l.verdict <> 'confirmed' desc, l.money_at_risk desc nulls last, abs(coalesce(l.subtotal, 0)) desc, l.line_id
     """)
     return [dict(row) for row in connection.execute(query, {"run": run_id}).mappings()]
 
