@@ -9,7 +9,16 @@ import streamlit as st
 from pages.components import cached, filters, footer, problems
 from w365core.reports import invoice_status
 
-_WITHOUT_FILTERS = ("providers", "tolerance", "usage-invoices", "why", "markup")  # pages that are not about provider invoices
+_WITHOUT_FILTERS = (
+    "providers",
+    "tolerance",
+    "usage-invoices",
+    "why",
+    "markup",
+    "reconciliation",
+    "margin",
+    "change-logs",
+)  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
 # Before the pages are named: else a page's icon becomes the tab's, and the browser fetches it from Google.
@@ -21,6 +30,11 @@ page = st.navigation(
         "Provider invoices": [
             st.Page("invoices/status.py", title="Invoice status", icon=":material/receipt_long:", url_path="invoices", default=True),
             st.Page("references/inbox.py", title="Missing references", icon=":material/link_off:", url_path="missing-references"),
+        ],
+        "Reconciliation": [
+            st.Page("reconciliation/reconciliation.py", title="Reconciliation", icon=":material/balance:", url_path="reconciliation"),
+            st.Page("reconciliation/margin.py", title="Margin", icon=":material/savings:", url_path="margin"),
+            st.Page("reconciliation/change_logs.py", title="Change logs", icon=":material/difference:", url_path="change-logs"),
         ],
         "Usage": [
             st.Page("usage/markup.py", title="Markup updates", icon=":material/percent:", url_path="markup"),

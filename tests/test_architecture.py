@@ -42,6 +42,7 @@ DOORS = (
     "invoicing",
     "diagnosing",
     "correcting",
+    *("reviewing", "mending"),
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
@@ -90,6 +91,12 @@ EXCEPTIONS = {
     ("w365core/store/copy_text.py", "pyarrow"): "COPY takes the kernel's Arrow batches as text, without an object per line",
     ("w365core/store/copy_text.py", "numpy"): "looks for what has to be escaped in all the text at once",
     ("w365core/store/stage.py", "pyarrow"): "names the kernel's batches in its signatures",
+    ("w365core/store/reconciliation_inputs.py", "pyarrow"): "reads what COPY gives as the kernel's tables, without an object per row",
+    (
+        "w365core/store/reconciliation_inputs.py",
+        "numpy",
+    ): "adds up the hashes of a subscription's rows, with the wrapping of machine integers",
+    ("w365core/store/reconciliations.py", "pyarrow"): "writes the kernel's tables by COPY",
     ("store", "msgspec"): "documents of our own that land and come back: exact, and in one order of keys",
     ("w365core/store/migrations/versions/0002_jobs.py", "procrastinate"): "the queue's own schema, as its package has it",
     ("w365core/store/engine.py", "w365core.settings"): "the one place that turns settings into an engine",

@@ -18,6 +18,7 @@ from typer.models import CommandInfo
 from w365core import printing
 from w365core.commands import (
     billing,
+    change_logs,
     changes,
     diagnosing,
     differences,
@@ -25,13 +26,17 @@ from w365core.commands import (
     invoices,
     markup,
     providers,
+    reconciling,
     records,
     references,
     transitions,
 )
 from w365core.errors import W365Error
 
-GROUPS = (installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing)
+GROUPS = (
+    *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
+    *(reconciling, change_logs),
+)
 
 
 def program(called: str | None = None) -> typer.Typer:

@@ -11,8 +11,10 @@ from w365core.reports.provider_invoice import Invoice
 
 SYNC, ACCOUNTS, TEST, IMPORT, ACTION = "sync_asking", "accounts_asking", "test_asking", "import_asking", "action_asking"
 BILLING = "billing_asking"  # a step of a usage invoice
+RECONCILING = "reconciling_asking"  # a step of a reconciliation
+MENDING = "mending_asking"  # a mending log
 REFUSED = "action_refused"  # why the step that was asked for is not taken
-_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, REFUSED)
+_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, RECONCILING, MENDING, REFUSED)
 
 
 @dataclass(frozen=True)

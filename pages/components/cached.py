@@ -5,33 +5,44 @@ Everything else is asked anew, so that a page is never older than the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from typing import Any
 
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import diagnosing, invoicing, supplying
+from w365core.jobs import diagnosing, invoicing, mending, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
+    change_logs as change_logs_report,
     connection,
     connections as connections_report,
     differences,
     invoice_detail,
     invoice_status as status_report,
+    margin as margin_report,
     missing_references as references_report,
+    reconciliation as reconciliation_report,
+    reconciliation_evidence,
+    reconciliation_scope,
     tolerances,
     usage_invoice_detail,
     usage_invoices as usage_invoices_report,
 )
+from w365core.reports.change_logs import ChangeLogs
 from w365core.reports.connection import Connection, Engine, Installation
 from w365core.reports.connections import Connections
 from w365core.reports.differences import Bar, Difference
 from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
+from w365core.reports.margin import Margin
 from w365core.reports.missing_references import MissingReferences
 from w365core.reports.provider_invoice import Invoice
+from w365core.reports.reconciliation import Reconciliation
+from w365core.reports.reconciliation_evidence import Evidence
+from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.tolerances import Tolerances
 from w365core.reports.usage_invoice_detail import Opened
 from w365core.reports.usage_invoices import UsageInvoices, Wanted
@@ -146,3 +157,47 @@ def diagnosed(period: str) -> Found:
         rows = diagnosing.diagnose(opened, period=first_day, today=today)
         late = diagnosing.lateness(opened, period=first_day, rows=rows)
         return Found(period, today, rows, late, diagnosing.rates(opened))
+
+
+def reconciliation(wanted: reconciliation_report.Wanted) -> Reconciliation:
+    """The reconciliation of an invoice or a month, as it is now."""
+    with reading() as opened:
+        scope = reconciliation_scope.load(opened, invoice_id=wanted.invoice_id, month=wanted.month)
+        mine = [one for one in scope.reconciled if one["usage_lines"]]
+        lost = [found for one in mine for found in credits_lost(one["provider_invoice_id"], one["import_run_id"], one["status_reason"])]
+        return reconciliation_report.load(opened, wanted, scope=scope, lost=lost)
+
+
+@st.cache_data(max_entries=100, show_spinner="Looking for lost credits …")
+def credits_lost(provider_invoice_id: int, import_run_id: int | None, standing: str) -> list[dict[str, Any]]:
+    """Usage without the credit that it has elsewhere; keyed as the customers are."""
+    with reading() as opened:
+        return reconciliation_scope.credits_lost(opened, provider_invoice_id)
+
+
+def reconciliation_row(wanted: reconciliation_report.Wanted, *, provider_invoice_id: int, line_id: str) -> tuple[Scope, Evidence | None]:
+    """One row with its evidence, and the invoices that it was chosen from; those of the row where it is of none of them."""
+    with reading() as opened:
+        scope = reconciliation_scope.load(opened, invoice_id=wanted.invoice_id, month=wanted.month)
+        if provider_invoice_id not in {one["provider_invoice_id"] for one in scope.chosen}:
+            scope = reconciliation_scope.load(opened, invoice_id=provider_invoice_id, month=None)
+        mine = next((one for one in scope.reconciled if one["provider_invoice_id"] == provider_invoice_id), None)
+        if mine is None:
+            return scope, None
+        return scope, reconciliation_evidence.load(opened, scope, wanted, run=mine["reconciliation_id"], line_id=line_id)
+
+
+def margin(
+    *, invoice_id: int | None, month: str | None, since: date | None, until: date | None, customers: Sequence[str], families: Sequence[str]
+) -> Margin:
+    """What an invoice or a month earns, as it is now."""
+    with reading() as opened:
+        return margin_report.load(
+            opened, invoice_id=invoice_id, month=month, since=since, until=until, customers=customers, families=families
+        )
+
+
+def change_logs() -> ChangeLogs:
+    """The four checks of our change logs, as they are now."""
+    with reading() as opened:
+        return change_logs_report.build(mending.check(opened, today=now(opened).date()), logs=reconciliation_scope.change_logs(opened))

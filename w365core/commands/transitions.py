@@ -46,5 +46,9 @@ def _transition(action: str, invoice: str, provider: str | None, as_json: bool, 
         seen = Seen(found.status_reason, found.version, found.import_run_id)
         with context.engine.begin() as connection:
             getattr(transitions, action)(connection, provider_invoice_id=found.provider_invoice_id, who=context.who, seen=seen, **why)
+    if action == "activate":
+        from w365core.jobs import reconciling
+
+        reconciling.after_import(context, provider=found.provider, invoice_number=found.invoice_number)
     told = {"invoice": found.invoice_number, "provider": found.provider, "done": action}
     printing.answer(told, f"Invoice {found.invoice_number}: {action} done.", as_json)

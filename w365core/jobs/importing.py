@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from w365core import lifecycle
 from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
 from w365core.intake.checksum import Claim
-from w365core.jobs import explaining, fetching, ordering, suggesting, usual as usual_months
+from w365core.jobs import explaining, fetching, ordering, reconciling, suggesting, usual as usual_months
 from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
 from w365core.jobs.lookups import references_of
@@ -92,7 +92,8 @@ def import_synced(
     asked = Asked(override, by_hand, listed=tuple(listed))
     how = {"source": "synced", "override": override, "reason": reason, "sync_run_id": sync_run_id, "expected": expected}
     with _attempt(context, provider, header, **how) as (connection, attempt):
-        return _import(context, connection, attempt, provider, header, fetch, asked)
+        outcome = _import(context, connection, attempt, provider, header, fetch, asked)
+    return _reconciled(context, outcome)
 
 
 def import_files(
@@ -112,7 +113,8 @@ def import_files(
         connection,
         attempt,
     ):
-        return _import(context, connection, attempt, provider, header, lambda _: material, asked)
+        outcome = _import(context, connection, attempt, provider, header, lambda _: material, asked)
+    return _reconciled(context, outcome)
 
 
 def validate_again(
@@ -156,7 +158,8 @@ def validate_again(
         connection,
         attempt,
     ):
-        return _import(context, connection, attempt, provider, header, lambda _: material, asked)
+        outcome = _import(context, connection, attempt, provider, header, lambda _: material, asked)
+    return _reconciled(context, outcome)
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------------------------------
@@ -325,6 +328,14 @@ def _fail(context: Context, connection: Connection, attempt: Attempt, failure: F
         ordering.carry_out(connection, attempt, order, fingerprint=fingerprint, grounds=None, whole=None)
     context.report(f"{attempt.invoice_number}: Error, {error}")
     return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(failure), str(error))
+
+
+def _reconciled(context: Context, outcome: Outcome) -> Outcome:
+    """The import has ended; an Active invoice is held against our records at once. What goes wrong there is said, and the invoice is in all the same."""
+    if outcome.status != "Active/Active":
+        return outcome
+    said = reconciling.after_import(context, provider=outcome.provider, invoice_number=outcome.invoice)
+    return replace(outcome, message=" ".join(filter(None, [outcome.message, said])))
 
 
 def _suggested(connection: Connection, attempt: Attempt, whole: Whole) -> tuple[MissingReference, ...]:

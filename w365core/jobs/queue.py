@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Row
 
 from w365core import money, settings as w365settings
 from w365core.dates import DateOrder
@@ -60,8 +60,9 @@ DAILY, INVOICE, ACCOUNTS, TEST = "sync", "sync_invoice", "sync_accounts", "test_
 TAKE_NEW = "take_new_version"  # of an invoice that was changed at the provider
 VALIDATE = "validate"  # what failed for want of references, again from what landed; asked for by `ask_validation`
 LIST = "list_invoices"
-KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW)
-OF_ONE_INVOICE = (INVOICE, TAKE_NEW)
+RECONCILE = "reconcile"
+KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW, RECONCILE)
+OF_ONE_INVOICE = (INVOICE, TAKE_NEW, RECONCILE)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
 AGAIN = 75  # exit code of a job's process: it is to be tried again
@@ -151,6 +152,8 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
         return Plan("Give the number of the invoice.", refused=True)
     with guarded():
         known = ledger.find(engine, provider_name=provider, invoice_number=number)
+    if kind == RECONCILE:
+        return _plan_to_reconcile(known, number)
     if known is None:
         return Plan(
             f"Asks {provider} for invoice {number} and imports it: its lines are downloaded, checked against its header and stored as a whole."
@@ -164,6 +167,19 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
         )
     return Plan(
         f"Tries invoice {number} again: its lines are downloaded anew where they have changed, and checked against our records as they are now."
+    )
+
+
+def _plan_to_reconcile(known: Row | None, number: str) -> Plan:
+    if known is None:
+        return Plan(f"There is no invoice {number}.", refused=True)
+    if known.state != InvoiceState.ACTIVE:
+        return Plan(
+            f"Invoice {known.invoice_number} is {known.state}/{known.status_reason}: only a preview can be had of it.", refused=True
+        )
+    return Plan(
+        f"Holds the {known.license_lines:,} license line{'' if known.license_lines == 1 else 's'} of invoice {known.invoice_number} against our subscriptions and their change logs as they are now. "
+        "Decisions stay where their row has not changed; where nothing has changed at all, the last run is found again."
     )
 
 
@@ -344,9 +360,9 @@ def _checked(
     if provider is None and kind == DAILY:
         return None, None
     if provider is None:
-        asked = {INVOICE: f"whose invoice {number} is", TAKE_NEW: f"whose invoice {number} is", ACCOUNTS: "whose accounts"}
+        asked = {**dict.fromkeys(OF_ONE_INVOICE, f"whose invoice {number} is"), ACCOUNTS: "whose accounts"}
         raise CallRefused(f"Say {asked.get(kind, 'whose connection')}.")
     known = store_providers.named(connection, provider)
-    if kind != INVOICE and not _is_connected(known):
+    if kind not in (INVOICE, RECONCILE) and not _is_connected(known):
         raise CallRefused(f"{known.name} has no connection that could be asked; its invoices are imported from files.")
     return known.name, number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -37,24 +37,42 @@ def csv_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> b
 
 def excel_bytes(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]], *, title: str) -> bytes:
     """One sheet with a frozen header. CallRefused above 200,000 rows. A number of more than 15 digits is text, or Excel would round it."""
+    return excel_sheets_bytes(columns, rows, sheet_of=lambda _: title, titles=(title,))
+
+
+def excel_sheets_bytes(
+    columns: Iterable[Column], rows: Iterable[Mapping[str, Any]], *, sheet_of: Callable[[Mapping[str, Any]], str], titles: Sequence[str]
+) -> bytes:
+    """The same with each row on the sheet that `sheet_of` names, one of `titles`, which stand in their order. CallRefused above 200,000 rows in all."""
     columns = tuple(columns)
     content = io.BytesIO()
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(content, options) as book:
-        sheet = book.add_worksheet(_sheet_name(title))
-        header = book.add_format({"bold": True, "bottom": 1})
-        formats = {"day": book.add_format({"num_format": "yyyy-mm-dd"}), "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm"})}
-        formats["amount"] = book.add_format({"num_format": "#,##0.00######"})
-        sheet.freeze_panes(1, 0)
-        for place, column in enumerate(columns):
-            sheet.set_column(place, place, max(len(column.label) + 2, 24 if column.kind is Kind.TEXT else 14))
-            sheet.write_string(0, place, safe(column.label), header)
-        for line, row in enumerate(rows, 1):
-            if line > MOST_EXCEL_ROWS:
+        formats = _formats(book)
+        sheets = {title: _headed(book, title, columns, formats) for title in titles}
+        lines = dict.fromkeys(titles, 0)
+        for taken, row in enumerate(rows, 1):
+            if taken > MOST_EXCEL_ROWS:
                 raise CallRefused(f"There are more than {MOST_EXCEL_ROWS:,} rows; take the CSV, or choose fewer with the filters.")
+            title = sheet_of(row)
+            lines[title] += 1
             for place, column in enumerate(columns):
-                _write(sheet, line, place, column, written(column, row), formats)
+                _write(sheets[title], lines[title], place, column, written(column, row), formats)
     return content.getvalue()
+
+
+def _headed(book: xlsxwriter.Workbook, title: str, columns: Sequence[Column], formats: Mapping[str, Any]) -> Any:
+    sheet = book.add_worksheet(_sheet_name(title))
+    sheet.freeze_panes(1, 0)
+    for place, column in enumerate(columns):
+        sheet.set_column(place, place, max(len(column.label) + 2, 24 if column.kind is Kind.TEXT else 14))
+        sheet.write_string(0, place, safe(column.label), formats["header"])
+    return sheet
+
+
+def _formats(book: xlsxwriter.Workbook) -> dict[str, Any]:
+    said = {"header": {"bold": True, "bottom": 1}, "day": {"num_format": "yyyy-mm-dd"}, "moment": {"num_format": "yyyy-mm-dd hh:mm"}}
+    return {name: book.add_format(look) for name, look in (said | {"amount": {"num_format": "#,##0.00######"}}).items()}
 
 
 def safe(text: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from w365core import lifecycle
 from w365core.errors import CallRefused, UsageInvoiced
 from w365core.model import InvoiceState, Seen, StatusReason
-from w365core.store import audit, billed, changes, stage
+from w365core.store import audit, billed, changes, reconciliations, stage
 from w365core.store.ledger import Who
 from w365core.store.tables import (
     audit_log,
@@ -62,6 +62,7 @@ def delete(connection: Connection, *, provider_invoice_id: int, who: Who, seen: 
     for table in (import_run, usage_summary, missing_reference, invoice_attachment, provider_invoice):
         connection.execute(sql_delete(table).where(table.c.provider_invoice_id == provider_invoice_id))
     changes.forget(connection, provider_invoice_id=provider_invoice_id)
+    reconciliations.forget(connection, provider=before.provider, invoice_number=before.invoice_number)
     _remember_first_sight(connection, before, who)
     _sealed(connection, before, "delete", None, who, reason=reason)
 

@@ -1,0 +1,68 @@
+"""The kernel, asked with the same dicts as the oracle, and its tables as dicts again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+
+from w365core import frames, reconciliation
+from w365core.frames import Column, Kind
+from w365core.kernels.reconcile import reconcile
+
+Row = dict[str, object]
+
+# Every column of a row that the contract's section 5 speaks of.
+SAID = (
+    *(
+        "line_id",
+        "subscription_id",
+        "charge_start",
+        "charge_end",
+        "snapshot",
+        "lines",
+        "provider_quantity",
+        "our_quantity",
+        "our_quantity_then",
+    ),
+    *("quantity_difference", "residual", "residual_settles", "verdict", "fit", "changed_since", "unit_cost", "cost_price", "selling_price"),
+    *("price_verdict", "subtotal", "money_at_risk", "currency"),
+)
+
+
+def rows(lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, currency: str) -> list[Row]:
+    """Rows as the oracle gives them, each with `outside`: the ids outside its fit or view with their billing."""
+    given = (
+        table(lines, reconciliation.LINE_IN),
+        table(subscriptions, reconciliation.SUBSCRIPTION_IN),
+        table(change_logs, reconciliation.CHANGE_LOG_IN),
+    )
+    made = reconcile(*given, currency=currency)
+    outside: dict[object, set[tuple]] = defaultdict(set)
+    for log in made.change_logs.to_pylist():
+        if log["outside"]:
+            outside[log["line_id"]].add((log["change_log_id"], log["billing"]))
+    return [{**row, "outside": outside[row["line_id"]]} for row in dicts(made.rows, reconciliation.ROW)]
+
+
+def table(given: list[Row], columns: tuple[Column, ...]) -> pa.Table:
+    return pa.Table.from_pylist([{c.name: _arrow(row[c.name]) for c in columns} for row in given], frames.arrow_schema(columns))
+
+
+def dicts(made: pa.Table, columns: tuple[Column, ...]) -> list[Row]:
+    assert made.schema.names == [column.name for column in columns]
+    numbers = [column.name for column in columns if column.kind is Kind.NUMBER]
+    found = made.to_pylist()
+    for row in found:
+        for name in numbers:
+            row[name] = None if row[name] is None else Decimal(row[name])
+    return found
+
+
+def _arrow(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    assert value is None or isinstance(value, (str, bool, int, date, datetime))
+    return value

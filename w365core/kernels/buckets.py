@@ -1,0 +1,37 @@
+"""How does an invoice of any size go through the kernel? Bucket by bucket: all of a subscription stands in one, and what comes out is put together.
+
+A bucket stays so small that what the kernel makes of it fits beside it in memory; a cluster would hand each to another machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from w365core.kernels.reconcile import Reconciled, reconcile
+
+MOST_LOGS = 250_000
+_KEYS = {"rows": [("line_id", "ascending")], "change_logs": [("line_id", "ascending"), ("change_log_id", "ascending")]}
+
+
+def reconcile_all(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *, currency: str, most: int = MOST_LOGS) -> Reconciled:
+    """The same as the kernel gives for all of it at once, sorted in the same way."""
+    buckets = max(1, -(-max(change_logs.num_rows, lines.num_rows) // most))
+    if buckets == 1:
+        return reconcile(lines, subscriptions, change_logs, currency=currency)
+    done = [reconcile(*bucket, currency=currency) for bucket in _buckets((lines, subscriptions, change_logs), buckets)]
+    whole = {name: pa.concat_tables([getattr(one, name) for one in done]).sort_by(keys) for name, keys in _KEYS.items()}
+    findings = pa.concat_tables([one.findings for one in done]).sort_by([("line_id", "ascending"), ("line_number", "ascending")])
+    return Reconciled(**whole, findings=findings)
+
+
+def _buckets(tables: tuple[pa.Table, pa.Table, pa.Table], buckets: int) -> Iterator[tuple[pa.Table, ...]]:
+    """Subscriptions by their place among ours; lines without one are together in the first."""
+    known = tables[1]["subscription_id"].combine_chunks()
+    places = [pc.index_in(table["subscription_id"].combine_chunks(), value_set=known).to_numpy(zero_copy_only=False) for table in tables]
+    of_row = [np.nan_to_num(place).astype(np.int64) % buckets for place in places]
+    for number in range(buckets):
+        yield tuple(table.filter(pa.array(mine == number)) for table, mine in zip(tables, of_row, strict=True))

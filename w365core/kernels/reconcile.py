@@ -1,0 +1,49 @@
+"""What is to be said of an invoice's lines, held against our subscriptions and their change logs? One bucket of subscriptions: a pure function, Arrow in and out.
+
+All lines of a subscription are in one bucket; lines without subscription may be in any. The order of the input never matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+
+from w365core import frames
+from w365core.frames import Column
+from w365core.reconcile import findings, rows
+from w365core.reconciliation import CHANGE_LOG_IN, EXPLANATION, FINDING, LINE_IN, ROW, SUBSCRIPTION_IN
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """Rows in the order of `line_id`, the change logs outside their views, and findings."""
+
+    rows: pa.Table
+    change_logs: pa.Table
+    findings: pa.Table
+
+
+def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *, currency: str) -> Reconciled:
+    """Reconciles one invoice's lines of a bucket of subscriptions, in the columns of LINE_IN, SUBSCRIPTION_IN and CHANGE_LOG_IN.
+
+    `currency` is the invoice's. Numbers are text of any number of digits; a text that is no number is an AssertionError.
+    """
+    billed, ours, logs = _frame(lines, LINE_IN), _frame(subscriptions, SUBSCRIPTION_IN), _frame(change_logs, CHANGE_LOG_IN)
+    quantities = rows.numbers(billed, ours, logs)
+    judged = rows.judged(billed, ours, logs, quantities=quantities, currency=currency.strip().upper())
+    return Reconciled(
+        _table(judged.rows, ROW, "line_id"),
+        _table(judged.change_logs, EXPLANATION, "line_id", "change_log_id"),
+        _table(findings.found(judged, currency=currency.strip().upper()), FINDING, "line_id", "line_number", "kind"),
+    )
+
+
+def _frame(table: pa.Table, columns: tuple[Column, ...]) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(table.select([column.name for column in columns])))
+
+
+def _table(frame: pl.DataFrame, columns: tuple[Column, ...], *order: str) -> pa.Table:
+    schema = frames.arrow_schema(columns)
+    return frame.select(schema.names).sort(order).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)

@@ -1,0 +1,127 @@
+"""How are exact numbers, which travel as text, compared and summed? As whole numbers of a power of ten that the data decides; never as floats.
+
+Quantities of one call share one scale, so that a sum or an equality is one of integers. What has more digits than the widest integer holds is
+worked out on Python's decimals: slower, and to the same digit. Arithmetic on prices looks at each distinct combination of its inputs once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from w365core import money
+
+INT64_DIGITS, INT128_DIGITS = 18, 38
+_PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
+# Beyond 16 digits or 12 places: sums of a hundred million numbers of less fit into the widest integer.
+TOO_LONG = r"[0-9]{17}|\.[0-9]{13}"
+_REMEMBERED = 1 << 16
+
+
+@lru_cache(_REMEMBERED)
+def number(text: str) -> Decimal:
+    """The number that a text of the store prints. A text that is none is a broken promise of the caller."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        found = Decimal("NaN")
+    assert found.is_finite(), f"{text!r} is no number; numbers come here checked"
+    return found
+
+
+@lru_cache(_REMEMBERED)
+def plain(found: Decimal) -> str:
+    """Plain notation without the zeros that only a scale prints: 26.00 -> 26, 1E-7 -> 0.0000001."""
+    return format(money.trimmed(found) if found else money.ZERO, "f")
+
+
+def readable(numbers: pl.Series) -> pl.Series:
+    """Numbers in plain notation; blank is null. Few texts are written otherwise, and only then is each distinct one read."""
+    return numbers if numbers.str.contains(_PLAIN).all() else canonical(numbers)  # nulls do not count
+
+
+def canonical(numbers: pl.Series) -> pl.Series:
+    """Every number in its one plain text, without zeros at the end; blank is null. Each distinct text is read once."""
+    distinct = numbers.drop_nulls().unique()
+    known = {text: plain(number(text)) if text.strip() else None for text in distinct.to_list()}
+    return numbers.replace_strict(list(known), list(known.values()), return_dtype=pl.String)
+
+
+def digits(numbers: pl.Series) -> tuple[int, int]:
+    """The most digits before and behind the point."""
+    if not len(numbers):
+        return 1, 0
+    size, point = numbers.str.len_bytes(), numbers.str.find(".", literal=True)
+    whole = pl.select(pl.coalesce(point, size).max()).item()
+    return int(whole or 1), int((size - point - 1).max() or 0)
+
+
+def scaled(*columns: pl.Series) -> tuple[int, list[pl.Series]] | None:
+    """The scale that holds every one of these numbers, and the numbers as integers of it; None where no integer has so many digits.
+
+    There is room for the sum of all of them in any of them.
+    """
+    room = len(str(sum(len(column) for column in columns))) + 1
+    for written in (readable, canonical):  # zeros at the end are digits too, but costly to take away
+        columns = [written(column) for column in columns]
+        found = [digits(column) for column in columns]
+        places = max((behind for _, behind in found), default=0)
+        needed = max((before for before, _ in found), default=1) + places + room
+        if needed <= INT64_DIGITS or (needed <= INT128_DIGITS and written is canonical):
+            kind = pl.Int64 if needed <= INT64_DIGITS else pl.Int128
+            return places, [at_scale(column, places).cast(kind) for column in columns]
+    return None
+
+
+def at_scale(numbers: pl.Series, places: int) -> pl.Series:
+    """Numbers of at most so many places, and of at most 38 digits, as integers of that scale."""
+    if places:
+        return numbers.cast(pl.Decimal(INT128_DIGITS, places)).to_physical()
+    return numbers.cast(pl.Int64 if digits(numbers)[0] <= INT64_DIGITS else pl.Int128)
+
+
+def text(whole: pl.Expr, scale: int) -> pl.Expr:
+    """Integers of a scale as plain text, without zeros at the end."""
+    if not scale:
+        return whole.cast(pl.String)
+    size = whole.abs()
+    before = (size // 10**scale).cast(pl.String)
+    behind = (size % 10**scale).cast(pl.String).str.zfill(scale).str.strip_chars_end("0")
+    minus = pl.when(whole < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    return pl.when(behind == "").then(minus + before).otherwise(minus + before + "." + behind)
+
+
+def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callable[..., Any], *, name: str, kind: pl.DataType) -> pl.Series:
+    """What `answer` says of the values in these columns, row by row; each distinct combination is asked once."""
+    if frame.is_empty():
+        return pl.Series(name, [], dtype=kind)
+    distinct = frame.select(columns).unique()
+    answers = pl.Series("an answer", [answer(*values) for values in distinct.iter_rows()], dtype=kind)
+    known = distinct.with_columns(answers)
+    return (
+        frame.select(columns)
+        .join(known, on=list(columns), how="left", nulls_equal=True, maintain_order="left")
+        .get_column("an answer")
+        .alias(name)
+    )
+
+
+def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
+    """`by`, and the exact sum of a column of texts as text; null where all are."""
+    texts = frame.get_column(of)
+    found = scaled(texts)
+    if found is not None:
+        scale, (whole,) = found
+        grouped = frame.select(by).with_columns(whole.alias(of)).group_by(by)
+        summed = grouped.agg(pl.when(pl.col(of).count() > 0).then(pl.col(of).sum()).alias(of))
+        return summed.with_columns(text(pl.col(of), scale).alias(of))
+    totals: dict[Any, Decimal] = {}
+    for key, printed in zip(frame.get_column(by).to_list(), texts.to_list(), strict=True):
+        if printed:
+            totals[key] = money.EXACT.add(totals.get(key, money.ZERO), number(printed))
+    known = pl.DataFrame({by: list(totals), of: [plain(total) for total in totals.values()]}, {by: frame.schema[by], of: pl.String})
+    return frame.select(by).unique().join(known, on=by, how="left")

@@ -1,0 +1,104 @@
+"""What does a seat cost us for a month by this invoice, and how does our selling price stand to it?
+
+Prices compare at 4 places, half up. Every function takes the texts of one combination and looks at it once, on exact decimals.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+
+from w365core import money
+from w365core.reconcile import exact
+from w365core.reconcile.calendar_months import billing_months, months_of_price, whole_months
+from w365core.reconcile.charge_types import Charge
+from w365core.reconcile.provider_side import SEATS
+from w365core.reconciliation import PriceVerdict
+
+PLACES = 4
+DRIFT = Decimal("0.005")
+_OF_COST = (
+    "charge_start",
+    "charge_end",
+    "effective_unit_price",
+    "unit_price",
+    "exchange_rate",
+    "billing_frequency",
+    "term_and_billing_cycle",
+)
+
+
+def unit_cost(
+    start: date | None,
+    end: date | None,
+    effective_unit_price: str | None,
+    unit_price: str | None,
+    exchange_rate: str | None,
+    billing_frequency: str | None,
+    term_and_billing_cycle: str | None,
+    is_cycle: bool,
+) -> Decimal | None:
+    """Per unit and month in the billing currency, at 4 places: of a cycle line's effective price over whole months, else of the list price."""
+    rate = exact.number(exchange_rate) if exchange_rate else Decimal(1)
+    months = whole_months(start, end) if is_cycle and effective_unit_price else None
+    if months:
+        return _per_month(effective_unit_price, rate, months)
+    months = billing_months(billing_frequency, term_and_billing_cycle)
+    return _per_month(unit_price, rate, months) if months and unit_price else None
+
+
+def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
+    return money.half_up(money.EXACT.divide(money.EXACT.multiply(exact.number(price), rate), Decimal(months)), places=PLACES)
+
+
+def unit_costs(lines: pl.DataFrame) -> pl.DataFrame:
+    """`key` and `unit_cost` (text): of the last cycle line, without any of the last other line of seats; last by order date, then the highest."""
+    is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
+    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).select("key", "moment", is_cycle, *_OF_COST)
+    distinct = seats.select(*_OF_COST, "is_cycle").unique()
+    answers = [unit_cost(*cells) for cells in distinct.iter_rows()]
+    places = {cost: place for place, cost in enumerate(sorted({cost for cost in answers if cost is not None}))}
+    known = distinct.with_columns(
+        pl.Series("unit_cost", [None if cost is None else exact.plain(cost) for cost in answers], pl.String),
+        pl.Series("place", [places.get(cost) for cost in answers], pl.Int64),  # compares as the cost does, whatever its digits
+    )
+    found = seats.join(known, on=[*_OF_COST, "is_cycle"], nulls_equal=True).select("key", "is_cycle", "moment", "place", "unit_cost")
+    last = found.sort("is_cycle", "moment", "place", nulls_last=False).group_by("key", maintain_order=True)
+    return last.agg(pl.col("unit_cost").last())
+
+
+def monthly(price: str | None, unit: str | None) -> Decimal | None:
+    """A price of ours per unit and month, whatever its product's unit."""
+    if not price:
+        return None
+    months = months_of_price(unit)
+    if months == 1:
+        return exact.number(price)
+    return money.EXACT.divide(exact.number(price), Decimal(months))
+
+
+def monthly_text(price: str | None, unit: str | None) -> str | None:
+    """The same as it is shown: at 4 places where it had to be divided."""
+    found = monthly(price, unit)
+    if found is None:
+        return None
+    return exact.plain(found if months_of_price(unit) == 1 else money.half_up(found, places=PLACES))
+
+
+def price_verdict(selling: str | None, cost: str | None, unit: str | None, *, billed: str | None, comparable: bool) -> PriceVerdict:
+    """How our selling price stands to the unit cost of the invoice; `comparable`: the subscription is in the invoice's currency."""
+    selling_price = monthly(selling, unit)
+    if selling_price is None or not billed or not comparable:
+        return PriceVerdict.PRICE_UNKNOWN
+    selling_price, billed_price = money.half_up(selling_price, places=PLACES), exact.number(billed)
+    if selling_price < billed_price:
+        return PriceVerdict.BELOW_COST
+    if selling_price == billed_price:
+        return PriceVerdict.ZERO_MARGIN
+    known_cost = monthly(cost, unit)
+    if known_cost is None:
+        return PriceVerdict.PRICE_OK
+    drift = money.EXACT.subtract(money.half_up(known_cost, places=PLACES), billed_price).copy_abs()
+    return PriceVerdict.COST_DRIFT if drift > DRIFT else PriceVerdict.PRICE_OK

@@ -1,0 +1,314 @@
+"""What is said of an invoice's rows? One row per subscription and window: both sides, the verdict, the prices, the money; and its change logs.
+
+Subscriptions are numbered in the order of their ids and rows by subscription and window, so that everything between is done on integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from w365core.reconcile import at_risk, exact, our_side, prices, provider_side, reasons, verdicts, worth
+from w365core.reconcile.charge_types import Charge, charge_of
+from w365core.reconciliation import Verdict
+
+NOT_ON_INVOICE = "not-on-invoice"
+CHARGES = pl.Enum([str(charge) for charge in Charge])
+_OF_LINES = ("account_id", "customer_name", "product_id", "product_name")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows (with `key`), the change logs outside their views, the lines with the `key` of their row, their `charge` and `sign`, and all logs of ours."""
+
+    rows: pl.DataFrame
+    change_logs: pl.DataFrame
+    lines: pl.DataFrame
+    logs: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Quantities of all sides as integers of one scale."""
+
+    scale: int
+    lines: pl.Series
+    subscriptions: pl.Series
+    logs: pl.Series
+
+
+def numbers(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> Numbers:
+    """The quantities of the three tables. Where no integer holds them all, a subscription with one of too many digits has none: that is said, not rounded."""
+    billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity")).alias("quantity")
+    sides = [
+        frame.select("subscription_id", column) for frame, column in ((lines, billed), (subscriptions, "quantity"), (logs, "quantity"))
+    ]
+    found = exact.scaled(*(side.get_column("quantity") for side in sides))
+    if found is None:
+        sides = [side.with_columns(exact.canonical(side.get_column("quantity"))) for side in sides]
+        is_long = pl.col("quantity").str.contains(exact.TOO_LONG).fill_null(False)
+        too_long = pl.concat([side.filter(is_long).get_column("subscription_id") for side in sides]).drop_nulls().unique()
+        kept = pl.when(~is_long & ~pl.col("subscription_id").is_in(too_long.implode()).fill_null(False)).then(pl.col("quantity"))
+        found = exact.scaled(*(side.select(kept).to_series() for side in sides))
+    assert found is not None, "what is left has too many digits"
+    return Numbers(found[0], *found[1])
+
+
+def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame, *, quantities: Numbers, currency: str) -> Judged:
+    """All of it, for lines, subscriptions and logs in the columns of `reconciliation`."""
+    scale = quantities.scale
+    subscriptions = _numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats")))
+    lines = _keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions)
+    all_logs = _of_known(logs.with_columns(quantities.logs.alias("seats")), subscriptions)
+    logs = our_side.prepared(all_logs)
+    windows = _windows(lines, subscriptions)
+    sums = our_side.by_subscription(logs)
+    rows = windows.join(sums, on="subscription", how="left")
+    then = our_side.seats_on(logs, subscription=rows["subscription"], day=rows["snapshot_day"])
+    rows = rows.with_columns(then.alias("ours_then")).with_columns(
+        pl.when(pl.col("logs") > 0).then(pl.col("ours_then")).alias("ours_then"), pl.int_range(pl.len()).alias("row")
+    )
+    rows = verdicts.judged(rows)
+    deeper = pl.col("to_check") | pl.col("verdict").is_in([verdicts.EXPLAINING, str(Verdict.CHANGE_LOG_MISMATCH)])
+    found, of_rows = verdicts.looked_into(rows.filter(deeper), logs)
+    rows = _settled(rows, found, subscriptions, scale)
+    rows = _priced(rows, lines, currency)
+    explained = _explained(rows, of_rows.filter("outside"), all_logs, scale)
+    rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left")
+    agrees = (pl.col("verdict") == str(Verdict.CONFIRMED)) & ~pl.col("changed_since")
+    plain = rows.filter(agrees).with_columns(pl.lit(reasons.AGREES).alias("reason"))
+    rows = pl.concat([plain, rows.filter(~agrees).with_columns(reasons.reason().alias("reason"))])
+    rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
+    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
+
+
+# --- keys --------------------------------------------------------------------------------------------------------------------------------
+
+
+def _numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
+    """Subscriptions with `subscription`, their place in the order of their ids, and `seats`, which are 0 where one is suspended."""
+    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False)
+    seats = pl.when(suspended).then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
+    return (
+        subscriptions.with_columns(suspended.alias("suspended"), seats)
+        .sort("subscription_id")
+        .with_row_index("subscription")
+        .with_columns(pl.col("subscription").cast(pl.Int32))
+    )
+
+
+def _of_known(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
+    places = subscriptions.select("subscription_id", "subscription")
+    return frame.join(places, on="subscription_id", maintain_order="none")
+
+
+def _keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
+    """Lines with the `key` of their row, their `charge`, `sign` and `moment`, and the ids as they compare."""
+    places = subscriptions.select("subscription_id", "subscription")
+    types = lines.get_column("charge_type").unique().to_list()
+    amount = pl.col("subtotal").fill_null("0")
+    lines = lines.join(places, on="subscription_id", how="left", maintain_order="left").with_columns(
+        pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
+        pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
+        pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
+        pl.col("provider_customer_id").str.strip_chars().str.to_lowercase(),
+        pl.col("provider_subscription_id").str.strip_chars().str.to_lowercase(),
+    )
+    customer = pl.when(pl.col("subscription").is_null()).then(pl.col("provider_customer_id").fill_null("")).alias("customer")
+    return _with_key(lines.with_columns(customer), owners=len(subscriptions))
+
+
+def _with_key(lines: pl.DataFrame, *, owners: int) -> pl.DataFrame:
+    """`key`: one number for the owner (a subscription, else a customer behind them all) and the window, in the order of both."""
+    days = ["charge_start", "charge_end"]
+    windows = lines.select(days).unique().sort(days, nulls_last=False).with_row_index("window")
+    customers = lines.select("customer").drop_nulls().unique().sort("customer").with_row_index("place", offset=owners)
+    lines = lines.join(windows, on=days, how="left", nulls_equal=True, maintain_order="left")
+    if customers.is_empty():
+        owner = pl.col("subscription").cast(pl.Int64)
+    else:
+        lines = lines.join(customers, on="customer", how="left", maintain_order="left")
+        owner = pl.coalesce(pl.col("subscription").cast(pl.Int64), pl.col("place").cast(pl.Int64))
+    return lines.with_columns((owner * len(windows) + pl.col("window").cast(pl.Int64)).alias("key")).sort("key")
+
+
+# --- both sides --------------------------------------------------------------------------------------------------------------------------
+
+
+def _windows(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
+    """One row per key: what the provider charges, what we hold, and the names."""
+    ours = subscriptions.select(
+        "subscription",
+        pl.col("account_id").alias("our_account_id"),
+        pl.col("product_id").alias("our_product_id"),
+        *(
+            "suspended",
+            "seats",
+            "cost_price",
+            "selling_price",
+            "unit",
+            "prorate_unit",
+            "frequency",
+            "contract_start",
+            "provider_quantity_now",
+        ),
+        pl.col("currency").str.strip_chars().str.to_uppercase().alias("our_currency"),
+    )
+    several = pl.col("key").is_duplicated()
+    names = ("provider_subscription_id", "provider_customer_id", *_OF_LINES)
+    single = lines.filter(~several).select(
+        "key", "subscription", "charge_start", "charge_end", "customer", *names, pl.lit(1, pl.Int64).alias("lines"), "subtotal"
+    )
+    many = lines.filter(several)
+    netted = many.group_by("key").agg(
+        pl.col("subscription", "charge_start", "charge_end", "customer").first(),
+        pl.col(names).min(),
+        pl.len().cast(pl.Int64).alias("lines"),
+    )
+    held = pl.concat([single, netted.join(exact.sums(many, by="key", of="subtotal"), on="key", how="left").select(single.columns)])
+    held = held.join(ours, on="subscription", how="left").with_columns(
+        pl.col("suspended").fill_null(False),
+        pl.col("subscription").is_not_null().alias("has_subscription"),
+        pl.col("seats").alias("ours"),
+        pl.coalesce("our_account_id", "account_id").alias("account_id"),
+        pl.coalesce("our_product_id", "product_id").alias("product_id"),
+    )
+    seats = lines.select("key", "charge", "moment", "sign", pl.col("seats").alias("quantity"))
+    theirs = provider_side.windows(seats, held.select("key", "ours"))
+    snapshot = pl.coalesce(pl.from_epoch("last_event", time_unit="us").dt.date(), pl.col("charge_start"))
+    rows = held.join(theirs, on="key")
+    return rows.with_columns(snapshot.alias("snapshot")).with_columns(pl.col("snapshot").cast(pl.Int32).alias("snapshot_day")).sort("key")
+
+
+def _settled(rows: pl.DataFrame, found: pl.DataFrame, subscriptions: pl.DataFrame, scale: int) -> pl.DataFrame:
+    """The rows with their final verdicts, and every quantity as text."""
+    found = found.select(
+        "row", pl.col("verdict").alias("found_verdict"), "fit", "residual", "residual_settles", "changed_since", "logs_outside"
+    )
+    names = subscriptions.select("subscription", "subscription_id")
+    rows = rows.join(found, on="row", how="left").join(names, on="subscription", how="left").sort("row")
+    day = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in ("charge_start", "charge_end"))
+    named = pl.coalesce("subscription_id", pl.format("customer:{}", pl.col("customer")))
+    return rows.with_columns(
+        pl.coalesce("found_verdict", "verdict").alias("verdict"),
+        pl.col("changed_since").fill_null(False),
+        pl.format("{}/{}/{}", named, *day).alias("line_id"),
+        exact.text(pl.col("provider_quantity") - pl.col("ours"), scale).alias("quantity_difference"),
+        *(exact.text(pl.col(name), scale).alias(name) for name in ("provider_quantity", "residual")),
+        exact.text(pl.col("ours"), scale).alias("our_quantity"),
+        exact.text(pl.col("ours_then"), scale).alias("our_quantity_then"),
+    )
+
+
+def _absent(subscriptions: pl.DataFrame, lines: pl.DataFrame, scale: int, currency: str) -> pl.DataFrame:
+    """Rows for what should have been on the invoice and has no line there."""
+    on_it = lines.get_column("subscription").drop_nulls().unique()
+    absent = subscriptions.filter(pl.col("expected").fill_null(False) & ~pl.col("subscription").is_in(on_it.implode()))
+    absent = absent.select(
+        pl.format("{}/{}", "subscription_id", pl.lit(NOT_ON_INVOICE)).alias("line_id"),
+        *("subscription_id", "account_id", "product_id", "cost_price", "selling_price", "unit", "provider_quantity_now"),
+        pl.col("provider_subscription_id").str.to_lowercase(),
+        pl.col("name").alias("product_name"),
+        exact.text(pl.col("seats"), scale).alias("our_quantity"),
+        pl.lit(0, pl.Int64).alias("lines"),
+        pl.lit(str(Verdict.NOT_ON_INVOICE)).alias("verdict"),
+        pl.lit(False).alias("changed_since"),
+        (pl.col("currency").str.strip_chars().str.to_uppercase() == currency).fill_null(False).alias("comparable"),
+        *(pl.lit(None, pl.String).alias(name) for name in ("why", "provider_quantity", "our_quantity_then", "residual", "subtotal", "unit_cost")),
+        *(pl.lit(None, pl.String).alias(name) for name in ("quantity_difference",)),
+        *(pl.lit(None, kind).alias(name) for name, kind in (("logs", pl.UInt32), ("logs_outside", pl.UInt32), ("snapshot", pl.Date), ("residual_settles", pl.Boolean))),
+    )  # fmt: skip
+    return _with_money(absent, currency).with_columns(reasons.reason().alias("reason"))
+
+
+# --- money -------------------------------------------------------------------------------------------------------------------------------
+
+
+def _priced(rows: pl.DataFrame, lines: pl.DataFrame, currency: str) -> pl.DataFrame:
+    costs = prices.unit_costs(lines.with_columns(pl.col("currency").str.to_uppercase()))
+    comparable = (pl.col("our_currency") == currency).fill_null(False).alias("comparable")
+    return _with_money(rows.join(costs, on="key", how="left").with_columns(comparable), currency)
+
+
+def _with_money(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
+    """Rows with `price_verdict`, `money_at_risk`, and our prices per month."""
+    verdict = exact.each_combination(
+        rows,
+        ["selling_price", "cost_price", "unit", "unit_cost", "comparable"],
+        lambda selling, cost, unit, billed, comparable: str(
+            prices.price_verdict(selling, cost, unit, billed=billed, comparable=comparable)
+        ),
+        name="price_verdict",
+        kind=pl.String,
+    )
+    calm = pl.col("verdict").is_in([str(Verdict.CONFIRMED), str(Verdict.EXPLAINED_INVOICED)])
+    rows = rows.with_row_index("place")
+    at_stake = rows.filter(~calm)
+    risk = exact.each_combination(
+        at_stake,
+        [
+            "verdict",
+            "residual",
+            "quantity_difference",
+            "our_quantity",
+            "subtotal",
+            "unit_cost",
+            "cost_price",
+            "selling_price",
+            "unit",
+            "comparable",
+        ],
+        lambda *cells: at_risk.money_at_risk(*cells, currency),
+        name="money_at_risk",
+        kind=pl.String,
+    )
+    shown = [
+        exact.each_combination(rows, [name, "unit"], prices.monthly_text, name=name, kind=pl.String)
+        for name in ("cost_price", "selling_price")
+    ]
+    rows = rows.with_columns(verdict, pl.col("selling_price").alias("own_selling_price"), *shown)
+    rows = rows.join(at_stake.select("place").with_columns(risk), on="place", how="left", maintain_order="left").drop("place")
+    return rows.with_columns(pl.when(calm).then(pl.lit("0")).otherwise(pl.col("money_at_risk")).alias("money_at_risk"))
+
+
+def _explained(rows: pl.DataFrame, logs: pl.DataFrame, all_logs: pl.DataFrame, scale: int) -> pl.DataFrame:
+    """The change logs outside their rows' views, with what each is worth and whether it is invoiced."""
+    of_row = rows.select(
+        *("row", "line_id", "charge_start", "charge_end", "unit", "prorate_unit", "frequency", "contract_start", "our_currency"),
+        pl.col("own_selling_price"),
+    )
+    printed = all_logs.select(pl.exclude("seats", "subscription", "subscription_id"))[logs.get_column("log")]
+    logs = pl.concat([logs, printed], how="horizontal").join(of_row, on="row").with_columns(
+        pl.col("selling_price").is_not_null().alias("has_price"),
+        pl.when(pl.col("invoiced")).then(pl.lit("invoiced")).when(pl.col("archived")).then(pl.lit("excluded")).otherwise(pl.lit("not_invoiced")).alias("billing"),
+    )  # fmt: skip
+    logs = logs.with_columns(
+        pl.coalesce("selling_price", "own_selling_price").alias("price"),
+        pl.when("has_price").then(pl.coalesce(pl.col("currency").str.to_uppercase(), "our_currency")).otherwise(pl.col("our_currency")).alias("worth_currency"),
+    )  # fmt: skip
+    worths = exact.each_combination(
+        logs,
+        [
+            *("quantity", "effective_date", "price", "unit", "worth_currency", "prorate_unit", "frequency", "contract_start"),
+            *("charge_start", "charge_end"),
+        ],
+        worth.worth,
+        name="worth",
+        kind=pl.String,
+    )
+    return logs.with_columns(worths)
+
+
+def _unbilled(explained: pl.DataFrame, rows: pl.DataFrame, currency: str) -> pl.DataFrame:
+    """`row` and `unbilled`: what its changes outside, neither invoiced nor archived, are worth in the invoice's currency; null where one is unknown."""
+    unbilled = explained.filter(pl.col("billing") == "not_invoiced")
+    unknown = (pl.col("worth").is_null() | (pl.col("worth_currency") != currency)).alias("unknown")
+    known = unbilled.with_columns(unknown).with_columns(pl.col("unknown").any().over("row"))
+    summed = exact.sums(known.with_columns(pl.when(~pl.col("unknown")).then(pl.col("worth")).alias("unbilled")), by="row", of="unbilled")
+    looked = rows.filter(pl.col("found_verdict").is_not_null()).select("row")
+    return (
+        looked.join(summed, on="row", how="left")
+        .join(unbilled.select("row").unique().with_columns(pl.lit(True).alias("open")), on="row", how="left")
+        .select("row", pl.when(pl.col("open").is_null()).then(pl.lit("0")).otherwise(pl.col("unbilled")).alias("unbilled"))
+    )

@@ -1,0 +1,201 @@
+"""What does a reconciliation of one invoice read? Its license lines, the subscriptions they are for or that should be on it, their change logs.
+
+Everything comes by COPY, as the text that Postgres prints, so that no digit is lost and no object is made per row. Each row brings its own hash, so
+that two runs can say whose rows may differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from sqlalchemy import Connection, Row
+
+from w365core import frames
+from w365core.reconciliation import CHANGE_LOG_IN, LINE_IN, SUBSCRIPTION_IN
+from w365core.store import stage
+from w365core.store.engine import driver_cursor
+
+_HASH = "row_hash"
+_LOST = "nothing was stored. Reconcile it again."
+# Which of our subscriptions a printed id is: the provider's own, then its aliases, then those of manual providers; the least of ours on a tie.
+_KNOWN = """
+    select distinct on (key) key, subscription_id from (
+        select lower(btrim(s.provider_subscription_id)) as key, s.subscription_id, 1 as place from subscription s
+        where lower(s.provider) = lower(%(provider)s) and s.provider_subscription_id is not null
+        union all
+        select lower(btrim(a.provider_subscription_id)), a.subscription_id, 2 from subscription_alias a where lower(a.provider) = lower(%(provider)s)
+        union all
+        select lower(btrim(s.provider_subscription_id)), s.subscription_id, 3 from subscription s join provider m on lower(m.name) = lower(s.provider)
+        where m.type = 'manual' and s.provider_subscription_id is not null
+    ) every_id order by key, place, subscription_id
+"""
+_PRINTED = tuple(column.name for column in LINE_IN if column.name not in ("line_number", "subscription_id", "account_id"))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one invoice's reconciliation is made of. `fingerprints` is of each table's whole content, `by_subscription` of all that is about one
+    subscription of ours; `foreign` counts lines in another currency, which are left out."""
+
+    lines: pa.Table
+    subscriptions: pa.Table
+    change_logs: pa.Table
+    fingerprints: Mapping[str, str]
+    by_subscription: Mapping[str, str]
+    foreign: int
+
+
+def read(connection: Connection, invoice: Row, *, period: tuple[date, date], staged: bool) -> Inputs:
+    """Reads it, in the caller's transaction. With `staged` the lines are those of the failed import's stage, resolved against our records of now where
+    they were not."""
+    table = stage.table_of(stage.LICENSE, invoice.import_run_id) if staged else stage.LICENSE
+    bound = {
+        "id": invoice.provider_invoice_id,
+        "provider": invoice.provider,
+        "currency": invoice.currency,
+        "first": period[0],
+        "last": period[1],
+    }
+    with driver_cursor(connection, lost=_LOST) as cursor:
+        cursor.execute("create temporary table reconciled_line on commit drop as " + _lines(table, staged=staged), bound)
+        cursor.execute("analyze reconciled_line")
+        foreign = cursor.execute("select count(*) from reconciled_line where upper(currency) is distinct from upper(%(currency)s)", bound)
+        skipped = foreign.fetchone()[0]
+        lines = _copied(cursor, "select * from reconciled_line where upper(currency) = upper(%(currency)s)", bound, LINE_IN, "line_number")
+        cursor.execute("create temporary table reconciled_subscription on commit drop as " + _SUBSCRIPTIONS, bound)
+        cursor.execute("analyze reconciled_subscription")
+        ours = _copied(cursor, "select * from reconciled_subscription", bound, SUBSCRIPTION_IN, "subscription_id")
+        logs = _copied(cursor, _CHANGE_LOGS, bound, CHANGE_LOG_IN, "subscription_id, change_log_id")
+    read = {"lines": lines, "subscriptions": ours, "change_logs": logs}
+    tables = {
+        name: _table(content, columns)
+        for (name, content), columns in zip(read.items(), (LINE_IN, SUBSCRIPTION_IN, CHANGE_LOG_IN), strict=True)
+    }
+    prints = {name: hashlib.blake2b(content, digest_size=16).hexdigest() for name, content in read.items()}
+    whole = {name: found.drop_columns([_HASH]) for name, found in tables.items()}
+    return Inputs(**whole, fingerprints=prints, by_subscription=_by_subscription(tuple(tables.values())), foreign=skipped)
+
+
+def _lines(table: str, *, staged: bool) -> str:
+    printed = ", ".join(f"line.{name}" for name in _PRINTED)
+    if not staged:
+        return (
+            f"select line.line_number, line.subscription_id, line.account_id, {printed} from {table} line "
+            "where line.provider_invoice_id = %(id)s and line.kind = 'license'"
+        )
+    return (
+        f"with known as materialized ({_KNOWN}) "
+        f"select line.line_number, coalesce(line.subscription_id, known.subscription_id) as subscription_id, "
+        f"coalesce(line.account_id, s.account_id, mapped.account_id) as account_id, {printed} from {table} line "
+        "left join known on line.subscription_id is null and known.key = lower(btrim(line.provider_subscription_id)) "
+        "left join subscription s on s.subscription_id = known.subscription_id "
+        "left join (select distinct on (lower(btrim(provider_account_id))) lower(btrim(provider_account_id)) as key, account_id from provider_account "
+        "where lower(provider) = lower(%(provider)s) order by 1, account_id) mapped on mapped.key = lower(btrim(line.provider_customer_id)) "
+        "where line.kind = 'license'"
+    )
+
+
+# Those that the lines name, and those that belong on the invoice by everything but the lines. An invoice's own period is its header's billing period,
+# else the calendar month before its date; another document is of this period where the two overlap.
+_SUBSCRIPTIONS = """
+    with named as (select distinct subscription_id from reconciled_line where subscription_id is not null),
+    documents as (
+        select p.provider_invoice_id, case when p.period_start <= p.period_end then p.period_start
+                else (date_trunc('month', p.invoice_date) - interval '1 month')::date end as first,
+            case when p.period_start <= p.period_end then p.period_end else (date_trunc('month', p.invoice_date) - interval '1 day')::date end as last
+        from provider_invoice p
+        where lower(p.provider) = lower(%(provider)s) and p.status_reason in ('Active', 'Active Usage') and p.provider_invoice_id <> %(id)s
+    ),
+    charged as (
+        select distinct line.subscription_id from documents d join license_line line using (provider_invoice_id)
+        where line.subscription_id is not null
+            and (d.first <= %(last)s and d.last >= %(first)s or line.kind = 'license' and line.charge_start <= %(last)s and line.charge_end >= %(last)s)
+    ),
+    wanted as (
+        select subscription_id, false as expected from named
+        union all
+        select s.subscription_id, true from subscription s
+        where lower(s.provider) = lower(%(provider)s) and s.kind = 'License' and coalesce(s.status, 'Active') = 'Active'
+            and s.contract_id is not null and s.quantity > 0 and upper(s.currency) = upper(%(currency)s)
+            and (s.start_date is null or s.start_date <= %(last)s) and (s.end_date is null or s.end_date >= %(last)s)
+            and not exists (select from named n where n.subscription_id = s.subscription_id)
+            and not exists (select from charged c where c.subscription_id = s.subscription_id)
+    ),
+    ids as (
+        select s.subscription_id, lower(btrim(s.provider_subscription_id)) as key from wanted join subscription s using (subscription_id)
+        where lower(s.provider) = lower(%(provider)s) and s.provider_subscription_id is not null
+        union
+        select a.subscription_id, lower(btrim(a.provider_subscription_id)) from wanted join subscription_alias a using (subscription_id)
+        where lower(a.provider) = lower(%(provider)s)
+    ),
+    now as (
+        select ids.subscription_id,
+            sum(case when p.gone_at is not null or lower(p.status) in ('deleted', 'expired', 'cancelled', 'canceled') then 0 else p.quantity end) as seats
+        from ids join provider_subscription p on lower(p.provider) = lower(%(provider)s) and p.provider_subscription_id = ids.key
+        where p.kind = 'License' and p.quantity is not null group by 1
+    )
+    select s.subscription_id, s.account_id, s.provider_subscription_id, s.product_id, s.name, coalesce(s.status, 'Active') as status, s.quantity,
+        s.cost_price, s.selling_price, s.currency, coalesce(p.unit, 'Monthly') as unit,
+        case when c.contract_id is not null then coalesce(c.prorate_unit, 'Days') end as prorate_unit, c.frequency, c.start_date as contract_start,
+        wanted.expected, now.seats as provider_quantity_now
+    from wanted join subscription s using (subscription_id) left join product p on p.product_id = s.product_id
+    left join billing_contract c on c.contract_id = s.contract_id left join now on now.subscription_id = s.subscription_id
+"""
+_CHANGE_LOGS = "select {} from license_change_log g join reconciled_subscription r on r.subscription_id = g.subscription_id".format(
+    ", ".join(f"g.{column.name}" for column in CHANGE_LOG_IN)
+)
+
+
+def _copied(cursor, query: str, bound: Mapping[str, object], columns: Sequence[frames.Column], order: str) -> bytes:
+    """What the query gives as CSV: the columns in their order, and a hash of each row that is the same for equal rows."""
+    names = ", ".join(column.name for column in columns)
+    hashed = ", ".join(column.name for column in columns if column.name != "line_number")
+    whole = f"select {names}, hashtextextended(row({hashed})::text, 365) as {_HASH} from ({query}) found order by {order}"
+    out = io.BytesIO()
+    with cursor.copy(f"copy ({whole}) to stdout (format csv)", bound) as source:
+        for block in source:
+            out.write(block)
+    return out.getvalue()
+
+
+def _table(content: bytes, columns: tuple[frames.Column, ...]) -> pa.Table:
+    schema = frames.arrow_schema(columns).append(pa.field(_HASH, pa.int64()))
+    if not content:
+        return schema.empty_table()
+    convert = pa.csv.ConvertOptions(
+        column_types=schema,
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        true_values=["t"],
+        false_values=["f"],
+    )
+    return pa.csv.read_csv(
+        pa.BufferReader(content),
+        read_options=pa.csv.ReadOptions(column_names=schema.names, use_threads=False),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=convert,
+    )
+
+
+def _by_subscription(tables: Sequence[pa.Table]) -> dict[str, str]:
+    """For each subscription the sum of the hashes of its rows: equal where nothing of it has changed, whatever the order. Blank is for lines without."""
+    ids = pa.chunked_array([chunk for table in tables for chunk in table["subscription_id"].chunks], pa.string()).combine_chunks()
+    hashes = np.concatenate([table[_HASH].to_numpy() for table in tables]).astype(np.int64)
+    if not len(ids):
+        return {}
+    encoded = ids.dictionary_encode(null_encoding="encode")
+    places = encoded.indices.to_numpy()
+    sums = np.zeros(len(encoded.dictionary), np.int64)
+    with np.errstate(over="ignore"):
+        np.add.at(sums, places, hashes)
+    return {
+        name or "": f"{total & 0xFFFFFFFFFFFFFFFF:016x}" for name, total in zip(encoded.dictionary.to_pylist(), sums.tolist(), strict=True)
+    }
