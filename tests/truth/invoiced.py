@@ -32,11 +32,6 @@ def months_later(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def coined(amount: Decimal, currency: str) -> Decimal:
-    """Half up to the smallest coin."""
-    return amount.quantize(Decimal(1).scaleb(-PLACES[currency]), rounding=ROUND_HALF_UP)
-
-
 @dataclass(frozen=True)
 class Offer:
     """What a subscription is sold as by the provider, and the window that the invoice charges."""

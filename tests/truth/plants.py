@@ -36,7 +36,7 @@ def _billed(made: Estate, *, ours: int, theirs: int, logs: int | None = None, **
 
 
 def _worth(seats: int, offer: Offer) -> Decimal:
-    return invoiced.coined(abs(seats) * offer.unit_cost, offer.currency)
+    return abs(seats) * offer.unit_cost
 
 
 def _selling(made: Estate) -> Decimal:
@@ -176,7 +176,7 @@ def _later(made: Estate, trap: str, **said: object) -> None:
     """Three seats fewer after the picture, in whatever state."""
     offer = _billed(made, ours=6, theirs=9, logs=9)
     log = made.log(offer, -3, offer.start + DAY * 14, offer.start + DAY * 14, **said)
-    money = Decimal(0) if trap == "invoiced" else invoiced.coined(3 * _selling(made), made.currency)
+    money = Decimal(0) if trap == "invoiced" else 3 * _selling(made)
     made.judge(offer, explained([log], money=money, traps=(trap,)))
 
 

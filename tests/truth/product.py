@@ -27,7 +27,7 @@ SAID = (
         "our_quantity",
         "our_quantity_then",
     ),
-    *("quantity_difference", "residual", "residual_settles", "verdict", "fit", "changed_since", "unit_cost", "cost_price", "selling_price"),
+    *("quantity_difference", "residual", "residual_settles", "verdict", "fit", "changed_since", "unit_cost"),
     *("price_verdict", "subtotal", "money_at_risk", "currency"),
 )
 
