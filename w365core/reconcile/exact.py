@@ -88,9 +88,14 @@ def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callab
     if frame.is_empty():
         return pl.Series(name, [], dtype=kind)
     distinct = frame.select(columns).unique()
-    answers = pl.Series(name, [answer(*values) for values in distinct.iter_rows()], dtype=kind)
+    answers = pl.Series("an answer", [answer(*values) for values in distinct.iter_rows()], dtype=kind)
     known = distinct.with_columns(answers)
-    return frame.select(columns).join(known, on=list(columns), how="left", nulls_equal=True, maintain_order="left").get_column(name)
+    return (
+        frame.select(columns)
+        .join(known, on=list(columns), how="left", nulls_equal=True, maintain_order="left")
+        .get_column("an answer")
+        .alias(name)
+    )
 
 
 def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:

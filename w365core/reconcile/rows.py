@@ -72,8 +72,10 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
 
 
 def _numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """Subscriptions with `subscription`, their place in the order of their ids."""
-    return subscriptions.sort("subscription_id").with_row_index("subscription").with_columns(pl.col("subscription").cast(pl.Int32))
+    """Subscriptions with `subscription`, their place in the order of their ids, and `seats`, which are 0 where one is suspended."""
+    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False)
+    seats = pl.when(suspended).then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
+    return subscriptions.with_columns(suspended.alias("suspended"), seats).sort("subscription_id").with_row_index("subscription").with_columns(pl.col("subscription").cast(pl.Int32))
 
 
 def _of_known(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
@@ -116,19 +118,18 @@ def _windows(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
         "subscription",
         pl.col("account_id").alias("our_account_id"),
         pl.col("product_id").alias("our_product_id"),
-        *("status", "seats", "cost_price", "selling_price", "unit", "prorate_unit", "frequency", "contract_start", "provider_quantity_now"),
+        *("suspended", "seats", "cost_price", "selling_price", "unit", "prorate_unit", "frequency", "contract_start", "provider_quantity_now"),
         pl.col("currency").str.strip_chars().str.to_uppercase().alias("our_currency"),
     )
-    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False)
     held = lines.group_by("key").agg(
         pl.col("subscription", "charge_start", "charge_end", "customer").first(),
         pl.col("provider_subscription_id", "provider_customer_id", *_OF_LINES).min(),
         pl.len().cast(pl.Int64).alias("lines"),
     )
     held = held.join(ours, on="subscription", how="left").with_columns(
-        suspended.alias("suspended"),
+        pl.col("suspended").fill_null(False),
         pl.col("subscription").is_not_null().alias("has_subscription"),
-        pl.when(suspended).then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("ours"),
+        pl.col("seats").alias("ours"),
         pl.coalesce("our_account_id", "account_id").alias("account_id"),
         pl.coalesce("our_product_id", "product_id").alias("product_id"),
     )
