@@ -10,7 +10,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.truth import invoiced
-from tests.truth.histories import Estate, Must, estate, explained, settled
+from tests.truth.estates import Estate, Must, explained, settled
+from tests.truth.histories import estate
 from tests.truth.invoiced import Offer
 
 DAY = timedelta(days=1)
