@@ -24,20 +24,21 @@ def money_at_risk(
     selling_price: str | None,
     unit: str | None,
     comparable: bool,
+    currency: str,
 ) -> str | None:
-    """The money of one combination, exactly; `comparable`: our prices are in the invoice's currency."""
+    """The money of one combination, at the coin of the invoice's currency; `comparable`: our prices are in the invoice's currency."""
     if verdict in _SUBTOTAL:
         return None if subtotal is None else exact.plain(exact.number(subtotal).copy_abs())
     if verdict in _RESIDUAL:
-        return _product(residual, exact.number(unit_cost) if unit_cost else None)
+        return _product(residual, exact.number(unit_cost) if unit_cost else None, currency)
     if verdict in _DIFFERENCE:
-        return _product(difference, prices.monthly(selling_price, unit) if comparable else None)
+        return _product(difference, prices.monthly(selling_price, unit) if comparable else None, currency)
     if verdict == Verdict.NOT_ON_INVOICE:
-        return _product(our_quantity, prices.monthly(cost_price, unit) if comparable else None)
+        return _product(our_quantity, prices.monthly(cost_price, unit) if comparable else None, currency)
     return "0"
 
 
-def _product(quantity: str | None, price: Decimal | None) -> str | None:
+def _product(quantity: str | None, price: Decimal | None, currency: str) -> str | None:
     if quantity is None or price is None:
         return None
-    return exact.plain(money.EXACT.multiply(exact.number(quantity), price).copy_abs())
+    return exact.plain(money.in_currency(money.EXACT.multiply(exact.number(quantity), price).copy_abs(), currency))

@@ -1,17 +1,148 @@
-"""What is odd about single lines, beside their quantities? Findings never block."""
+"""What is odd about single lines, beside their quantities? Amounts off, prices above list, windows charged twice, charges after a cancellation.
+
+A finding never blocks. A clean invoice has none: what is netted, or agrees with what we hold, is not charged twice.
+"""
 
 from __future__ import annotations
 
 import polars as pl
 
+from w365core import money
+from w365core.reconcile import amounts, exact
+from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.rows import Judged
+from w365core.reconciliation import FindingKind, Verdict
 
 SCHEMA = {
     **{"line_id": pl.String, "line_number": pl.Int64, "kind": pl.String, "expected": pl.String, "found": pl.String, "amount": pl.String},
     **{"currency": pl.String, "reason": pl.String},
 }
+_TERMS = ("billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
+_CHARGES_SEATS = (Charge.CYCLE, Charge.ADD, Charge.REMOVE)
+_PRICED = (*_CHARGES_SEATS, Charge.CANCEL, Charge.CONVERT)
 
 
 def found(judged: Judged, *, currency: str) -> pl.DataFrame:
     """Every finding, in the columns of FINDING."""
-    return pl.DataFrame(schema=SCHEMA)
+    billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity")).alias("billed")
+    lines = judged.lines.with_columns(billed)
+    parts = [
+        _amount_off(lines, currency),
+        _above_list(lines),
+        _charged_twice(lines, judged.rows),
+        _after_cancellation(lines),
+        _after_deactivation(lines, judged.logs),
+    ]
+    together = pl.concat([part.select("key", "line_number", "kind", "expected", "found", "amount", "reason") for part in parts])
+    named = together.join(judged.rows.select("key", "line_id"), on="key", how="left").with_columns(pl.lit(currency).alias("currency"))
+    once = named.unique(["line_id", "line_number", "kind"], keep="first", maintain_order=True)
+    return once.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+
+
+def _of(*charges: Charge) -> pl.Expr:
+    return pl.col("charge").is_in([str(charge) for charge in charges])
+
+
+def _amount_off(lines: pl.DataFrame, currency: str) -> pl.DataFrame:
+    lines = lines.filter(_of(*_PRICED))
+    without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
+    lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
+    cells = ["billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", *_TERMS, "ordered"]
+    expected = exact.each_combination(
+        lines, cells, lambda *cells: amounts.amount_expected(*cells, currency), name="expected", kind=pl.String
+    )
+    off = lines.with_columns(expected).filter(pl.col("expected").is_not_null())
+    return _told(off, FindingKind.AMOUNT_OFF, found="subtotal").with_columns(
+        pl.format(
+            "The amount is {}, and the provider's own rules of rounding give {} for its price and {} seats.", "found", "expected", "billed"
+        ).alias("reason")
+    )
+
+
+def _above_list(lines: pl.DataFrame) -> pl.DataFrame:
+    lines = lines.filter(_of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
+    cells = ["effective_unit_price", "unit_price", *_TERMS]
+    listed = exact.each_combination(lines, cells, amounts.list_exceeded, name="expected", kind=pl.String)
+    above = lines.with_columns(listed).filter(pl.col("expected").is_not_null())
+    told = _told(above, FindingKind.ABOVE_LIST, found="effective_unit_price")
+    excess = [
+        exact.plain(money.half_up(money.EXACT.multiply(money.EXACT.multiply(exact.number(amount), exact.number(rate or "1")), exact.number(seats or "1")), places=2))
+        for amount, rate, seats in told.select("amount", "exchange_rate", "billed").iter_rows()
+    ]  # fmt: skip
+    return told.with_columns(
+        pl.Series("amount", excess, pl.String),
+        pl.format("A seat costs {} in this window, and the list price for it is {}.", "found", "expected").alias("reason"),
+    )
+
+
+def _charged_twice(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Cycle charges of one provider subscription and window that stand when credits of the same seats are taken from them, where we hold another number."""
+    agreed = rows.filter((pl.col("verdict") == str(Verdict.CONFIRMED)) | pl.col("subscription_id").is_null()).select("key")
+    cycles = lines.filter(_of(Charge.CYCLE)).select("key", "provider_subscription_id", "line_number", "billed", "sign", "subtotal")
+    several = cycles.filter(pl.struct("key", "provider_subscription_id").is_duplicated() & (pl.col("sign") > 0)).select("key").unique()
+    several = several.join(agreed, on="key", how="anti")
+    mine = lines.join(several, on="key", how="semi").filter(_of(Charge.CYCLE, Charge.CANCEL))
+    same = ["key", "provider_subscription_id", "billed"]
+    mine = mine.with_columns(
+        pl.when(_of(Charge.CYCLE) & (pl.col("sign") > 0)).then(pl.col("line_number").rank("ordinal").over([*same, "sign"])).alias("place"),
+        (pl.col("sign") < 0).sum().over(same).alias("credits"),
+    )
+    standing = mine.filter(pl.col("place") > pl.col("credits"))
+    standing = standing.filter(pl.len().over("key", "provider_subscription_id") > 1)
+    totals = exact.sums(standing, by="key", of="subtotal").rename({"subtotal": "found"})
+    first = standing.sort("line_number").group_by("key", maintain_order=True).agg(pl.len().alias("times"), pl.col("subtotal").first())
+    told = first.join(totals, on="key")
+    amount = [exact.plain(money.EXACT.subtract(exact.number(every), exact.number(one)).copy_abs()) for every, one in told.select("found", "subtotal").iter_rows()]  # fmt: skip
+    return told.with_columns(
+        pl.lit(None, pl.Int64).alias("line_number"),
+        pl.lit(str(FindingKind.CHARGED_TWICE)).alias("kind"),
+        pl.col("subtotal").alias("expected"),
+        pl.Series("amount", amount, pl.String),
+        pl.format("The window is charged {} times ({} together), and no credit takes one back.", "times", "found").alias("reason"),
+    )
+
+
+def _after_cancellation(lines: pl.DataFrame) -> pl.DataFrame:
+    """Charges in a window that starts after the provider cancelled the subscription on this invoice."""
+    day = pl.coalesce(pl.col("order_date").cast(pl.Date), pl.col("charge_start"))
+    cancelled = lines.filter(_of(Charge.CANCEL) & pl.col("provider_subscription_id").is_not_null())
+    cancelled = cancelled.group_by("provider_subscription_id").agg(
+        day.min().alias("since"), pl.col("key").unique().alias("cancelled_windows")
+    )
+    later = _charges(lines).join(cancelled, on="provider_subscription_id")
+    later = later.filter((pl.col("charge_start") > pl.col("since")) & ~pl.col("key").is_in("cancelled_windows"))
+    return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
+        pl.format("The subscription was cancelled on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias("reason")
+    )
+
+
+def _after_deactivation(lines: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
+    """Charges in a window that starts after our last Deactivate log, with no Activate or Create log between."""
+    event = pl.col("event").str.to_lowercase().str.strip_chars()
+    ends = logs.filter((event == "deactivate") & pl.col("effective_date").is_not_null()).group_by("subscription").agg(
+        pl.col("effective_date").max().alias("since")
+    )  # fmt: skip
+    begins = logs.filter(event.is_in(["activate", "create"])).group_by("subscription").agg(pl.col("effective_date").max().alias("again"))
+    later = _charges(lines).join(ends, on="subscription").join(begins, on="subscription", how="left")
+    later = later.filter((pl.col("charge_start") > pl.col("since")) & ~(pl.col("again") >= pl.col("since")).fill_null(False))
+    return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
+        pl.format("We deactivated the subscription on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias(
+            "reason"
+        )
+    )
+
+
+def _charges(lines: pl.DataFrame) -> pl.DataFrame:
+    """Lines that charge for seats, but for those that change nothing: the re-bill of a pair counts, its credit does not."""
+    return lines.filter(_of(*_CHARGES_SEATS) & pl.col("subtotal").str.contains("^[^-eE]*[1-9]"))
+
+
+def _told(lines: pl.DataFrame, kind: FindingKind, *, found: str, expected: bool = True) -> pl.DataFrame:
+    """Lines as findings: what was found, how far it is from what is expected (without an expectation: all of it)."""
+    lines = lines.with_columns(pl.lit(str(kind)).alias("kind"), pl.col(found).alias("found"))
+    lines = lines if expected else lines.with_columns(pl.lit("0").alias("expected"))
+    off = [
+        exact.plain(money.EXACT.subtract(exact.number(one), exact.number(other)).copy_abs())
+        for one, other in lines.select("found", "expected").iter_rows()
+    ]
+    return lines.with_columns(pl.Series("amount", off, pl.String))

@@ -39,14 +39,14 @@ def unit_cost(
     billing_frequency: str | None,
     term_and_billing_cycle: str | None,
     is_cycle: bool,
-) -> tuple[Decimal | None, bool]:
-    """Per unit and month in the billing currency, at 4 places; and whether it is of the effective price over whole months, else of the list price."""
+) -> Decimal | None:
+    """Per unit and month in the billing currency, at 4 places: of a cycle line's effective price over whole months, else of the list price."""
     rate = exact.number(exchange_rate) if exchange_rate else Decimal(1)
     months = whole_months(start, end) if is_cycle and effective_unit_price else None
     if months:
-        return _per_month(effective_unit_price, rate, months), True
+        return _per_month(effective_unit_price, rate, months)
     months = billing_months(billing_frequency, term_and_billing_cycle)
-    return (_per_month(unit_price, rate, months) if months and unit_price else None), False
+    return _per_month(unit_price, rate, months) if months and unit_price else None
 
 
 def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
@@ -59,34 +59,32 @@ def unit_costs(lines: pl.DataFrame) -> pl.DataFrame:
     seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).select("key", "moment", is_cycle, *_OF_COST)
     distinct = seats.select(*_OF_COST, "is_cycle").unique()
     answers = [unit_cost(*cells) for cells in distinct.iter_rows()]
-    places = {cost: place for place, cost in enumerate(sorted({cost for cost, _ in answers if cost is not None}))}
+    places = {cost: place for place, cost in enumerate(sorted({cost for cost in answers if cost is not None}))}
     known = distinct.with_columns(
-        pl.Series("unit_cost", [None if cost is None else exact.plain(cost) for cost, _ in answers], pl.String),
-        pl.Series("place", [places.get(cost) for cost, _ in answers], pl.Int64),  # compares as the cost does, whatever its digits
-        pl.Series("effective", [effective for _, effective in answers], pl.Boolean),
+        pl.Series("unit_cost", [None if cost is None else exact.plain(cost) for cost in answers], pl.String),
+        pl.Series("place", [places.get(cost) for cost in answers], pl.Int64),  # compares as the cost does, whatever its digits
     )
-    found = seats.join(known, on=[*_OF_COST, "is_cycle"], nulls_equal=True).select(
-        "key", "moment", "is_cycle", "unit_cost", "place", "effective"
-    )
-    found = found.filter(pl.col("unit_cost").is_not_null() | pl.col("is_cycle"))
-    order = ["is_cycle", pl.col("unit_cost").is_not_null(), "effective", "moment", "place"]
-    return found.sort(order, nulls_last=False).group_by("key", maintain_order=True).agg(pl.col("unit_cost").last())
+    found = seats.join(known, on=[*_OF_COST, "is_cycle"], nulls_equal=True).select("key", "is_cycle", "moment", "place", "unit_cost")
+    last = found.sort("is_cycle", "moment", "place", nulls_last=False).group_by("key", maintain_order=True)
+    return last.agg(pl.col("unit_cost").last())
 
 
 def monthly(price: str | None, unit: str | None) -> Decimal | None:
-    """A price of ours per unit and month, whatever its product's unit; at 4 places where it had to be divided."""
+    """A price of ours per unit and month, whatever its product's unit."""
     if not price:
         return None
     months = months_of_price(unit)
     if months == 1:
         return exact.number(price)
-    return money.half_up(money.EXACT.divide(exact.number(price), Decimal(months)), places=PLACES)
+    return money.EXACT.divide(exact.number(price), Decimal(months))
 
 
 def monthly_text(price: str | None, unit: str | None) -> str | None:
-    """The same as text."""
+    """The same as it is shown: at 4 places where it had to be divided."""
     found = monthly(price, unit)
-    return None if found is None else exact.plain(found)
+    if found is None:
+        return None
+    return exact.plain(found if months_of_price(unit) == 1 else money.half_up(found, places=PLACES))
 
 
 def price_verdict(selling: str | None, cost: str | None, unit: str | None, *, billed: str | None, comparable: bool) -> PriceVerdict:

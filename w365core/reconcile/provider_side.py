@@ -1,6 +1,6 @@
 """How many seats does the provider charge in each window? Lines are netted, never compared one by one, and their order changes nothing.
 
-In: lines with `key` (of their row), `charge`, `moment` (order date, else charge start, in microseconds), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
+In: lines with `key` (of their row), `charge`, `moment` (order date in microseconds; null comes before all), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
 scale); and what we hold, `ours`, per key. Out: one row per key with `provider_quantity`, `why` it is null, and the last event's moment.
 """
 
@@ -67,7 +67,6 @@ def windows(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
         seats.sum().alias("net"),
         pl.col("moment").filter(event).max().alias("last_event"),
         pl.col("moment").filter(_IS_CHANGE).max().alias("last_change"),
-        pl.col("moment").filter(_IS_CHANGE & (pl.col("sign") > 0)).max().alias("last_rebill"),
         pl.col("moment").filter(_is(Charge.CANCEL)).max().alias("last_cancel"),
     )
     return _with_quantity(found, lines, ours).select("key", "provider_quantity", "why", "last_event")
@@ -106,8 +105,8 @@ def _rebilled(lines: pl.DataFrame, paired: pl.DataFrame, ours: pl.DataFrame) -> 
     """The re-bill of the last pair, of windows of change pairs only. Several at once: the one that no credit takes back, else the end that is ours."""
     last = (
         lines.filter(_IS_CHANGE)
-        .join(paired.select("key", "last_rebill"), on="key")
-        .filter((pl.col("moment") == pl.col("last_rebill")) | pl.col("last_rebill").is_null())
+        .join(paired.select("key", "last_change"), on="key")
+        .filter((pl.col("moment") == pl.col("last_change")) | pl.col("last_change").is_null())
     )
     ends = last.group_by("key", "quantity").agg((pl.col("sign") > 0).sum().alias("rebills"), (pl.col("sign") < 0).sum().alias("credits"))
     ends = ends.filter(pl.col("rebills") > 0).join(ours, on="key", how="left")

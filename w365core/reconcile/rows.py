@@ -19,11 +19,12 @@ _OF_LINES = ("account_id", "customer_name", "product_id", "product_name")
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows (with `key`), the change logs outside their views, and the lines with the `key` of their row, their `charge` and `sign`."""
+    """Rows (with `key`), the change logs outside their views, the lines with the `key` of their row, their `charge` and `sign`, and all logs of ours."""
 
     rows: pl.DataFrame
     change_logs: pl.DataFrame
     lines: pl.DataFrame
+    logs: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     explained = _explained(rows, of_rows.filter("outside"), scale)
     rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left").with_columns(reasons.reason().alias("reason"))
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
-    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines)
+    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
 
 
 # --- keys --------------------------------------------------------------------------------------------------------------------------------
@@ -75,7 +76,12 @@ def _numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
     """Subscriptions with `subscription`, their place in the order of their ids, and `seats`, which are 0 where one is suspended."""
     suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False)
     seats = pl.when(suspended).then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
-    return subscriptions.with_columns(suspended.alias("suspended"), seats).sort("subscription_id").with_row_index("subscription").with_columns(pl.col("subscription").cast(pl.Int32))
+    return (
+        subscriptions.with_columns(suspended.alias("suspended"), seats)
+        .sort("subscription_id")
+        .with_row_index("subscription")
+        .with_columns(pl.col("subscription").cast(pl.Int32))
+    )
 
 
 def _of_known(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
@@ -91,10 +97,7 @@ def _keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
     lines = lines.join(places, on="subscription_id", how="left", maintain_order="left").with_columns(
         pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=pl.String).alias("charge"),
         pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
-        pl.coalesce(pl.col("order_date"), pl.col("charge_start").cast(pl.Datetime("us")))
-        .cast(pl.Datetime("us"))
-        .cast(pl.Int64)
-        .alias("moment"),
+        pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
         pl.col("provider_customer_id").str.strip_chars().str.to_lowercase(),
         pl.col("provider_subscription_id").str.strip_chars().str.to_lowercase(),
     )
@@ -118,7 +121,17 @@ def _windows(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
         "subscription",
         pl.col("account_id").alias("our_account_id"),
         pl.col("product_id").alias("our_product_id"),
-        *("suspended", "seats", "cost_price", "selling_price", "unit", "prorate_unit", "frequency", "contract_start", "provider_quantity_now"),
+        *(
+            "suspended",
+            "seats",
+            "cost_price",
+            "selling_price",
+            "unit",
+            "prorate_unit",
+            "frequency",
+            "contract_start",
+            "provider_quantity_now",
+        ),
         pl.col("currency").str.strip_chars().str.to_uppercase().alias("our_currency"),
     )
     held = lines.group_by("key").agg(
@@ -178,7 +191,7 @@ def _absent(subscriptions: pl.DataFrame, lines: pl.DataFrame, scale: int, curren
         *(pl.lit(None, pl.String).alias(name) for name in ("quantity_difference",)),
         *(pl.lit(None, kind).alias(name) for name, kind in (("logs", pl.UInt32), ("logs_outside", pl.UInt32), ("snapshot", pl.Date), ("residual_settles", pl.Boolean))),
     )  # fmt: skip
-    return _with_money(absent).with_columns(reasons.reason().alias("reason"))
+    return _with_money(absent, currency).with_columns(reasons.reason().alias("reason"))
 
 
 # --- money -------------------------------------------------------------------------------------------------------------------------------
@@ -187,10 +200,10 @@ def _absent(subscriptions: pl.DataFrame, lines: pl.DataFrame, scale: int, curren
 def _priced(rows: pl.DataFrame, lines: pl.DataFrame, currency: str) -> pl.DataFrame:
     costs = prices.unit_costs(lines.with_columns(pl.col("currency").str.to_uppercase()))
     comparable = (pl.col("our_currency") == currency).fill_null(False).alias("comparable")
-    return _with_money(rows.join(costs, on="key", how="left").with_columns(comparable))
+    return _with_money(rows.join(costs, on="key", how="left").with_columns(comparable), currency)
 
 
-def _with_money(rows: pl.DataFrame) -> pl.DataFrame:
+def _with_money(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
     """Rows with `price_verdict`, `money_at_risk`, and our prices per month."""
     verdict = exact.each_combination(
         rows,
@@ -215,7 +228,7 @@ def _with_money(rows: pl.DataFrame) -> pl.DataFrame:
             "unit",
             "comparable",
         ],
-        lambda *cells: at_risk.money_at_risk(*cells),
+        lambda *cells: at_risk.money_at_risk(*cells, currency),
         name="money_at_risk",
         kind=pl.String,
     )
