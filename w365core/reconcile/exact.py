@@ -16,7 +16,7 @@ import polars as pl
 from w365core import money
 
 INT64_DIGITS, INT128_DIGITS = 18, 38
-_PLAIN = r"^-?[1-9][0-9]*$|^0$"
+_PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
 _REMEMBERED = 1 << 16
 
 
@@ -37,39 +37,49 @@ def plain(found: Decimal) -> str:
     return format(money.trimmed(found) if found else money.ZERO, "f")
 
 
+def readable(numbers: pl.Series) -> pl.Series:
+    """Numbers in plain notation; blank is null. Few texts are written otherwise, and only then is each distinct one read."""
+    return numbers if numbers.str.contains(_PLAIN).all() else canonical(numbers)  # nulls do not count
+
+
 def canonical(numbers: pl.Series) -> pl.Series:
-    """Every number in its one plain text; blank is null. Few texts are distinct, and only those are read."""
-    if numbers.str.contains(_PLAIN).all():  # nulls do not count
-        return numbers
+    """Every number in its one plain text, without zeros at the end; blank is null. Each distinct text is read once."""
     distinct = numbers.drop_nulls().unique()
     known = {text: plain(number(text)) if text.strip() else None for text in distinct.to_list()}
     return numbers.replace_strict(list(known), list(known.values()), return_dtype=pl.String)
 
 
-def digits(canonical_numbers: pl.Series) -> tuple[int, int]:
+def digits(numbers: pl.Series) -> tuple[int, int]:
     """The most digits before and behind the point."""
-    if not canonical_numbers.str.contains(".", literal=True).any():
-        return int(canonical_numbers.str.len_bytes().max() or 1), 0
-    parts = canonical_numbers.str.splitn(".", 2).struct
+    if not numbers.str.contains(".", literal=True).any():
+        return int(numbers.str.len_bytes().max() or 1), 0
+    parts = numbers.str.splitn(".", 2).struct
     whole = parts.field("field_0").str.len_bytes().max() or 1
     return int(whole), int(parts.field("field_1").str.len_bytes().max() or 0)
 
 
 def scaled(*columns: pl.Series) -> tuple[int, list[pl.Series]] | None:
-    """The scale that holds every one of these canonical numbers, and the numbers as integers of it; None where no integer has so many digits.
+    """The scale that holds every one of these numbers, and the numbers as integers of it; None where no integer has so many digits.
 
     There is room for the sum of all of them in any of them.
     """
-    found = [digits(column) for column in columns]
-    places = max((behind for _, behind in found), default=0)
-    whole = max((before for before, _ in found), default=1)
-    needed = whole + places + len(str(sum(len(column) for column in columns))) + 1
-    if needed > INT128_DIGITS:
-        return None
-    kind = pl.Int64 if needed <= INT64_DIGITS else pl.Int128
-    if not places:
-        return 0, [column.cast(kind) for column in columns]
-    return places, [column.cast(pl.Decimal(38, places)).to_physical().cast(kind) for column in columns]
+    room = len(str(sum(len(column) for column in columns))) + 1
+    for written in (readable, canonical):  # zeros at the end are digits too, but costly to take away
+        columns = [written(column) for column in columns]
+        found = [digits(column) for column in columns]
+        places = max((behind for _, behind in found), default=0)
+        needed = max((before for before, _ in found), default=1) + places + room
+        if needed <= INT64_DIGITS or (needed <= INT128_DIGITS and written is canonical):
+            kind = pl.Int64 if needed <= INT64_DIGITS else pl.Int128
+            return places, [at_scale(column, places).cast(kind) for column in columns]
+    return None
+
+
+def at_scale(numbers: pl.Series, places: int) -> pl.Series:
+    """Numbers of at most so many places, and of at most 38 digits, as integers of that scale."""
+    if places:
+        return numbers.cast(pl.Decimal(INT128_DIGITS, places)).to_physical()
+    return numbers.cast(pl.Int64 if digits(numbers)[0] <= INT64_DIGITS else pl.Int128)
 
 
 def text(whole: pl.Expr, scale: int) -> pl.Expr:
@@ -100,7 +110,7 @@ def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callab
 
 def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
     """`by`, and the exact sum of a column of texts as text; null where all are."""
-    texts = canonical(frame.get_column(of))
+    texts = frame.get_column(of)
     found = scaled(texts)
     if found is not None:
         scale, (whole,) = found
@@ -109,7 +119,7 @@ def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
         return summed.with_columns(text(pl.col(of), scale).alias(of))
     totals: dict[Any, Decimal] = {}
     for key, printed in zip(frame.get_column(by).to_list(), texts.to_list(), strict=True):
-        if printed is not None:
+        if printed:
             totals[key] = money.EXACT.add(totals.get(key, money.ZERO), number(printed))
     known = pl.DataFrame({by: list(totals), of: [plain(total) for total in totals.values()]}, {by: frame.schema[by], of: pl.String})
     return frame.select(by).unique().join(known, on=by, how="left")

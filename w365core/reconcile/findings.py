@@ -43,8 +43,30 @@ def _of(*charges: Charge) -> pl.Expr:
     return pl.col("charge").is_in([str(charge) for charge in charges])
 
 
+def _plainly_right(lines: pl.DataFrame, currency: str) -> pl.Series | None:
+    """Whether effective price x rate x seats is within a coin of the amount, which is near the second rule; None where integers cannot say it."""
+    names = ("effective_unit_price", "exchange_rate", "billed", "subtotal")
+    columns = [(exact.canonical if name == "exchange_rate" else exact.readable)(lines.get_column(name)) for name in names]
+    columns[1] = columns[1].fill_null("1")
+    found = [exact.digits(column) for column in columns]
+    if sum(before + behind for before, behind in found) + money.minor_units(currency) > exact.INT128_DIGITS:
+        return None
+    wide = sum(before + behind for before, behind in found) + money.minor_units(currency) > exact.INT64_DIGITS
+    kind = pl.Int128 if wide else pl.Int64
+    whole = [exact.at_scale(column, places).cast(kind).alias(name) for name, column, (_, places) in zip(names, columns, found, strict=True)]
+    price, rate, seats, amount = (pl.col(name) for name in names)
+    scale = sum(behind for _, behind in found[:3])
+    behind = max(scale, found[3][1], money.minor_units(currency))
+    power = {name: pl.lit(10**exponent, kind) for name, exponent in (("left", behind - scale), ("right", behind - found[3][1]))}
+    coin = pl.lit(10 ** (behind - money.minor_units(currency)), kind)
+    apart = ((price * rate * seats).abs() * power["left"] - amount.abs() * power["right"]).abs()
+    return pl.DataFrame(whole).select((apart <= coin).fill_null(False)).to_series()
+
+
 def _amount_off(lines: pl.DataFrame, currency: str) -> pl.DataFrame:
     lines = lines.filter(_of(*_PRICED))
+    right = _plainly_right(lines, currency)
+    lines = lines if right is None else lines.filter(~right)
     without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
     lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
     cells = ["billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", *_TERMS, "ordered"]

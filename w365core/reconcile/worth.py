@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from w365core import money
 from w365core.frames import folded
@@ -16,6 +17,7 @@ from w365core.reconcile.calendar_months import months_later, named_months, whole
 _DAY = timedelta(days=1)
 
 
+@lru_cache(1 << 14)
 def cycle_of(day: date, *, anchor: date, months: int) -> tuple[date, date]:
     """The half-open cycle that holds a day, of those that follow from the anchor, before it too."""
     number = ((day.year - anchor.year) * 12 + day.month - anchor.month) // months
