@@ -27,6 +27,7 @@ class Must:
     changed_since: bool = False
     price: str | None = "price_ok"
     money: Decimal | None = None
+    findings: tuple[str, ...] = ()
     traps: tuple[str, ...] = ()
 
 
@@ -52,7 +53,9 @@ class Estate:
     def prefix(self) -> str:
         return f"{self.seed:04}"
 
-    def offer(self, *, known: bool = True, free: bool = False, months: int | None = None, name: str | None = None) -> Offer:
+    def offer(
+        self, *, known: bool = True, free: bool = False, months: int | None = None, rate: Decimal | None = None, name: str | None = None
+    ) -> Offer:
         """Something sold at a random price and rate, charged for a window that begins on any day of the month."""
         chance = self.chance
         months = months or chance.choice([1, 1, 1, 12])
@@ -66,7 +69,7 @@ class Estate:
             unit_price=Decimal(0)
             if free
             else Decimal(chance.randrange(400, 30000)) / (1 if self.currency == "JPY" else 100) * (1 if months == 1 else 10),
-            rate=chance.choice([Decimal(1), Decimal(chance.randrange(500_000_000, 2_000_000_000)) / 10**9]),
+            rate=rate or chance.choice([Decimal(1), Decimal(chance.randrange(500_000_000, 2_000_000_000)) / 10**9]),
             start=date(2026, chance.randrange(1, 8), chance.randrange(1, 29)),
             months=months,
         )

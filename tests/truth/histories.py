@@ -217,8 +217,8 @@ def repeated(made: Estate) -> None:
 
 
 def plain_file(made: Estate) -> None:
-    """Typed by hand: no order date, no effective price, no rate and no term."""
-    chance, offer = made.chance, made.offer()
+    """Typed by hand, in the billing currency: no order date, no effective price, no rate and no term."""
+    chance, offer = made.chance, made.offer(rate=Decimal(1))
     old, new = chance.sample(range(2, 30), 2)
     settled(made, offer, old)
     made.log(offer, new - old, offer.start, offer.start)

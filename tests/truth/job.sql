@@ -20,7 +20,7 @@ printed as (
             || '/' || coalesce(cast(charge_start as varchar(10)), '') || '/' || coalesce(cast(charge_end as varchar(10)), '') as line_id,
         subscription_id, charge_start, charge_end, line_number, subtotal, unit_price, effective_unit_price,
         coalesce(exchange_rate, cast(1 as decimal(10, 0))) as rate,
-        coalesce(order_date, cast(charge_start as timestamp), timestamp '0001-01-01 00:00:00') as moment,
+        coalesce(order_date, timestamp '0001-01-01 00:00:00') as moment,
         coalesce(billable_quantity, quantity) as seats,
         lower(replace(replace(replace(coalesce(charge_type, ''), ' ', ''), '_', ''), '-', '')) as printed_kind,
         nullif(nullif(lower(trim(coalesce(billing_frequency, ''))), ''), 'na') as frequency,
@@ -76,15 +76,14 @@ grouped as (
         max(case when kind in ('cycle', 'add', 'remove', 'cancel') and seats is null then 1 else 0 end) as is_uncounted,
         sum(case when kind in ('cycle', 'add', 'remove', 'cancel') then seats * sign end) as net,
         max(case when kind = 'cancel' then moment end) as last_cancel,
-        max(case when kind in ('add', 'remove') then moment end) as last_change,
-        max(case when kind in ('add', 'remove') and sign > 0 then moment end) as last_rebill
+        max(case when kind in ('add', 'remove') then moment end) as last_change
     from signed
     group by line_id
 ),
 ends as (
     select g.line_id, s.seats, sum(case when s.sign > 0 then 1 else 0 end) as rebills, sum(case when s.sign < 0 then 1 else 0 end) as credits
     from grouped g
-    join signed s on s.line_id = g.line_id and s.kind in ('add', 'remove') and s.moment = g.last_rebill
+    join signed s on s.line_id = g.line_id and s.kind in ('add', 'remove') and s.moment = g.last_change
     group by g.line_id, s.seats
 ),
 standing as (
@@ -241,29 +240,31 @@ billed as (
     left join whole w on w.line_id = s.line_id
     where s.kind in ('cycle', 'add', 'remove', 'cancel')
 ),
--- First the effective price of cycle lines over whole months; where none has one, list prices: of cycle lines where there are any, else of all seats.
+-- Of cycle lines, without any of all lines of seats: the effective price of a cycle over whole months, else the list price by its frequency.
 costs as (
-    select b.line_id, b.moment, 1 as rank, round(b.effective_unit_price * b.rate * m.share, 4) as cost
+    select
+        b.line_id,
+        round(
+            case when b.kind = 'cycle' and b.whole_months is not null and b.effective_unit_price is not null then b.effective_unit_price else b.unit_price end
+                * b.rate * m.share,
+            4
+        ) as cost,
+        b.moment, max(b.moment) over (partition by b.line_id) as last_moment
     from billed b
-    join months_of m on m.months = b.whole_months
-    where b.kind = 'cycle' and b.effective_unit_price is not null
-    union all
-    select b.line_id, b.moment, 2, round(b.unit_price * b.rate * m.share, 4)
-    from billed b
-    join months_of m on m.months = b.billing_months
     join grouped g on g.line_id = b.line_id
-    where b.unit_price is not null and (b.kind = 'cycle' or g.has_cycle = 0)
+    left join months_of m
+        on m.months = case when b.kind = 'cycle' and b.effective_unit_price is not null then coalesce(b.whole_months, b.billing_months) else b.billing_months end
+    where b.kind = 'cycle' or g.has_cycle = 0
 ),
 unit_costs as (
-    select line_id, cost
-    from (select line_id, cost, row_number() over (partition by line_id order by rank, moment desc, cost desc) as place from costs) as c
-    where place = 1
+    select line_id, max(cost) as cost from costs where moment = last_moment group by line_id
 ),
 prices as (
     select
         o.subscription_id, o.quantity,
-        case when o.currency = a.currency then round(o.selling_price * m.share, 4) end as selling,
-        case when o.currency = a.currency then round(o.cost_price * m.share, 4) end as cost
+        case when o.currency = a.currency then o.selling_price * m.share end as selling,
+        case when o.currency = a.currency then o.cost_price * m.share end as cost,
+        case when a.currency = 'JPY' then 0 else 2 end as places
     from subscription_in o
     cross join asked a
     join months_of m on m.months = case lower(coalesce(o.unit, 'Monthly')) when 'annual' then 12 when 'quarterly' then 3 else 1 end
@@ -278,7 +279,7 @@ results as (
         case when j.verdict = 'change_log_mismatch' then j.settles end as settles,
         case when j.verdict in ('provisioning_gap', 'excluded', 'explained_not_invoiced', 'explained_invoiced') then j.view_fit end as fit,
         case when j.verdict = 'confirmed' then j.is_coincidence else 0 end as is_coincidence,
-        u.cost as unit_cost, p.selling, p.cost as our_cost
+        u.cost as unit_cost, p.selling, round(p.selling, 4) as selling_at_4, round(p.cost, 4) as our_cost, p.places
     from judged j
     left join unit_costs u on u.line_id = j.line_id
     left join prices p on p.subscription_id = j.subscription_id
@@ -288,23 +289,23 @@ select
     r.verdict, r.fit, r.is_coincidence = 1 as changed_since, r.unit_cost,
     case
         when r.selling is null or r.unit_cost is null then 'price_unknown'
-        when r.selling < r.unit_cost then 'below_cost'
-        when r.selling = r.unit_cost then 'zero_margin'
+        when r.selling_at_4 < r.unit_cost then 'below_cost'
+        when r.selling_at_4 = r.unit_cost then 'zero_margin'
         when abs(r.our_cost - r.unit_cost) > 0.005 then 'cost_drift'
         else 'price_ok'
     end as price_verdict,
     r.subtotal,
     case
-        when r.verdict in ('partly_explained', 'unexplained', 'change_log_mismatch') then abs(r.residual * r.unit_cost)
+        when r.verdict in ('partly_explained', 'unexplained', 'change_log_mismatch') then round(abs(r.residual * r.unit_cost), r.places)
         when r.verdict in ('suspended_but_billed', 'no_subscription', 'not_reconcilable') then abs(r.subtotal)
-        when r.verdict in ('explained_not_invoiced', 'excluded', 'provisioning_gap') then abs(r.quantity_difference * r.selling)
+        when r.verdict in ('explained_not_invoiced', 'excluded', 'provisioning_gap') then round(abs(r.quantity_difference * r.selling), r.places)
         else 0
     end as money_at_risk
 from results r
 union all
 select
     o.subscription_id || '/not-on-invoice', null, 0, null, o.quantity, null, null, null, null, 'not_on_invoice', null, false, null, 'price_unknown', null,
-    p.quantity * p.cost
+    round(p.quantity * p.cost, p.places)
 from subscription_in o
 join prices p on p.subscription_id = o.subscription_id
 where o.expected and not exists (select 1 from line_in l where l.subscription_id = o.subscription_id)

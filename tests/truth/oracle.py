@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 Row = dict[str, object]
@@ -24,6 +24,7 @@ SEATS = CYCLE | CHANGE | {CANCEL}
 
 MONTHS_OF = {"monthly": 1, "quarterly": 3, "annual": 12, "annually": 12, "yearly": 12, "triennial": 36}
 SHIFTS = (-1, 1, -2, 2)
+MINOR_UNITS = {"JPY": 0}
 EXPLAINED = ("explained_invoiced", "explained_not_invoiced", "excluded", "provisioning_gap")
 
 
@@ -116,8 +117,8 @@ def quantity(line: Row) -> Decimal | None:
 
 
 def moment(line: Row) -> datetime:
-    """The order date, date and time as printed; else the charge start, also where a plain file has no order date."""
-    return line["order_date"] or datetime.combine(line["charge_start"] or date.min, time())
+    """The order date, date and time as printed. Chosen: what has none came before everything that has one."""
+    return line["order_date"] or datetime.min
 
 
 def provider_quantity(lines: list[Row], now: Decimal | None) -> Decimal | None:
@@ -127,17 +128,14 @@ def provider_quantity(lines: list[Row], now: Decimal | None) -> Decimal | None:
     seats = [line for line in lines if kind(line) in SEATS]
     if not seats:
         return None
-    has_cycle = any(kind(line) in CYCLE for line in seats)
+    unknown = any(quantity(line) is None for line in seats)  # chosen: seats that nobody counted leave the window unknown, not 0
+    if any(kind(line) in CYCLE for line in seats):
+        return None if unknown else sum((quantity(line) * sign for line, sign in signs(seats)), ZERO)
     cancels = [moment(line) for line in seats if kind(line) == CANCEL]
     changes = [moment(line) for line in seats if kind(line) in CHANGE]
-    # Chosen: nothing follows a cancellation at the same moment.
-    if not has_cycle and cancels and max(cancels) >= max(changes, default=datetime.min):
+    if cancels and max(cancels) >= max(changes, default=datetime.min):  # chosen: nothing follows a cancellation at the same moment
         return ZERO
-    if any(quantity(line) is None for line in seats):  # chosen: seats that nobody counted leave the window unknown, not 0
-        return None
-    if has_cycle:
-        return sum((quantity(line) * sign for line, sign in signs(seats)), ZERO)
-    return _last_rebill([(line, sign) for line, sign in signs(seats) if kind(line) in CHANGE], now)
+    return None if unknown else _last_rebill([(line, sign) for line, sign in signs(seats) if kind(line) in CHANGE], now)
 
 
 def signs(seats: list[Row]) -> list[tuple[Row, int]]:
@@ -165,10 +163,8 @@ def _zero_pairs(event: list[Row], *, larger: bool) -> list[tuple[Row, int]]:
 def _last_rebill(changes: list[tuple[Row, int]], now: Decimal | None) -> Decimal | None:
     """Only change pairs: the re-bill of the last one by order date; on a tie the re-bill that no credit takes back; still undetermined: the end that
     equals ours, else null."""
-    rebilled = [moment(line) for line, sign in changes if sign > 0]
-    if not rebilled:
-        return None
-    last = [(quantity(line), sign) for line, sign in changes if moment(line) == max(rebilled)]
+    latest = max(moment(line) for line, _ in changes)
+    last = [(quantity(line), sign) for line, sign in changes if moment(line) == latest]
     rebills = Counter(seats for seats, sign in last if sign > 0)
     kept = rebills - Counter(seats for seats, sign in last if sign < 0)
     ends = set(kept or rebills)
@@ -181,7 +177,7 @@ def _last_rebill(changes: list[tuple[Row, int]], now: Decimal | None) -> Decimal
 
 
 def snapshot(lines: list[Row]) -> date | None:
-    """The day of the window's last provider event: order date of the last pair or cancellation, else charge start."""
+    """The day of the window's last provider event: order date of the last pair or cancellation, else charge start, also where a plain file has none."""
     events = [moment(line) for line in lines if kind(line) in CHANGE | {CANCEL}]
     return max(events).date() if events and max(events) > datetime.min else lines[0]["charge_start"]
 
@@ -306,11 +302,11 @@ def price(lines: list[Row], subscription: Row | None, currency: str) -> Row:
     known = None if subscription is None else _monthly(subscription["cost_price"], subscription["unit"])
     if selling is None or cost is None or foreign:
         said = "price_unknown"
-    elif selling < cost:
+    elif _at_4(selling) < cost:
         said = "below_cost"
-    elif selling == cost:
+    elif _at_4(selling) == cost:
         said = "zero_margin"
-    elif known is not None and abs(known - cost) > Decimal("0.005"):
+    elif known is not None and abs(_at_4(known) - cost) > Decimal("0.005"):
         said = "cost_drift"
     else:
         said = "price_ok"
@@ -318,21 +314,20 @@ def price(lines: list[Row], subscription: Row | None, currency: str) -> Row:
 
 
 def unit_cost(lines: list[Row]) -> Decimal | None:
-    """The last cycle line whose window is a whole number of months; otherwise UnitPrice by the billing frequency. Last by order date, then the highest."""
-    cycles = [line for line in lines if kind(line) in CYCLE]
-    months = whole_months(lines[0]["charge_start"], lines[0]["charge_end"]) if lines else None
-    if months:
-        costs = [(moment(line), _per_month(line["effective_unit_price"], line, months)) for line in cycles]
-        known = [(at, cost) for at, cost in costs if cost is not None]
-        if known:
-            return max(known)[1]
-    seats = cycles or [line for line in lines if kind(line) in SEATS]
-    costs = [(moment(line), _per_month(line["unit_price"], line, frequency(line))) for line in seats]
-    return max(((at, cost) for at, cost in costs if cost is not None), default=(None, None))[1]
+    """Of the last cycle line; chosen: where the window has none, of the last other line of seats. Last by order date, then the highest."""
+    seats = [line for line in lines if kind(line) in CYCLE] or [line for line in lines if kind(line) in SEATS]
+    latest = max((moment(line) for line in seats), default=None)
+    costs = [_per_month(line) for line in seats if moment(line) == latest]
+    return max((cost for cost in costs if cost is not None), default=None)
 
 
-def _per_month(printed: Decimal | None, line: Row, months: int | None) -> Decimal | None:
-    if printed is None or months is None:
+def _per_month(line: Row) -> Decimal | None:
+    """A cycle line whose window is a whole number of months: EffectiveUnitPrice over them; otherwise UnitPrice over its billing frequency."""
+    months = whole_months(line["charge_start"], line["charge_end"]) if kind(line) in CYCLE else None
+    printed = line["effective_unit_price"]
+    if months is None or printed is None:
+        months, printed = frequency(line), line["unit_price"]
+    if months is None or printed is None:
         return None
     rate = Decimal(1) if line["exchange_rate"] is None else line["exchange_rate"]  # chosen: no rate printed, so nothing to exchange
     return _at_4(printed * rate / months)
@@ -363,8 +358,8 @@ def frequency(line: Row) -> int | None:
 
 
 def _monthly(printed: Decimal | None, unit: str | None) -> Decimal | None:
-    """A price of ours per month at 4 places. Prices are per month unless the product says otherwise."""
-    return None if printed is None else _at_4(printed / MONTHS_OF.get((unit or "Monthly").lower(), 1))
+    """A price of ours per month. Prices are per month unless the product says otherwise."""
+    return None if printed is None else printed / MONTHS_OF.get((unit or "Monthly").lower(), 1)
 
 
 def _at_4(amount: Decimal) -> Decimal:
@@ -375,15 +370,18 @@ def money_at_risk(row: Row) -> Decimal | None:
     """In the invoice's currency, never negative; null where the price is unknown or in another currency."""
     said = row["verdict"]
     if said in ("partly_explained", "unexplained", "change_log_mismatch"):
-        return _product(row["residual"], row["unit_cost"])
+        return _product(row["residual"], row["unit_cost"], row["currency"])
     if said in ("suspended_but_billed", "no_subscription", "not_reconcilable"):
         return row["subtotal"].copy_abs()
     if said == "not_on_invoice":
-        return _product(row["our_quantity"], row["cost_each"])
+        return _product(row["our_quantity"], row["cost_each"], row["currency"])
     if said in ("explained_not_invoiced", "excluded", "provisioning_gap"):
-        return _product(row["quantity_difference"], row["selling_each"])
+        return _product(row["quantity_difference"], row["selling_each"], row["currency"])
     return ZERO
 
 
-def _product(seats: Decimal | None, each: Decimal | None) -> Decimal | None:
-    return None if seats is None or each is None else (seats * each).copy_abs()
+def _product(seats: Decimal | None, each: Decimal | None, currency: str) -> Decimal | None:
+    """Chosen: rounded once, half up, to the currency's minor unit."""
+    if seats is None or each is None:
+        return None
+    return (seats * each).copy_abs().quantize(Decimal(1).scaleb(-MINOR_UNITS.get(currency, 2)))

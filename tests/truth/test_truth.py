@@ -47,7 +47,17 @@ TRAPS = {
         "mid-cycle cancel",
     ),
     *("exchange rate", "credit without seats", "plain file", "double charge", "changed since", "missing subscription", "provider only"),
-    *("fit scheduled", "fit shifted", "fit effective", "log missing", "credit missing", "convert", "only credit"),
+    *(
+        "fit scheduled",
+        "fit shifted",
+        "fit effective",
+        "log missing",
+        "credit missing",
+        "convert",
+        "only credit",
+        "amount off",
+        "above list",
+    ),
 }
 # What the SQL does not say: it lists no ids.
 IN_SQL = [name for name in product.SAID if name not in ("subscription_id", "charge_start", "charge_end", "currency")]
@@ -63,7 +73,7 @@ def _due(must: Must) -> Row:
     fixed = {"residual": must.residual, "residual_settles": must.settles, "price_verdict": must.price, "money_at_risk": must.money}
     known = {name: value for name, value in fixed.items() if value is not None}
     outside = {"outside": set(must.outside)} if must.outside else {}
-    return {"verdict": must.verdict, "fit": must.fit, "changed_since": must.changed_since, **known, **outside}
+    return {"verdict": must.verdict, "fit": must.fit, "changed_since": must.changed_since, "findings": must.findings, **known, **outside}
 
 
 def _found(row: Row, due: Row) -> Row:
@@ -190,6 +200,7 @@ def test_every_verdict_charge_type_and_trap_is_met_often_enough(planted, truth_s
         "fits": Counter(row["fit"] for _, kernel, _ in planted for row in kernel if row["fit"]),
         "price verdicts": Counter(row["price_verdict"] for _, kernel, _ in planted for row in kernel),
         "charge types": Counter(line["charge_type"] for batch, _, _ in planted for line in batch.lines),
+        "findings": Counter(kind for _, kernel, _ in planted for row in kernel for kind in row["findings"]),
         "traps": Counter(trap for batch, _, _ in planted for must in batch.must.values() for trap in must.traps),
     }
     for kind, counts in met.items():
@@ -197,6 +208,6 @@ def test_every_verdict_charge_type_and_trap_is_met_often_enough(planted, truth_s
     assert set(met["verdicts"]) == VERDICTS and set(met["fits"]) == {"snapshot", "scheduled", "shifted", "effective"}
     assert set(met["price verdicts"]) == {"price_unknown", "below_cost", "zero_margin", "cost_drift", "price_ok"}
     assert set(met["charge types"]) == {spelling for spellings in invoiced.SPELLINGS.values() for spelling in spellings}
-    assert set(met["traps"]) >= TRAPS
+    assert set(met["findings"]) == {"amount_off", "above_list", "charged_twice", "billed_after_cancellation"} and set(met["traps"]) >= TRAPS
     rare = {(kind, name): times for kind, counts in met.items() for name, times in counts.items() if times < LEAST}
     assert not rare
