@@ -17,6 +17,8 @@ from w365core import money
 
 INT64_DIGITS, INT128_DIGITS = 18, 38
 _PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
+# Beyond 16 digits or 12 places: sums of a hundred million numbers of less fit into the widest integer.
+TOO_LONG = r"[0-9]{17}|\.[0-9]{13}"
 _REMEMBERED = 1 << 16
 
 
@@ -51,11 +53,11 @@ def canonical(numbers: pl.Series) -> pl.Series:
 
 def digits(numbers: pl.Series) -> tuple[int, int]:
     """The most digits before and behind the point."""
-    if not numbers.str.contains(".", literal=True).any():
-        return int(numbers.str.len_bytes().max() or 1), 0
-    parts = numbers.str.splitn(".", 2).struct
-    whole = parts.field("field_0").str.len_bytes().max() or 1
-    return int(whole), int(parts.field("field_1").str.len_bytes().max() or 0)
+    if not len(numbers):
+        return 1, 0
+    size, point = numbers.str.len_bytes(), numbers.str.find(".", literal=True)
+    whole = pl.select(pl.coalesce(point, size).max()).item()
+    return int(whole or 1), int((size - point - 1).max() or 0)
 
 
 def scaled(*columns: pl.Series) -> tuple[int, list[pl.Series]] | None:

@@ -140,11 +140,9 @@ def _after_cancellation(lines: pl.DataFrame) -> pl.DataFrame:
 
 def _after_deactivation(lines: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
     """Charges in a window that starts after our last Deactivate log, with no Activate or Create log between."""
-    event = pl.col("event").str.to_lowercase().str.strip_chars()
-    ends = logs.filter((event == "deactivate") & pl.col("effective_date").is_not_null()).group_by("subscription").agg(
-        pl.col("effective_date").max().alias("since")
-    )  # fmt: skip
-    begins = logs.filter(event.is_in(["activate", "create"])).group_by("subscription").agg(pl.col("effective_date").max().alias("again"))
+    day = pl.col("effective_day").cast(pl.Date)
+    ends = logs.filter(pl.col("deactivates") & day.is_not_null()).group_by("subscription").agg(day.max().alias("since"))
+    begins = logs.filter("begins").join(ends, on="subscription", how="semi").group_by("subscription").agg(day.max().alias("again"))
     later = _charges(lines).join(ends, on="subscription").join(begins, on="subscription", how="left")
     later = later.filter((pl.col("charge_start") > pl.col("since")) & ~(pl.col("again") >= pl.col("since")).fill_null(False))
     return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(

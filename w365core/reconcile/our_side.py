@@ -42,11 +42,15 @@ def _one_of(column: str, words: tuple[str, ...], distinct: list[str]) -> pl.Expr
 
 
 def prepared(logs: pl.DataFrame) -> pl.DataFrame:
-    """Logs with `subscription` (a whole number) and `seats`, as the views need them: days as numbers, what each one's states mean."""
+    """What is replayed of logs that have a `subscription` (a whole number) and `seats`: days as numbers, what each one's states mean, and its place, `log`.
+    In the order of subscription and effective day."""
     said = {name: logs.get_column(name).drop_nulls().unique().to_list() for name in ("provisioning_status", "status_reason", "event")}
     effective = pl.col("effective_date").cast(pl.Int32)
     provisioned = pl.coalesce(pl.col("provisioned_on").cast(pl.Int32), effective)
-    return logs.with_columns(
+    return logs.select(
+        "subscription",
+        pl.int_range(pl.len(), dtype=pl.Int32).alias("log"),
+        pl.col("seats").fill_null(0),
         effective.alias("effective_day"),
         provisioned.alias("provisioned_day"),
         pl.max_horizontal(provisioned, effective).alias("later_day"),
@@ -54,8 +58,8 @@ def prepared(logs: pl.DataFrame) -> pl.DataFrame:
         _one_of("provisioning_status", STUCK, said["provisioning_status"]).alias("stuck"),
         _one_of("status_reason", ("archived",), said["status_reason"]).alias("archived"),
         _one_of("event", ("deactivate",), said["event"]).alias("deactivates"),
+        _one_of("event", ("activate", "create"), said["event"]).alias("begins"),
         pl.col("invoice_number").str.strip_chars().ne("").fill_null(False).alias("invoiced"),
-        pl.col("seats").fill_null(0).alias("seats"),
     ).sort("subscription", "effective_day", nulls_last=True)
 
 

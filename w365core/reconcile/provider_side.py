@@ -15,7 +15,7 @@ SEATS = (Charge.CYCLE, *CHANGES, Charge.CANCEL)
 
 CONVERTED = "the window holds a conversion, which says nothing of the seats that it leaves"
 NO_SEATS = "the window holds no seats, only credits or charges of an unknown kind"
-NO_QUANTITY = "a line of seats prints no quantity"
+NO_QUANTITY = "a line of seats prints no quantity, or one of more digits than can be compared"
 UNDETERMINED = "several changes bear the same order date, and which of them was the last cannot be told"
 
 _IS_CHANGE = pl.col("charge").is_in([str(charge) for charge in CHANGES])
@@ -55,6 +55,19 @@ def _free_changes(lines: pl.DataFrame, free: pl.DataFrame) -> pl.DataFrame:
 
 def windows(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
     """One row per key: `provider_quantity`, `why` (null where it is known), `last_event` (null where no event has a moment)."""
+    single = ~pl.col("key").is_duplicated() & _is(Charge.CYCLE) & pl.col("quantity").is_not_null()
+    alone = lines.filter(single).select(
+        "key",
+        (pl.col("quantity") * pl.when(pl.col("sign") < 0).then(-1).otherwise(1)).cast(lines.schema["quantity"]).alias("provider_quantity"),
+        pl.lit(None, pl.String).alias("why"),
+        pl.lit(None, pl.Int64).alias("last_event"),
+    )
+    netted = _netted(lines.filter(~single), ours)
+    return pl.concat([alone, netted.cast({"provider_quantity": lines.schema["quantity"]})])
+
+
+def _netted(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
+    """The same for windows that are more than one line of the cycle."""
     lines = signed(lines)
     seats = pl.when(_IS_SEAT).then(pl.col("quantity") * pl.col("sign"))
     event = _IS_CHANGE | _is(Charge.CANCEL)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from w365core.reconcile import at_risk, exact, our_side, prices, provider_side, reasons, verdicts, worth
-from w365core.reconcile.charge_types import charge_of
+from w365core.reconcile.charge_types import Charge, charge_of
 from w365core.reconciliation import Verdict
 
 NOT_ON_INVOICE = "not-on-invoice"
+CHARGES = pl.Enum([str(charge) for charge in Charge])
 _OF_LINES = ("account_id", "customer_name", "product_id", "product_name")
 
 
@@ -37,12 +38,21 @@ class Numbers:
     logs: pl.Series
 
 
-def numbers(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> Numbers | None:
-    """The quantities of the three tables; None where no integer holds them."""
-    billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity"))
-    printed = lines.select(billed).to_series(), subscriptions.get_column("quantity"), logs.get_column("quantity")
-    found = exact.scaled(*printed)
-    return None if found is None else Numbers(found[0], *found[1])
+def numbers(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> Numbers:
+    """The quantities of the three tables. Where no integer holds them all, a subscription with one of too many digits has none: that is said, not rounded."""
+    billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity")).alias("quantity")
+    sides = [
+        frame.select("subscription_id", column) for frame, column in ((lines, billed), (subscriptions, "quantity"), (logs, "quantity"))
+    ]
+    found = exact.scaled(*(side.get_column("quantity") for side in sides))
+    if found is None:
+        sides = [side.with_columns(exact.canonical(side.get_column("quantity"))) for side in sides]
+        is_long = pl.col("quantity").str.contains(exact.TOO_LONG).fill_null(False)
+        too_long = pl.concat([side.filter(is_long).get_column("subscription_id") for side in sides]).drop_nulls().unique()
+        kept = pl.when(~is_long & ~pl.col("subscription_id").is_in(too_long.implode()).fill_null(False)).then(pl.col("quantity"))
+        found = exact.scaled(*(side.select(kept).to_series() for side in sides))
+    assert found is not None, "what is left has too many digits"
+    return Numbers(found[0], *found[1])
 
 
 def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame, *, quantities: Numbers, currency: str) -> Judged:
@@ -50,7 +60,8 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     scale = quantities.scale
     subscriptions = _numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats")))
     lines = _keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions)
-    logs = _of_known(logs.with_columns(quantities.logs.alias("seats")), subscriptions)
+    all_logs = _of_known(logs.with_columns(quantities.logs.alias("seats")), subscriptions)
+    logs = our_side.prepared(all_logs)
     windows = _windows(lines, subscriptions)
     sums = our_side.by_subscription(logs)
     rows = windows.join(sums, on="subscription", how="left")
@@ -63,8 +74,11 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     found, of_rows = verdicts.looked_into(rows.filter(deeper), logs)
     rows = _settled(rows, found, subscriptions, scale)
     rows = _priced(rows, lines, currency)
-    explained = _explained(rows, of_rows.filter("outside"), scale)
-    rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left").with_columns(reasons.reason().alias("reason"))
+    explained = _explained(rows, of_rows.filter("outside"), all_logs, scale)
+    rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left")
+    agrees = (pl.col("verdict") == str(Verdict.CONFIRMED)) & ~pl.col("changed_since")
+    plain = rows.filter(agrees).with_columns(pl.lit(reasons.AGREES).alias("reason"))
+    rows = pl.concat([plain, rows.filter(~agrees).with_columns(reasons.reason().alias("reason"))])
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
     return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
 
@@ -86,7 +100,7 @@ def _numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
 
 def _of_known(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
     places = subscriptions.select("subscription_id", "subscription")
-    return our_side.prepared(frame.join(places, on="subscription_id"))
+    return frame.join(places, on="subscription_id", maintain_order="none")
 
 
 def _keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
@@ -95,21 +109,28 @@ def _keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
     types = lines.get_column("charge_type").unique().to_list()
     amount = pl.col("subtotal").fill_null("0")
     lines = lines.join(places, on="subscription_id", how="left", maintain_order="left").with_columns(
-        pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=pl.String).alias("charge"),
+        pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
         pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
         pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
         pl.col("provider_customer_id").str.strip_chars().str.to_lowercase(),
         pl.col("provider_subscription_id").str.strip_chars().str.to_lowercase(),
     )
     customer = pl.when(pl.col("subscription").is_null()).then(pl.col("provider_customer_id").fill_null("")).alias("customer")
-    lines = lines.with_columns(customer)
-    keys = (
-        lines.select("subscription", "customer", "charge_start", "charge_end")
-        .unique()
-        .sort("subscription", "customer", "charge_start", "charge_end", nulls_last=False)
-    )
-    keys = keys.with_row_index("key")
-    return lines.join(keys, on=["subscription", "customer", "charge_start", "charge_end"], how="left", nulls_equal=True)
+    return _with_key(lines.with_columns(customer), owners=len(subscriptions))
+
+
+def _with_key(lines: pl.DataFrame, *, owners: int) -> pl.DataFrame:
+    """`key`: one number for the owner (a subscription, else a customer behind them all) and the window, in the order of both."""
+    days = ["charge_start", "charge_end"]
+    windows = lines.select(days).unique().sort(days, nulls_last=False).with_row_index("window")
+    customers = lines.select("customer").drop_nulls().unique().sort("customer").with_row_index("place", offset=owners)
+    lines = lines.join(windows, on=days, how="left", nulls_equal=True, maintain_order="left")
+    if customers.is_empty():
+        owner = pl.col("subscription").cast(pl.Int64)
+    else:
+        lines = lines.join(customers, on="customer", how="left", maintain_order="left")
+        owner = pl.coalesce(pl.col("subscription").cast(pl.Int64), pl.col("place").cast(pl.Int64))
+    return lines.with_columns((owner * len(windows) + pl.col("window").cast(pl.Int64)).alias("key")).sort("key")
 
 
 # --- both sides --------------------------------------------------------------------------------------------------------------------------
@@ -134,11 +155,18 @@ def _windows(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
         ),
         pl.col("currency").str.strip_chars().str.to_uppercase().alias("our_currency"),
     )
-    held = lines.group_by("key").agg(
+    several = pl.col("key").is_duplicated()
+    names = ("provider_subscription_id", "provider_customer_id", *_OF_LINES)
+    single = lines.filter(~several).select(
+        "key", "subscription", "charge_start", "charge_end", "customer", *names, pl.lit(1, pl.Int64).alias("lines"), "subtotal"
+    )
+    many = lines.filter(several)
+    netted = many.group_by("key").agg(
         pl.col("subscription", "charge_start", "charge_end", "customer").first(),
-        pl.col("provider_subscription_id", "provider_customer_id", *_OF_LINES).min(),
+        pl.col(names).min(),
         pl.len().cast(pl.Int64).alias("lines"),
     )
+    held = pl.concat([single, netted.join(exact.sums(many, by="key", of="subtotal"), on="key", how="left").select(single.columns)])
     held = held.join(ours, on="subscription", how="left").with_columns(
         pl.col("suspended").fill_null(False),
         pl.col("subscription").is_not_null().alias("has_subscription"),
@@ -149,7 +177,7 @@ def _windows(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
     seats = lines.select("key", "charge", "moment", "sign", pl.col("seats").alias("quantity"))
     theirs = provider_side.windows(seats, held.select("key", "ours"))
     snapshot = pl.coalesce(pl.from_epoch("last_event", time_unit="us").dt.date(), pl.col("charge_start"))
-    rows = held.join(theirs, on="key").join(exact.sums(lines, by="key", of="subtotal"), on="key", how="left")
+    rows = held.join(theirs, on="key")
     return rows.with_columns(snapshot.alias("snapshot")).with_columns(pl.col("snapshot").cast(pl.Int32).alias("snapshot_day")).sort("key")
 
 
@@ -214,8 +242,11 @@ def _with_money(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
         name="price_verdict",
         kind=pl.String,
     )
+    calm = pl.col("verdict").is_in([str(Verdict.CONFIRMED), str(Verdict.EXPLAINED_INVOICED)])
+    rows = rows.with_row_index("place")
+    at_stake = rows.filter(~calm)
     risk = exact.each_combination(
-        rows,
+        at_stake,
         [
             "verdict",
             "residual",
@@ -236,17 +267,19 @@ def _with_money(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
         exact.each_combination(rows, [name, "unit"], prices.monthly_text, name=name, kind=pl.String)
         for name in ("cost_price", "selling_price")
     ]
-    return rows.with_columns(verdict, risk, pl.col("selling_price").alias("own_selling_price")).with_columns(shown)
+    rows = rows.with_columns(verdict, pl.col("selling_price").alias("own_selling_price"), *shown)
+    rows = rows.join(at_stake.select("place").with_columns(risk), on="place", how="left", maintain_order="left").drop("place")
+    return rows.with_columns(pl.when(calm).then(pl.lit("0")).otherwise(pl.col("money_at_risk")).alias("money_at_risk"))
 
 
-def _explained(rows: pl.DataFrame, logs: pl.DataFrame, scale: int) -> pl.DataFrame:
+def _explained(rows: pl.DataFrame, logs: pl.DataFrame, all_logs: pl.DataFrame, scale: int) -> pl.DataFrame:
     """The change logs outside their rows' views, with what each is worth and whether it is invoiced."""
     of_row = rows.select(
         *("row", "line_id", "charge_start", "charge_end", "unit", "prorate_unit", "frequency", "contract_start", "our_currency"),
         pl.col("own_selling_price"),
     )
-    logs = logs.join(of_row, on="row").with_columns(
-        exact.text(pl.col("seats"), scale).alias("seats_text"),
+    printed = all_logs.select(pl.exclude("seats", "subscription", "subscription_id"))[logs.get_column("log")]
+    logs = pl.concat([logs, printed], how="horizontal").join(of_row, on="row").with_columns(
         pl.col("selling_price").is_not_null().alias("has_price"),
         pl.when(pl.col("invoiced")).then(pl.lit("invoiced")).when(pl.col("archived")).then(pl.lit("excluded")).otherwise(pl.lit("not_invoiced")).alias("billing"),
     )  # fmt: skip

@@ -1,0 +1,76 @@
+"""Is what is odd about single lines found, and is nothing found on a clean invoice?"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from tests.reconcile.invoices import line, log, reconciled, subscription
+
+NOVEMBER = (date(2026, 11, 1), date(2026, 11, 30))
+DOCUMENTED = [
+    ("4", 1, 19, 31, "2.45"),
+    ("4", 2, 12, 31, "3.10"),
+    ("4", 1, 12, 28, "-1.72"),
+    ("4", 1, 29, 30, "3.87"),
+    ("4", 2, 29, 30, "7.74"),
+]
+
+
+def kinds(lines, subscriptions=None, logs=None, *, currency="EUR") -> list[tuple]:
+    return [(one["line_number"], one["kind"]) for one in reconciled(lines, subscriptions, logs, currency=currency).findings.to_pylist()]
+
+
+def test_a_clean_invoice_has_no_findings():
+    pair = [
+        line("addQuantity", "10", "-28.40", effective_unit_price="2.84", ordered="2026-10-10T09:00"),
+        line("addQuantity", "12", "34.08", effective_unit_price="2.84"),
+    ]
+    assert kinds([line(), *pair, line("customerCredit", "1", "-3.33"), line("renew", window=NOVEMBER)], [subscription("12")]) == []
+
+
+def test_an_amount_that_neither_rule_gives_is_found_with_what_it_should_be():
+    (found,) = reconciled([line(subtotal="41")]).findings.to_pylist()
+    assert (found["kind"], found["expected"], found["found"], found["amount"]) == ("amount_off", "40", "41", "1")
+
+
+@pytest.mark.parametrize("subtotal,is_found", [("12.30", False), ("12.34", False), ("12.345", False), ("-12.34", False), ("12.50", True)])
+def test_either_rule_of_rounding_is_right(subtotal, is_found):
+    assert bool(kinds([line(subtotal=subtotal, effective_unit_price="1.2345", unit_price="2")])) is is_found
+
+
+def test_a_currency_without_cents_is_cut_to_whole_units():
+    assert kinds([line(quantity="3", subtotal="297", effective_unit_price="99.9", unit_price="100")], currency="JPY") == []
+
+
+@pytest.mark.parametrize("price,seats,days,of_days,amount", DOCUMENTED)
+def test_the_documented_lines_pass_by_their_list_price_and_days(price, seats, days, of_days, amount):
+    month = {31: 10, 30: 11, 28: 2}[of_days]
+    window = (date(2026, month, of_days - days + 1), date(2026, month, of_days))
+    assert kinds([line("new", str(seats), amount, window=window, unit_price=price, effective_unit_price=None)]) == []
+
+
+def test_a_price_above_the_list_is_found():
+    assert kinds([line(subtotal="50", effective_unit_price="5")]) == [(1, "above_list")]
+    assert kinds([line(subtotal="120", effective_unit_price="12", window=(date(2026, 10, 1), date(2026, 12, 31)))]) == []
+
+
+def test_a_window_charged_twice_is_found_unless_a_credit_takes_one_back_or_we_hold_as_many():
+    assert kinds([line(), line()]) == [(None, "charged_twice")]
+    assert kinds([line(), line(), line(subtotal="-40")]) == []
+    assert kinds([line(), line()], [subscription("20")]) == []
+    assert kinds([line(), line(provider_subscription_id="P2")]) == []
+
+
+def test_a_charge_after_a_cancellation_of_the_provider_is_found():
+    cancelled = line("cancelImmediate", subtotal="-40", ordered="2026-10-05T10:00")
+    assert kinds([line(), cancelled, line("renew", window=NOVEMBER)]) == [(3, "billed_after_cancellation")]
+    assert kinds([line(), cancelled]) == []
+
+
+def test_a_charge_after_our_deactivation_is_found_unless_it_was_activated_again():
+    logs = [log("10", "2026-01-01"), log("-10", "2026-09-10", event="Deactivate")]
+    assert kinds([line()], [subscription(status="Suspended")], logs) == [(1, "billed_after_cancellation")]
+    assert kinds([line()], logs=[*logs, log("10", "2026-09-20", event="Activate")]) == []
+    assert kinds([line()], logs=[log("10", "2026-01-01"), log("-10", "2026-10-10", event="Deactivate")]) == []
