@@ -130,7 +130,7 @@ def _with_key(lines: pl.DataFrame, *, owners: int) -> pl.DataFrame:
     else:
         lines = lines.join(customers, on="customer", how="left", maintain_order="left")
         owner = pl.coalesce(pl.col("subscription").cast(pl.Int64), pl.col("place").cast(pl.Int64))
-    return lines.with_columns((owner * len(windows) + pl.col("window").cast(pl.Int64)).alias("key")).sort("key")
+    return lines.with_columns((owner * len(windows) + pl.col("window").cast(pl.Int64)).alias("key"))
 
 
 # --- both sides --------------------------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def _settled(rows: pl.DataFrame, found: pl.DataFrame, subscriptions: pl.DataFram
         "row", pl.col("verdict").alias("found_verdict"), "fit", "residual", "residual_settles", "changed_since", "logs_outside"
     )
     names = subscriptions.select("subscription", "subscription_id")
-    rows = rows.join(found, on="row", how="left").join(names, on="subscription", how="left").sort("row")
+    rows = rows.join(found, on="row", how="left", maintain_order="left").join(names, on="subscription", how="left", maintain_order="left")
     day = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in ("charge_start", "charge_end"))
     named = pl.coalesce("subscription_id", pl.format("customer:{}", pl.col("customer")))
     return rows.with_columns(
