@@ -81,29 +81,38 @@ def w365(database_url: str, tmp_path: Path) -> Command:
     return Command({**kept, **told, "W365_NOW": NOW.isoformat()})
 
 
-_TOLD = pytest.StashKey[list[str]]()
+_TOLD = {"kill harness": pytest.StashKey[list[str]](), "truth": pytest.StashKey[list[str]]()}
 
 
 @pytest.fixture(scope="session")
 def harness_said(pytestconfig: pytest.Config) -> list[str]:
     """Sentences that stand under the summary of the run, such as how often an import was killed."""
-    return pytestconfig.stash.setdefault(_TOLD, [])
+    return pytestconfig.stash.setdefault(_TOLD["kill harness"], [])
+
+
+@pytest.fixture(scope="session")
+def truth_said(pytestconfig: pytest.Config) -> list[str]:
+    """Sentences that stand under the summary of the run: how often each verdict, charge type and trap was met."""
+    return pytestconfig.stash.setdefault(_TOLD["truth"], [])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A process that runs a part of the tests hands its sentences to the one that prints."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["harness said"] = session.config.stash.get(_TOLD, [])
+        for speaker, key in _TOLD.items():
+            session.config.workeroutput[f"{speaker} said"] = session.config.stash.get(key, [])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node) -> None:
-    node.config.stash.setdefault(_TOLD, []).extend(getattr(node, "workeroutput", {}).get("harness said", []))
+    for speaker, key in _TOLD.items():
+        node.config.stash.setdefault(key, []).extend(getattr(node, "workeroutput", {}).get(f"{speaker} said", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for sentence in config.stash.get(_TOLD, []):
-        terminalreporter.write_line(f"kill harness: {sentence}")
+    for speaker, key in _TOLD.items():
+        for sentence in config.stash.get(key, []):
+            terminalreporter.write_line(f"{speaker}: {sentence}")
     matrix = {outcome: _of_the_matrix(terminalreporter, outcome) for outcome in ("passed", "failed", "error", "skipped")}
     if tried := sum(matrix.values()):
         terminalreporter.write_line(f"fault matrix: {tried} faults, {matrix['passed']} as promised")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from tests.truth.histories import CURRENCIES, Estate, Must, Row
+from tests.truth.estates import CURRENCIES, Estate, Must
+from tests.truth.invoiced import Row
 
 
 @dataclass(frozen=True)

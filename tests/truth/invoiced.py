@@ -37,6 +37,11 @@ def coined(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-PLACES[currency]), rounding=ROUND_HALF_UP)
 
 
+def rounded_down(amount: Decimal, currency: str) -> Decimal:
+    """Cut to the smallest coin."""
+    return amount.quantize(Decimal(1).scaleb(-PLACES[currency]), rounding=ROUND_DOWN)
+
+
 @dataclass(frozen=True)
 class Offer:
     """What a subscription is sold as by the provider, and the window that the invoice charges."""
@@ -84,8 +89,7 @@ def line(
     prorated = at is not None and charge_type not in ("new", "renew", "cycleCharge")
     price = offer.from_day(max(at.date(), offer.start)) if prorated else offer.unit_price
     with localcontext(EXACT):
-        each = (price * offer.rate).quantize(Decimal(1).scaleb(-PLACES[offer.currency]), rounding=ROUND_DOWN)
-        subtotal = each * seats * sign
+        subtotal = rounded_down(price * offer.rate, offer.currency) * seats * sign
     counted = chance.choice(["both", "both", "quantity", "billable"])
     annual = offer.months == 12
     return {

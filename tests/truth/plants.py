@@ -10,7 +10,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.truth import invoiced
-from tests.truth.histories import Estate, Must, estate, explained, settled
+from tests.truth.estates import Estate, Must, explained, settled
+from tests.truth.histories import estate
 from tests.truth.invoiced import Offer
 
 DAY = timedelta(days=1)
@@ -48,7 +49,16 @@ def charged_twice(made: Estate) -> None:
     seats = made.chance.randrange(1, 9)
     offer = _billed(made, ours=seats, theirs=seats, logs=seats)
     made.lines.append(dict(made.lines[-1]))
-    made.judge(offer, Must("unexplained", residual=Decimal(seats), money=_worth(seats, offer), traps=("double charge", "repeated lines")))
+    made.judge(
+        offer,
+        Must(
+            "unexplained",
+            residual=Decimal(seats),
+            money=_worth(seats, offer),
+            findings=("charged_twice",),
+            traps=("double charge", "repeated lines"),
+        ),
+    )
 
 
 def seats_that_we_have_not(made: Estate) -> None:
@@ -107,13 +117,15 @@ def log_missing_that_settles(made: Estate) -> None:
 
 
 def still_billed(made: Estate) -> None:
-    """Suspended, by a log or without one."""
-    chance, by_log = made.chance, made.chance.random() < 0.5
+    """Suspended, by a log or without one. A window that starts after the log's day is charged after a cancellation."""
+    chance, by_log = made.chance, made.chance.random() < 0.6
     offer = _billed(made, ours=6, theirs=6, logs=6 if by_log else None, suspended=True)
+    back = chance.choice([0, 1, 9])
     if by_log:
-        day = offer.start - DAY * chance.choice([0, 1, 9])
+        day = offer.start - DAY * back
         made.log(offer, -6, day, chance.choice([None, day + DAY * 40]), event="Deactivate")
-    made.judge(offer, Must("suspended_but_billed", money=made.lines[-1]["subtotal"], traps=("suspended",)))
+    findings = ("billed_after_cancellation",) if by_log and back else ()
+    made.judge(offer, Must("suspended_but_billed", money=made.lines[-1]["subtotal"], findings=findings, traps=("suspended",)))
 
 
 def nobody_s(made: Estate) -> None:
@@ -216,6 +228,22 @@ def sold_wrong(made: Estate) -> None:
         made.judge(offer, Must("confirmed", price=price, money=Decimal(0), traps=(f"price {price}",)))
 
 
+def amount_wrong(made: Estate) -> None:
+    """A tenth more than the provider's own price and rounding give; the seats are right."""
+    offer = _billed(made, ours=7, theirs=7, logs=7)
+    made.lines[-1]["subtotal"] = made.lines[-1]["subtotal"] * Decimal("1.1")
+    made.judge(offer, Must("confirmed", findings=("amount_off",), traps=("amount off",)))
+
+
+def above_list(made: Estate) -> None:
+    """The effective price is above the list price, and charged as such."""
+    dear, offer = Decimal("1.25"), _billed(made, ours=7, theirs=7, logs=7)
+    line = made.lines[-1]
+    line["effective_unit_price"] = line["unit_price"] * dear
+    line["subtotal"] = invoiced.rounded_down(line["effective_unit_price"] * line["exchange_rate"], offer.currency) * 7
+    made.judge(offer, Must("confirmed", price=None, findings=("above_list",), traps=("above list",)))
+
+
 PLANTS: tuple[Callable[[Estate], None], ...] = (
     *(
         charged_twice,
@@ -228,5 +256,5 @@ PLANTS: tuple[Callable[[Estate], None], ...] = (
         still_billed,
     ),
     *(nobody_s, not_on_it, no_history, upgraded, only_credit, undetermined, right_by_coincidence, later_invoiced, later_not_invoiced),
-    *(later_excluded, never_provisioned, sold_wrong),
+    *(later_excluded, never_provisioned, sold_wrong, amount_wrong, above_list),
 )

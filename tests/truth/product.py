@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -27,13 +27,13 @@ SAID = (
         "our_quantity",
         "our_quantity_then",
     ),
-    *("quantity_difference", "residual", "residual_settles", "verdict", "fit", "changed_since", "unit_cost", "cost_price", "selling_price"),
+    *("quantity_difference", "residual", "residual_settles", "verdict", "fit", "changed_since", "unit_cost"),
     *("price_verdict", "subtotal", "money_at_risk", "currency"),
 )
 
 
 def rows(lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, currency: str) -> list[Row]:
-    """Rows as the oracle gives them, each with `outside`: the ids outside its fit or view with their billing."""
+    """Rows as the oracle gives them, each with `outside`: the ids outside its fit or view with their billing, and the kinds of its `findings`."""
     given = (
         table(lines, reconciliation.LINE_IN),
         table(subscriptions, reconciliation.SUBSCRIPTION_IN),
@@ -44,7 +44,11 @@ def rows(lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, 
     for log in made.change_logs.to_pylist():
         if log["outside"]:
             outside[log["line_id"]].add((log["change_log_id"], log["billing"]))
-    return [{**row, "outside": outside[row["line_id"]]} for row in dicts(made.rows, reconciliation.ROW)]
+    findings = Counter((finding["line_id"], finding["kind"]) for finding in made.findings.to_pylist())
+    odd = {row: tuple(sorted(kind for name, kind in findings if name == row)) for row, _ in findings}
+    found = dicts(made.rows, reconciliation.ROW)
+    assert set(odd) <= {row["line_id"] for row in found}
+    return [{**row, "outside": outside[row["line_id"]], "findings": odd.get(row["line_id"], ())} for row in found]
 
 
 def table(given: list[Row], columns: tuple[Column, ...]) -> pa.Table:

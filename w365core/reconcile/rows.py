@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from w365core.reconcile import at_risk, exact, our_side, prices, provider_side, reasons, verdicts, worth
-from w365core.reconcile.charge_types import Charge, charge_of
+from w365core.reconcile import at_risk, exact, keys, our_side, prices, provider_side, reasons, verdicts, worth
 from w365core.reconciliation import Verdict
 
 NOT_ON_INVOICE = "not-on-invoice"
-CHARGES = pl.Enum([str(charge) for charge in Charge])
 _OF_LINES = ("account_id", "customer_name", "product_id", "product_name")
 
 
@@ -58,9 +56,9 @@ def numbers(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame
 def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame, *, quantities: Numbers, currency: str) -> Judged:
     """All of it, for lines, subscriptions and logs in the columns of `reconciliation`."""
     scale = quantities.scale
-    subscriptions = _numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats")))
-    lines = _keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions)
-    all_logs = _of_known(logs.with_columns(quantities.logs.alias("seats")), subscriptions)
+    subscriptions = keys.numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats")))
+    lines = keys.keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions)
+    all_logs = keys.of_known(logs.with_columns(quantities.logs.alias("seats")), subscriptions)
     logs = our_side.prepared(all_logs)
     windows = _windows(lines, subscriptions)
     sums = our_side.by_subscription(logs)
@@ -81,56 +79,6 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     rows = pl.concat([plain, rows.filter(~agrees).with_columns(reasons.reason().alias("reason"))])
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
     return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
-
-
-# --- keys --------------------------------------------------------------------------------------------------------------------------------
-
-
-def _numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """Subscriptions with `subscription`, their place in the order of their ids, and `seats`, which are 0 where one is suspended."""
-    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False)
-    seats = pl.when(suspended).then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
-    return (
-        subscriptions.with_columns(suspended.alias("suspended"), seats)
-        .sort("subscription_id")
-        .with_row_index("subscription")
-        .with_columns(pl.col("subscription").cast(pl.Int32))
-    )
-
-
-def _of_known(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
-    places = subscriptions.select("subscription_id", "subscription")
-    return frame.join(places, on="subscription_id", maintain_order="none")
-
-
-def _keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """Lines with the `key` of their row, their `charge`, `sign` and `moment`, and the ids as they compare."""
-    places = subscriptions.select("subscription_id", "subscription")
-    types = lines.get_column("charge_type").unique().to_list()
-    amount = pl.col("subtotal").fill_null("0")
-    lines = lines.join(places, on="subscription_id", how="left", maintain_order="left").with_columns(
-        pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
-        pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
-        pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
-        pl.col("provider_customer_id").str.strip_chars().str.to_lowercase(),
-        pl.col("provider_subscription_id").str.strip_chars().str.to_lowercase(),
-    )
-    customer = pl.when(pl.col("subscription").is_null()).then(pl.col("provider_customer_id").fill_null("")).alias("customer")
-    return _with_key(lines.with_columns(customer), owners=len(subscriptions))
-
-
-def _with_key(lines: pl.DataFrame, *, owners: int) -> pl.DataFrame:
-    """`key`: one number for the owner (a subscription, else a customer behind them all) and the window, in the order of both."""
-    days = ["charge_start", "charge_end"]
-    windows = lines.select(days).unique().sort(days, nulls_last=False).with_row_index("window")
-    customers = lines.select("customer").drop_nulls().unique().sort("customer").with_row_index("place", offset=owners)
-    lines = lines.join(windows, on=days, how="left", nulls_equal=True, maintain_order="left")
-    if customers.is_empty():
-        owner = pl.col("subscription").cast(pl.Int64)
-    else:
-        lines = lines.join(customers, on="customer", how="left", maintain_order="left")
-        owner = pl.coalesce(pl.col("subscription").cast(pl.Int64), pl.col("place").cast(pl.Int64))
-    return lines.with_columns((owner * len(windows) + pl.col("window").cast(pl.Int64)).alias("key")).sort("key")
 
 
 # --- both sides --------------------------------------------------------------------------------------------------------------------------
@@ -187,7 +135,7 @@ def _settled(rows: pl.DataFrame, found: pl.DataFrame, subscriptions: pl.DataFram
         "row", pl.col("verdict").alias("found_verdict"), "fit", "residual", "residual_settles", "changed_since", "logs_outside"
     )
     names = subscriptions.select("subscription", "subscription_id")
-    rows = rows.join(found, on="row", how="left").join(names, on="subscription", how="left").sort("row")
+    rows = rows.join(found, on="row", how="left", maintain_order="left").join(names, on="subscription", how="left", maintain_order="left")
     day = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in ("charge_start", "charge_end"))
     named = pl.coalesce("subscription_id", pl.format("customer:{}", pl.col("customer")))
     return rows.with_columns(

@@ -1,0 +1,56 @@
+"""Which row does a line belong to? Subscriptions and windows get numbers in the order of their ids, so that everything after is done on integers."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from w365core.reconcile.charge_types import Charge, charge_of
+
+CHARGES = pl.Enum([str(charge) for charge in Charge])
+
+
+def numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
+    """Subscriptions with `subscription`, their place in the order of their ids, and `seats`, which are 0 where one is suspended."""
+    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False)
+    seats = pl.when(suspended).then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
+    return (
+        subscriptions.with_columns(suspended.alias("suspended"), seats)
+        .sort("subscription_id")
+        .with_row_index("subscription")
+        .with_columns(pl.col("subscription").cast(pl.Int32))
+    )
+
+
+def of_known(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
+    places = subscriptions.select("subscription_id", "subscription")
+    return frame.join(places, on="subscription_id", maintain_order="none")
+
+
+def keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
+    """Lines with the `key` of their row, their `charge`, `sign` and `moment`, and the ids as they compare."""
+    places = subscriptions.select("subscription_id", "subscription")
+    types = lines.get_column("charge_type").unique().to_list()
+    amount = pl.col("subtotal").fill_null("0")
+    lines = lines.join(places, on="subscription_id", how="left", maintain_order="left").with_columns(
+        pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
+        pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
+        pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
+        pl.col("provider_customer_id").str.strip_chars().str.to_lowercase(),
+        pl.col("provider_subscription_id").str.strip_chars().str.to_lowercase(),
+    )
+    customer = pl.when(pl.col("subscription").is_null()).then(pl.col("provider_customer_id").fill_null("")).alias("customer")
+    return _with_key(lines.with_columns(customer), owners=len(subscriptions))
+
+
+def _with_key(lines: pl.DataFrame, *, owners: int) -> pl.DataFrame:
+    """`key`: one number for the owner (a subscription, else a customer behind them all) and the window, in the order of both."""
+    days = ["charge_start", "charge_end"]
+    windows = lines.select(days).unique().sort(days, nulls_last=False).with_row_index("window")
+    customers = lines.select("customer").drop_nulls().unique().sort("customer").with_row_index("place", offset=owners)
+    lines = lines.join(windows, on=days, how="left", nulls_equal=True, maintain_order="left")
+    if customers.is_empty():
+        owner = pl.col("subscription").cast(pl.Int64)
+    else:
+        lines = lines.join(customers, on="customer", how="left", maintain_order="left")
+        owner = pl.coalesce(pl.col("subscription").cast(pl.Int64), pl.col("place").cast(pl.Int64))
+    return lines.with_columns((owner * len(windows) + pl.col("window").cast(pl.Int64)).alias("key"))
