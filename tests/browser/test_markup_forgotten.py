@@ -65,8 +65,10 @@ def test_a_forgotten_markup_is_mended_from_the_spreadsheet_to_the_invoice(
         page.goto(f"{address}/markup?invoices=1")
         page.locator("input[type=file]").set_input_files(edited)
         expect(page.get_by_text("Refused:")).to_be_visible()
+        files = page.get_by_test_id("stMain").get_by_role("button", name="CSV", exact=True)
+        expect(files).to_have_count(2)  # to edit, and what is refused
         with page.expect_download() as taken:
-            page.get_by_test_id("stMain").get_by_role("button", name="CSV", exact=True).last.click()
+            files.last.click()
         assert Path(taken.value.path()).read_text("utf-8-sig").count(f"is on customer invoice {NUMBER}: delete that invoice first") == 2
         expect(page.get_by_role("button", name="Change 2 rows")).to_have_count(0)
 
