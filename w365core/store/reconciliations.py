@@ -27,10 +27,13 @@ from w365core.store.ledger import Who
 SUMS = ("header", "lines", "usage", "tax", "rounding", "overridden", "confirmed", "explained", "unexplained")
 _AT_ONCE = 50_000  # rows
 _LATEST = """
-    select reconciliation_id, provider, invoice_number, currency, fingerprint, inputs, header, lines, usage, tax, rounding, overridden, confirmed,
-        explained, unexplained, rows, message, made_at, made_by, latest_at
-    from reconciliation where provider = :provider and invoice_number = :invoice_number order by latest_at desc, reconciliation_id desc limit 1
-"""
+    select n.reconciliation_id, n.provider, n.invoice_number, n.currency, n.fingerprint, cast(n.inputs ->> 'import_run_id' as bigint) as import_run_id,
+        n.header, n.lines, n.usage, n.tax, n.rounding, n.overridden, n.confirmed, n.explained, n.unexplained, n.rows, n.message, n.made_at, n.made_by,
+        n.latest_at
+    from reconciliation n where n.reconciliation_id = (
+        select last.reconciliation_id from reconciliation last where last.provider = :provider and last.invoice_number = :invoice_number
+        order by last.latest_at desc, last.reconciliation_id desc limit 1)
+"""  # the inputs of this one run alone are unpacked
 # Which runs are the latest of their invoice: to be joined as `latest`.
 LATEST_RUNS = """
     select distinct on (provider, invoice_number) reconciliation_id, provider, invoice_number from reconciliation
@@ -68,8 +71,13 @@ def is_being_imported(connection: Connection, provider_invoice_id: int) -> bool:
 
 
 def latest(connection: Connection, *, provider: str, invoice_number: str) -> Row | None:
-    """The run that holds now; None where the invoice was never reconciled."""
+    """The run that holds now, without what it was made of; None where the invoice was never reconciled."""
     return connection.execute(text(_LATEST), {"provider": provider, "invoice_number": invoice_number}).first()
+
+
+def made_of(connection: Connection, run_id: int) -> Mapping[str, Any]:
+    """The inputs of a run as they were kept; they name every subscription of the invoice, so that no page asks for them."""
+    return connection.execute(text("select inputs from reconciliation where reconciliation_id = :run"), {"run": run_id}).scalar_one()
 
 
 def found_again(connection: Connection, run: Run, *, who: Who) -> int | None:
