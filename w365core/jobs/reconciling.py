@@ -157,7 +157,7 @@ def after_import(context: Context, *, provider: str, invoice_number: str) -> str
     try:
         invoice = ledger.find(context.engine, provider_name=provider, invoice_number=invoice_number)
         if invoice is not None and invoice.status_reason == StatusReason.ACTIVE and invoice.license_lines:
-            carry_out(context, provider_name=provider, invoice_number=invoice_number)
+            carry_out(context.uncounted(), provider_name=provider, invoice_number=invoice_number)
     except StoreUnavailable:
         raise
     except W365Error as error:
