@@ -108,6 +108,7 @@ def test_activating_says_what_becomes_billable(frame, engine: Engine):
 
 def test_activating_queues_the_reconciliation_of_the_license_lines_and_says_so(frame, engine: Engine):
     with engine.begin() as connection:
+        connection.execute(text("insert into provider (name, type, added_at) values ('csp-demo', 'manual', :now)"), {"now": b.NOW})
         invoice_id = b.invoice(connection, status="Populating", source="file", header="12", imported_at=b.NOW, license_lines=4)
     app = frame(invoice=str(invoice_id))
     app.button("action_activate").click().run()

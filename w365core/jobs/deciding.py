@@ -20,14 +20,14 @@ from w365core.store.ledger import Who
 
 def activate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> int | None:
     """Makes the usage of a complete manual invoice billable, and queues the reconciliation of its license lines; returns that job's number, None where
-    it has no such lines or is being reconciled already. CallRefused as the guards say."""
+    it has no such lines or the queue takes no such job. CallRefused as the guards say."""
     with guarded(), engine.begin() as connection:
         invoice = transitions.activate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
     if not invoice.license_lines:
         return None
     try:
         return queue.ask(engine, kind=queue.RECONCILE, provider=invoice.provider, invoice=invoice.invoice_number, actor=actor)
-    except AlreadyRunning:  # the step is done all the same
+    except (AlreadyRunning, CallRefused):  # the step is done all the same, and must not be said to be refused
         return None
 
 
