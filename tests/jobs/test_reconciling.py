@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -236,3 +239,17 @@ def test_a_queued_job_reconciles_and_says_what_is_left_to_do(books: Books, conte
         done = ended(context, job_id, log)
     assert done.state == "done" and done.lines_done == 1 and done.outcome["new"]
     assert "Its one row is settled." in done.message and "change logs changed. Rows of S-1 may differ." in done.message
+
+
+def test_the_lines_are_written_under_the_names_of_focus_and_come_to_the_header(books: Books, w365: Command, tmp_path: Path) -> None:
+    books.subscription(), books.log("L-1", "10")
+    books.load()
+    books.invoice([seat()])
+    file = tmp_path / "focus.csv"
+    done = w365("reconcile", "--invoice", "G1", "--focus", str(file), "--json")
+    assert done.returncode == 0 and "under the column names of FOCUS" in done.stderr
+    rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"))))
+    assert {row["InvoiceId"] for row in rows} == {"G1"}
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(json.loads(done.stdout)["totals"]["header"])
+    refused = w365("reconcile", "--invoice", "G1", "--focus", str(tmp_path / "nowhere" / "focus.csv"))
+    assert refused.returncode != 0 and "name another file with --focus" in refused.stderr and "Traceback" not in refused.stderr
