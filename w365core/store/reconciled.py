@@ -226,7 +226,7 @@ def windows(connection: Connection, subscription_id: str) -> Rows:
             from reconciliation n order by n.provider, n.invoice_number, n.latest_at desc, n.reconciliation_id desc
         )
         select p.provider_invoice_id, latest.invoice_number, p.invoice_date, l.line_id, l.charge_start, l.charge_end, l.provider_quantity, l.our_quantity,
-            l.verdict, l.money_at_risk, l.subtotal, l.currency
+            l.our_quantity_then, l.verdict, l.money_at_risk, l.subtotal, l.currency
         from reconciliation_line l
         join latest on latest.reconciliation_id = l.reconciliation_id
         left join provider_invoice p on p.provider = latest.provider and p.invoice_number = latest.invoice_number
