@@ -105,11 +105,13 @@ def _take(asked: Asked, stake: Stake, now: datetime, why: Mapping[str, Any]) -> 
     seen = Seen(invoice.status, invoice.version, invoice.import_run_id)
     step = getattr(deciding, asked.action)
     try:
-        step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=queue.person(), now=now, **why)
+        job = step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=queue.person(), now=now, **why)
     except CallRefused as refusal:
         st.session_state[REFUSED] = str(refusal)
         st.rerun()
-    done.say(consequences.after(asked.action, invoice, stake))
+    done.say(consequences.after(asked.action, invoice, stake, job=job))
+    if job:
+        st.session_state["sync_job"] = job
     if asked.action == "delete":
         address.close_invoice()
     _leave()

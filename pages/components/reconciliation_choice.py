@@ -127,8 +127,12 @@ def scope(chosen: Scope) -> None:
 
 
 def rows(report: Reconciliation, chosen: Wanted) -> None:
-    """To do or all, the three filters, and what the rows are grouped by."""
-    view, *three, group = st.columns((1.25, 1.8, 1.8, 1.8, 2.55), gap="small")
+    """To do or all, the three filters, whose rows where anybody has some, and what they are grouped by."""
+    assignees = {name: name for name in (*report.choices.get("assignees", {}), chosen.rows.assigned_to) if name}
+    widths = (1.25, 1.5, 1.5, 1.5, 1.3, 2.55) if assignees else (1.25, 1.8, 1.8, 1.8, 2.55)
+    view, *three, group = st.columns(widths, gap="small")
+    if assignees:
+        _choose_assignee(three.pop(), list(assignees), chosen.rows.assigned_to)
     st.session_state["reconciliation_show"] = ALL if not chosen.rows.states else TO_DO
     view.segmented_control("Show", [TO_DO, ALL], key="reconciliation_show", on_change=_show_chosen)
     for column, (name, (parameter, label, placeholder)) in zip(three, _FILTERS.items(), strict=True):
@@ -149,6 +153,13 @@ def _choose(column, named: Mapping[str, str], values: Sequence[str], parameter: 
         placeholder=placeholder,
         on_change=_filter_chosen,
         args=(parameter,),
+    )
+
+
+def _choose_assignee(column, names: Sequence[str], chosen: str | None) -> None:
+    st.session_state["reconciliation_assigned"] = chosen
+    column.selectbox(
+        "Assigned to", names, index=None, key="reconciliation_assigned", placeholder="Anybody or nobody", on_change=_assignee_chosen
     )
 
 
@@ -188,6 +199,14 @@ def _begin_anew() -> None:
 
 def _filter_chosen(parameter: str) -> None:
     st.query_params[parameter] = st.session_state[f"reconciliation_{parameter}"]
+    first_page()
+
+
+def _assignee_chosen() -> None:
+    if name := st.session_state["reconciliation_assigned"]:
+        st.query_params["assigned"] = name
+    else:
+        st.query_params.pop("assigned", None)
     first_page()
 
 

@@ -22,6 +22,7 @@ def draw(found: Evidence, scope: Scope) -> None:
             st.text(sentence)
     _figures(found)
     _review(found)
+    _decisions(found)
     if found.history:
         with st.container(border=True, gap="xxsmall"):
             st.caption("Seats day by day. The shaded days are the charge window; the dashed line is the day that the provider counted on.")
@@ -45,6 +46,10 @@ def draw(found: Evidence, scope: Scope) -> None:
             st.text("There is no line for it on this invoice.")
     if len(found.windows.rows) > 1:
         st.subheader("The same subscription on other invoices", anchor=False)
+        st.caption(
+            "Every invoice is held against what we hold today, so that a later change of ours makes earlier invoices differ too. Where both sides agreed "
+            "on the day that the provider counted, the difference is explained by what was changed later, and the row says so."
+        )
         tables.show(found.windows, key="row_windows")
 
 
@@ -111,6 +116,15 @@ def _review(found: Evidence) -> None:
             st.text(f"Assigned to {row['assigned_to']}.")
         if row["note"]:
             st.text(f"Note: {row['note']}")
+
+
+def _decisions(found: Evidence) -> None:
+    """Everything that people did about it, the newest first."""
+    if not found.decisions:
+        return
+    with st.expander(f"{wording.counted(len(found.decisions), 'decision')}, the newest first", icon=":material/history:"):
+        for sentence in found.decisions:
+            st.text(sentence)
 
 
 def _invoices(found: Evidence) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -78,6 +81,31 @@ def test_going_back_to_what_was_makes_the_old_run_the_latest(books: Books) -> No
     back = books.reconciled()
     assert [back["reconciliation_id"], back["new"], other["new"]] == [first["reconciliation_id"], False, True]
     assert back["lines"] == first["lines"]
+
+
+def test_an_invoice_keeps_its_latest_ten_runs_and_the_one_that_it_is_signed_off_on(books: Books, w365: Command, engine: Engine) -> None:
+    books.subscription(), books.log("L-1", "10")
+    books.load()
+    books.invoice([seat()])
+    signed = books.reconciled(code=0)["reconciliation_id"]
+    assert w365("sign-off", "--invoice", "G1").returncode == 0
+    made = []
+    for seats in range(20, 32):
+        books.subscription(quantity=str(seats))
+        books.load()
+        found = books.reconciled()
+        made.append(found["reconciliation_id"])
+        if seats == 20:
+            line = found["lines"][0]["line_id"]
+            assert w365("review", "--invoice", "G1", "--line", line, "--accept", "--reason", "agreed").returncode == 0
+    with engine.connect() as connection:
+        kept = connection.execute(text("select reconciliation_id from reconciliation order by 1")).scalars().all()
+        rows = connection.execute(text("select distinct reconciliation_id from reconciliation_line order by 1")).scalars().all()
+    assert kept == rows == [signed, *made[-reconciliations.KEPT :]] and made[0] not in kept
+    books.subscription(quantity="20")
+    books.load()
+    again = books.reconciled()
+    assert again["new"] and again["lines"][0]["review_state"] == "accepted" and again["sign_off"]["reconciliation_id"] == signed
 
 
 def test_an_invoice_in_error_is_a_preview_of_its_staged_lines_and_nothing_is_kept(books: Books, engine: Engine) -> None:
@@ -211,3 +239,17 @@ def test_a_queued_job_reconciles_and_says_what_is_left_to_do(books: Books, conte
         done = ended(context, job_id, log)
     assert done.state == "done" and done.lines_done == 1 and done.outcome["new"]
     assert "Its one row is settled." in done.message and "change logs changed. Rows of S-1 may differ." in done.message
+
+
+def test_the_lines_are_written_under_the_names_of_focus_and_come_to_the_header(books: Books, w365: Command, tmp_path: Path) -> None:
+    books.subscription(), books.log("L-1", "10")
+    books.load()
+    books.invoice([seat()])
+    file = tmp_path / "focus.csv"
+    done = w365("reconcile", "--invoice", "G1", "--focus", str(file), "--json")
+    assert done.returncode == 0 and "under the column names of FOCUS" in done.stderr
+    rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"))))
+    assert {row["InvoiceId"] for row in rows} == {"G1"}
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(json.loads(done.stdout)["totals"]["header"])
+    refused = w365("reconcile", "--invoice", "G1", "--focus", str(tmp_path / "nowhere" / "focus.csv"))
+    assert refused.returncode != 0 and "name another file with --focus" in refused.stderr and "Traceback" not in refused.stderr

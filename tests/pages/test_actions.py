@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from tests.pages.conftest import said
 from tests.reports import builders as b
+from w365core.jobs import queue
 from w365core.store import transitions
 from w365core.store.ledger import Who
 
@@ -103,6 +104,20 @@ def test_activating_says_what_becomes_billable(frame, engine: Engine):
     assert "Makes 2 usage summaries billable: 12.00 EUR of cost, sold for 11.50 EUR." in told and "1 of them lack a markup" in told
     app.button("action_now").click().run()
     assert stored(engine, invoice_id) == "Active" and "is Active. Made 2 usage summaries billable" in said(app)
+
+
+def test_activating_queues_the_reconciliation_of_the_license_lines_and_says_so(frame, engine: Engine):
+    with engine.begin() as connection:
+        connection.execute(text("insert into provider (name, type, added_at) values ('csp-demo', 'manual', :now)"), {"now": b.NOW})
+        invoice_id = b.invoice(connection, status="Populating", source="file", header="12", imported_at=b.NOW, license_lines=4)
+    app = frame(invoice=str(invoice_id))
+    app.button("action_activate").click().run()
+    assert "Its 4 license lines will be reconciled then." in said(app)
+    app.button("action_now").click().run()
+    with engine.connect() as connection:
+        (job,) = queue.unfinished(connection)
+    assert (job.kind, job.invoice) == ("reconcile", "D0300A1B2C") and stored(engine, invoice_id) == "Active"
+    assert f"Reconciling its 4 license lines is queued as job {job.job_id}" in said(app)
 
 
 def test_an_import_that_has_not_ended_cannot_be_activated(frame, engine: Engine):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from sqlalchemy import text
 
 from tests.pages import conftest
 from tests.reconciled_rows import Run
+from w365core.reports import margin
 
 PAGE = "reconciliation/margin.py"
 
@@ -65,3 +67,15 @@ def test_costs_that_moved_over_the_months_are_drawn(page, engine) -> None:
     for number, on, cost in (("G0", date(2026, 10, 8), "9.50"), ("G1", date(2026, 11, 8), "10.00")):
         Run(engine, number, on=on).row("confirmed", unit_cost=cost)
     assert "the products that moved most, EUR" in said(page())
+
+
+def test_customers_and_product_families_come_to_the_same_margin(engine) -> None:
+    run = Run(engine)
+    run.row("confirmed", subtotal="100.00"), run.row("confirmed", of="S-2", customer="Fabrikam", subtotal="100.00", selling_price="9.00")
+    with engine.begin() as connection:
+        connection.execute(text("insert into product (product_id, name, family) values ('P-E3', 'Microsoft 365 E3', 'Microsoft 365')"))
+        connection.execute(text("update subscription set product_id = 'P-E3' where subscription_id = 'S-1'"))
+        found = margin.load(connection, invoice_id=run.invoice_id, month=None, since=None, until=None)
+    names = ("name", "selling", "cost", "margin")
+    assert {tuple(row[name] for name in names) for row in found.customers.rows} == {("Contoso", 120, 100, 20), ("Fabrikam", 90, 100, -10)}
+    assert {row["name"]: row["margin"] for row in found.families.rows} == {"Microsoft 365": 20, "No family": -10}

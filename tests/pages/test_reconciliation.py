@@ -172,6 +172,27 @@ def test_a_row_is_assigned_noted_accepted_and_reopened_from_its_evidence(page, e
     review = run.reviews()[line]
     assert (review["assigned_to"], review["note"], review["state"]) == ("ana", "asked Microsoft", "open")
     assert "Assigned to ana." in said(app) and "Note: asked Microsoft" in said(app)
+    told = said(app)
+    places = [told.index(one) for one in ("Opened again by", "Accepted by", "Note by", "Assigned to ana by")]
+    assert (
+        places == sorted(places)
+        and "UTC: they credit it" in told
+        and "4 decisions, the newest first" in [one.label for one in app.expander]
+    )
+
+
+def test_rows_are_filtered_by_whom_they_are_assigned_to_where_anybody_has_some(page, engine) -> None:
+    run = Run(engine)
+    mine = run.row(customer="Contoso")
+    run.row(of="S-2", customer="Fabrikam")
+    assert "Assigned to" not in [box.label for box in page().selectbox]
+    run.decided(mine, "open", reason="", assigned_to="ana")
+    app = page()
+    assert app.button("accept_all").label == "Accept all 2"
+    app.selectbox("reconciliation_assigned").select("ana").run()
+    assert app.query_params["assigned"] == "ana" and app.button("accept_all").label == "Accept all 1"
+    app.selectbox("reconciliation_assigned").select(None).run()
+    assert app.button("accept_all").label == "Accept all 2"
 
 
 def test_what_somebody_else_has_decided_meanwhile_is_refused_in_the_dialog(page, engine) -> None:

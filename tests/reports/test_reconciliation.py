@@ -104,6 +104,20 @@ def test_the_evidence_of_a_row_has_its_lines_its_logs_and_the_way_on(engine, loa
     ]
 
 
+def test_an_invoice_that_agreed_in_its_time_and_differs_since_says_so(engine, load) -> None:
+    earlier = Run(engine, "G0", on=date(2026, 10, 8))
+    window = {"charge_start": date(2026, 9, 1), "charge_end": date(2026, 9, 30)}
+    earlier.row("explained_not_invoiced", **window, provider_quantity=12, our_quantity_then=12, residual=None)
+    run = Run(engine)
+    line = run.row("unexplained", provider_quantity=12, our_quantity_then=10)
+    with engine.connect() as connection:
+        found = evidence(connection, load().scope, Wanted(), run=run.run, line_id=line)
+    assert [(row["invoice_number"], row["our_quantity_then"], row["our_quantity"], row["then_label"]) for row in found.windows.rows] == [
+        ("G0", 12, 10, "agreed; changed later"),
+        ("G1", 10, 10, ""),
+    ]
+
+
 def test_the_workbook_has_a_sheet_for_each_verdict_and_ids_are_text(engine, load) -> None:
     run = Run(engine)
     run.row(of="00042", customer="=cmd()"), run.row("excluded", of="S-2"), run.row("confirmed", of="S-3")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from w365core import money, printing
 from w365core.commands.typed import Json, ProviderName, opened
-from w365core.errors import CallRefused
+from w365core.errors import CallRefused, ConfigurationMissing
+
+if TYPE_CHECKING:
+    from w365core.jobs.context import Context
 
 commands = typer.Typer()
 Number = Annotated[str, typer.Option("--invoice", help="The provider invoice's number.")]
@@ -59,11 +63,22 @@ _LOG = ("change_log_id", "effective_date", "quantity", "provisioning_status", "i
 
 
 @commands.command()
-def reconcile(invoice: Number, provider: ProviderName = None, json: Json = False) -> None:
+def reconcile(
+    invoice: Number,
+    focus: Annotated[
+        Path | None,
+        typer.Option("--focus", help="Also write every line of the invoice there as CSV, under the column names of FinOps FOCUS."),
+    ] = None,
+    provider: ProviderName = None,
+    json: Json = False,
+) -> None:
     """Holds an invoice against our records: a verdict for each subscription and window, with the changes that explain it."""
     from w365core.jobs import reconciling
 
-    found = reconciling.reconcile(opened(), provider_name=provider, invoice_number=invoice)
+    context = opened()
+    found = reconciling.reconcile(context, provider_name=provider, invoice_number=invoice)
+    if focus is not None:
+        _write_focus(context, found, focus)
     for sentence in filter(None, (found.message, found.changed.sentence)):
         printing.progress(sentence)
     if json:
@@ -151,6 +166,28 @@ def sign_off(
         done = reviewing.sign_off(context.engine, note=note or reason, seen=run, **how)
     told = {"invoice": done.invoice, "signed_off": not reopen, "rows": done.rows, "by": context.actor, "at": context.now}
     printing.answer(told | {"message": done.sentence}, done.sentence, json)
+
+
+def _write_focus(context: Context, found: Any, path: Path) -> None:
+    """The invoice's lines as a file; what is in it is what the page's button gives."""
+    from w365core.reports import reconciliation_files, reconciliation_scope
+    from w365core.store import ledger
+    from w365core.store.engine import guarded
+
+    with guarded(), context.engine.connect() as connection:
+        invoice = ledger.named(context.engine, provider_name=found.provider, invoice_number=found.invoice)
+        scope = reconciliation_scope.load(connection, invoice_id=invoice.provider_invoice_id, month=None)
+        if scope.invoice is None or scope.invoice["provider_invoice_id"] != invoice.provider_invoice_id:
+            why = "it has no invoice date" if invoice.invoice_date is None else f"it is {invoice.status_reason}"
+            raise CallRefused(
+                f"Invoice {found.invoice} cannot be written under FOCUS' names: {why}. Leave --focus out, or import it again."
+            )
+        content = reconciliation_files.focus(connection, scope)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigurationMissing(f"{path} cannot be written: {error.strerror}; name another file with --focus.") from None
+    printing.progress(f"The lines of invoice {found.invoice} are in {path}, under the column names of FOCUS.")
 
 
 def document(found: Any) -> dict[str, Any]:

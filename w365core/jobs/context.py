@@ -45,6 +45,10 @@ class Context:
         """The same with another clock."""
         return replace(self, now=moment)
 
+    def uncounted(self) -> Context:
+        """The same, whose lines nobody counts: what is read again beside the work that was asked for."""
+        return replace(self, counted=_nobody_counts)
+
 
 def open_context(settings: Settings, *, report: Report) -> Context:
     """A context on the database that the settings name, started where it does not run."""

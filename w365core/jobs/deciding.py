@@ -1,5 +1,5 @@
 """What does a person decide of an invoice on a page, that takes no job? The steps of `lifecycle`, each refused where it has changed since it was seen,
-and the taking off of its usage from customer invoices.
+and the taking off of its usage from customer invoices. What follows on a step and takes long is queued.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from w365core.errors import CallRefused
+from w365core.errors import AlreadyRunning, CallRefused
+from w365core.jobs import queue
 from w365core.model import Seen
 from w365core.store import billed, transitions
 from w365core.store.billed import Child
@@ -17,10 +18,17 @@ from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 
 
-def activate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> None:
-    """Makes the usage of a complete manual invoice billable. CallRefused as the guards say."""
+def activate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> int | None:
+    """Makes the usage of a complete manual invoice billable, and queues the reconciliation of its license lines; returns that job's number, None where
+    it has no such lines or the queue takes no such job. CallRefused as the guards say."""
     with guarded(), engine.begin() as connection:
-        transitions.activate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
+        invoice = transitions.activate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen)
+    if not invoice.license_lines:
+        return None
+    try:
+        return queue.ask(engine, kind=queue.RECONCILE, provider=invoice.provider, invoice=invoice.invoice_number, actor=actor)
+    except (AlreadyRunning, CallRefused):  # the step is done all the same, and must not be said to be refused
+        return None
 
 
 def deactivate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime, reason: str | None = None) -> None:

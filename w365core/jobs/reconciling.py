@@ -157,7 +157,7 @@ def after_import(context: Context, *, provider: str, invoice_number: str) -> str
     try:
         invoice = ledger.find(context.engine, provider_name=provider, invoice_number=invoice_number)
         if invoice is not None and invoice.status_reason == StatusReason.ACTIVE and invoice.license_lines:
-            carry_out(context, provider_name=provider, invoice_number=invoice_number)
+            carry_out(context.uncounted(), provider_name=provider, invoice_number=invoice_number)
     except StoreUnavailable:
         raise
     except W365Error as error:
@@ -207,13 +207,15 @@ def _run(context: Context, invoice: Row) -> tuple[int, bool, Changed]:
     return run_id, True, changed
 
 
-def _read(context: Context, invoice: Row, *, staged: bool) -> tuple[Inputs, Row | None, list[dict[str, Any]]]:
-    """What goes in, as of one moment, the run before, and the usage that lacks its credit. CallRefused while the invoice is being imported."""
+def _read(context: Context, invoice: Row, *, staged: bool) -> tuple[Inputs, Mapping[str, Any] | None, list[dict[str, Any]]]:
+    """What goes in, as of one moment, what the run before was made of, and the usage that lacks its credit. CallRefused while the invoice is being
+    imported."""
     with context.engine.connect() as connection:
         connection.exec_driver_sql("set transaction isolation level repeatable read")
         if store.is_being_imported(connection, invoice.provider_invoice_id):
             raise CallRefused(f"Invoice {invoice.invoice_number} is being imported right now; reconcile it when that has ended.")
-        before = store.latest(connection, provider=invoice.provider, invoice_number=invoice.invoice_number)
+        last = store.latest(connection, provider=invoice.provider, invoice_number=invoice.invoice_number)
+        before = None if last is None else store.made_of(connection, last.reconciliation_id)
         read = inputs.read(connection, invoice, period=period_of(invoice), staged=staged)
         lost = credit_lost.of_invoice(connection, invoice.provider_invoice_id) if invoice.usage_lines and not staged else []
         connection.rollback()
@@ -250,12 +252,12 @@ def _fingerprint(said: Mapping[str, Any]) -> str:
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
-def _changed(before: Row | None, said: Mapping[str, Any]) -> Changed:
+def _changed(before: Mapping[str, Any] | None, said: Mapping[str, Any]) -> Changed:
     if before is None:
         return Changed()
-    was, now = before.inputs.get("by_subscription", {}), said["by_subscription"]
+    was, now = before.get("by_subscription", {}), said["by_subscription"]
     others = tuple(sorted(name for name in {*was, *now} if name and was.get(name) != now.get(name)))
-    names = tuple(name for name in _INPUTS if before.inputs.get(name) != said[name])
+    names = tuple(name for name in _INPUTS if before.get(name) != said[name])
     return Changed(names, others)
 
 

@@ -289,7 +289,7 @@ def _latest(connection: Connection, engine: Engine, provider: str | None, invoic
     run = reconciliations.latest(connection, provider=known.provider, invoice_number=number)
     if run is None:
         raise CallRefused(f"Invoice {number} is not reconciled yet: `reconcile --invoice {number}` does it.")
-    if run.inputs.get("import_run_id") != known.import_run_id:
+    if run.import_run_id != known.import_run_id:
         raise CallRefused(f"Invoice {number} was imported anew since it was reconciled: `reconcile --invoice {number}` first, then decide.")
     return run
 

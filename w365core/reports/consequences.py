@@ -44,17 +44,20 @@ def build(summed: Mapping[str, Any], *, returns: str) -> Stake:
 def before(action: str, subject: Invoice, stake: Stake) -> str:
     """What the step will do: activate, deactivate or delete."""
     if action == "activate":
-        return _activates(subject, stake, "Makes")
+        then = f" Its {wording.counted(subject.license_lines, 'license line')} will be reconciled then." if subject.license_lines else ""
+        return _activates(subject, stake, "Makes") + then
     if action == "deactivate":
         return f"{_takes_out(subject, stake, 'Takes')}; its lines stay until it is synced again."
     return f"{_removes(subject, stake)} {stake.returns}"
 
 
-def after(action: str, subject: Invoice, stake: Stake) -> str:
-    """What it did."""
+def after(action: str, subject: Invoice, stake: Stake, *, job: int | None = None) -> str:
+    """What it did; `job` is the reconciliation that it has queued."""
     name = f"Invoice {subject.number} of {subject.provider}"
     if action == "activate":
-        return f"{name} is Active. {_activates(subject, stake, 'Made')}"
+        lines = wording.counted(subject.license_lines, "license line")
+        then = f" Reconciling its {lines} is queued as job {job}; the page Reconciliation has the outcome." if job else ""
+        return f"{name} is Active. {_activates(subject, stake, 'Made')}{then}"
     if action == "deactivate":
         again = "Check its files again or upload others" if subject.source == "file" else "Sync it again"
         return f"{name} is Deactivated. {_takes_out(subject, stake, 'Took')}. {again} to have it back."

@@ -175,7 +175,10 @@ def load(connection: Connection, wanted: Wanted, *, scope: Scope | None = None, 
         months=_months(connection, rows),
         findings=[*reconciled.findings(connection, runs, most=200), *lost],
         finding_sums=reconciled.finding_sums(connection, runs),
-        choices=_choices(reconciled.choices(connection, runs, RowFilter(states=wanted.rows.states))),
+        choices={
+            **_choices(reconciled.choices(connection, runs, RowFilter(states=wanted.rows.states))),
+            "assignees": {name: name for name in reconciled.assignees(connection, runs)},
+        },
     )
 
 

@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.reconciliation import EXPLAINED, Verdict
-from w365core.reports import reconciliation, verdict_words, wording
+from w365core.reports import decision_words, reconciliation, verdict_words, wording
 from w365core.reports.reconciliation import Finding, Wanted
 from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.reconciliation_tables import CHANGE_LOGS, LINES, WINDOWS
 from w365core.reports.tables import Table
-from w365core.store import across_months, reconciled, reconciled_lines
+from w365core.store import across_months, decided, reconciled, reconciled_lines
 
 Row = Mapping[str, Any]
 _ORDINALS = {2: "Second", 3: "Third", 4: "Fourth", 5: "Fifth", 6: "Sixth", 7: "Seventh", 8: "Eighth", 9: "Ninth", 10: "Tenth"}
@@ -52,6 +52,7 @@ class Evidence:
     row: Row
     invoice: Row
     provider: str
+    decisions: tuple[str, ...]  # the newest first
     sentence: str
     step: str
     more: tuple[str, ...]
@@ -96,6 +97,7 @@ def load(connection: Connection, scope: Scope, wanted: Wanted, *, run: int, line
         beside=reconciled.beside(connection, scope.runs, wanted.rows, run=run, line_id=line_id),
         months=across_months.of_run(connection, run, lines=[line_id]).get(line_id, across_months.NEW),
         provider=scope.provider_of(run),
+        decisions=decided.of_row(connection, provider=row["provider"], invoice_number=row["invoice_number"], line_id=line_id),
     )
 
 
@@ -112,12 +114,14 @@ def build(
     beside: Row,
     months: Row,
     provider: str,
+    decisions: Sequence[Row] = (),
 ) -> Evidence:
     """`logs` are those of the run, `all_logs` those that our records have now; a log of the run that is gone since is shown all the same."""
     return Evidence(
         row=row,
         invoice=invoice,
         provider=provider,
+        decisions=tuple(decision_words.sentence(one) for one in decisions),
         sentence=verdict_words.sentence(row, logs, provider=provider),
         step=verdict_words.STEPS[row["verdict"]],
         more=_more(row, months, provider),
@@ -125,7 +129,7 @@ def build(
         history=_history(row, all_logs or logs, windows),
         change_logs=Table("change logs", CHANGE_LOGS, _logs(row, logs, all_logs)),
         lines=Table("provider lines", LINES, lines),
-        windows=Table("other invoices", WINDOWS, [{**one, "verdict_label": verdict_words.LABELS[one["verdict"]]} for one in windows]),
+        windows=Table("other invoices", WINDOWS, [_window(one) for one in windows]),
         findings=tuple(reconciliation.finding(one) for one in findings),
         subscription=subscription,
         place=beside.get("place") or 0,
@@ -136,6 +140,13 @@ def build(
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _window(one: Row) -> dict[str, Any]:
+    """Another window of the subscription. Where both sides agreed on the day that the provider counted, what differs now is changes since."""
+    now, then, theirs = one["our_quantity"], one["our_quantity_then"], one["provider_quantity"]
+    since = theirs is not None and then == theirs and now != theirs
+    return {**one, "verdict_label": verdict_words.LABELS[one["verdict"]], "then_label": "agreed; changed later" if since else ""}
 
 
 def _neighbour(beside: Row, which: str) -> tuple[int, str] | None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from w365core import reconciliation
 from w365core.reconciliation import Verdict
+from w365core.store.review_states import CUSTOMER, FROM, LAPSED, PRODUCT, STATE
 
 Rows = list[Mapping[str, Any]]
 
@@ -21,26 +22,12 @@ _ROW = ", ".join(f"l.{column.name}" for column in reconciliation.ROW)
 _EXPLANATION = ", ".join(f"c.{column.name}" for column in reconciliation.EXPLANATION)
 _FINDING = ", ".join(f"f.{column.name}" for column in reconciliation.FINDING)
 
-_STANDS = "r.verdict is not distinct from l.verdict and r.residual is not distinct from l.residual"
-_STATE = f"""
-    case when l.verdict = 'confirmed' then 'confirmed' when r.state in ('confirmed', 'accepted') and {_STANDS} then r.state else 'open' end
-"""
-_LAPSED = f"(l.verdict <> 'confirmed' and coalesce(r.state in ('confirmed', 'accepted'), false) and not ({_STANDS}))"
-# Who a row is for, as one key: our account, else the provider's customer.
-_CUSTOMER = "coalesce(l.account_id, l.provider_customer_id, '')"
-_PRODUCT = "coalesce(l.product_name, l.product_id, '')"
-_FROM = """
-    reconciliation_line l
-    join reconciliation n on n.reconciliation_id = l.reconciliation_id
-    left join reconciliation_review r on r.provider = n.provider and r.invoice_number = n.invoice_number and r.line_id = l.line_id
-"""
-
 # Seats that no invoice of the month has stand on each of them; over several invoices they are one thing to look at, and their money counts once.
 _ONCE = """not (l.verdict = 'not_on_invoice' and exists (
     select from reconciliation_line twin where twin.reconciliation_id = any(:runs) and twin.reconciliation_id < l.reconciliation_id
         and twin.line_id = l.line_id and twin.verdict = l.verdict and twin.currency = l.currency))"""
 
-BY = {"customer": _CUSTOMER, "product": _PRODUCT, "verdict": "l.verdict"}
+BY = {"customer": CUSTOMER, "product": PRODUCT, "verdict": "l.verdict"}
 
 
 @dataclass(frozen=True)
@@ -60,17 +47,19 @@ class RowFilter:
 def invoices(connection: Connection) -> Rows:
     """Every invoice that has lines to reconcile, the newest first: as stored, its provider's type, and the run that is its latest, null where there is none.
 
-    `signed_at`, `signed_by` and `signed_run` are of the sign-off that stands.
+    `signed_at`, `signed_by` and `signed_run` are of the sign-off that stands. What a run was made of is left out: it names every subscription.
     """
     query = text("""
         select p.provider_invoice_id, p.provider, p.invoice_number, p.invoice_date, p.period_start, p.period_end, p.currency, p.status_reason,
             p.license_lines, p.usage_lines, p.import_run_id, p.header_total, kind.type as provider_type, n.reconciliation_id, n.header, n.lines, n.usage, n.tax,
-            n.rounding, n.overridden, n.confirmed, n.explained, n.unexplained, n.rows, n.message, n.made_at, n.made_by, n.latest_at, n.inputs,
+            n.rounding, n.overridden, n.confirmed, n.explained, n.unexplained, n.rows, n.message, n.made_at, n.made_by, n.latest_at,
             s.at as signed_at, s.actor as signed_by, s.note as signed_note, s.reconciliation_id as signed_run
         from provider_invoice p
         left join provider kind on lower(kind.name) = lower(p.provider)
         left join lateral (
-            select * from reconciliation run where run.provider = p.provider and run.invoice_number = p.invoice_number
+            select run.reconciliation_id, run.header, run.lines, run.usage, run.tax, run.rounding, run.overridden, run.confirmed, run.explained,
+                run.unexplained, run.rows, run.message, run.made_at, run.made_by, run.latest_at
+            from reconciliation run where run.provider = p.provider and run.invoice_number = p.invoice_number
             order by run.latest_at desc, run.reconciliation_id desc limit 1
         ) n on true
         left join reconciliation_sign_off s on s.provider = p.provider and s.invoice_number = p.invoice_number and s.reopened_at is null
@@ -99,10 +88,10 @@ def sums(connection: Connection, runs: Sequence[int]) -> Rows:
             coalesce(sum(l.money_at_risk), 0) as money_at_risk, coalesce(sum(l.unbilled), 0) as unbilled, 0 as lapsed, 0 as unknown
         from reconciliation_line l where l.reconciliation_id = any(:runs) and l.verdict = 'confirmed' group by 1, 2
         union all
-        select l.currency, l.verdict, {_STATE} as review_state, count(*) as rows, coalesce(sum(l.subtotal), 0) as subtotal,
+        select l.currency, l.verdict, {STATE} as review_state, count(*) as rows, coalesce(sum(l.subtotal), 0) as subtotal,
             coalesce(sum(l.money_at_risk), 0) as money_at_risk, coalesce(sum(l.unbilled), 0) as unbilled,
-            count(*) filter (where {_LAPSED}) as lapsed, count(*) filter (where l.money_at_risk is null) as unknown
-        from {_FROM} where l.reconciliation_id = any(:runs) and l.verdict <> 'confirmed' and {_ONCE} group by 1, 2, 3
+            count(*) filter (where {LAPSED}) as lapsed, count(*) filter (where l.money_at_risk is null) as unknown
+        from {FROM} where l.reconciliation_id = any(:runs) and l.verdict <> 'confirmed' and {_ONCE} group by 1, 2, 3
     """)  # what is confirmed by rule, most of all rows, needs no look at what people decided
     return _rows(connection, query, runs=list(runs))
 
@@ -113,9 +102,9 @@ def groups(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, by
     joined = "left join account a on a.account_id = l.account_id" if by == "customer" else ""
     where, bound = _condition(wanted)
     query = text(f"""
-        select {BY[by]} as key, {name} as name, l.currency, count(*) as rows, count(*) filter (where {_STATE} = 'open') as open_rows,
+        select {BY[by]} as key, {name} as name, l.currency, count(*) as rows, count(*) filter (where {STATE} = 'open') as open_rows,
             coalesce(sum(l.money_at_risk), 0) as money_at_risk, coalesce(sum(l.subtotal), 0) as subtotal, coalesce(sum(l.unbilled), 0) as unbilled
-        from {_FROM} {joined} where l.reconciliation_id = any(:runs) and {where}
+        from {FROM} {joined} where l.reconciliation_id = any(:runs) and {where}
         group by 1, l.currency order by money_at_risk desc, rows desc, key limit :most
     """)
     return _rows(connection, query, runs=list(runs), most=most, **bound)
@@ -126,11 +115,11 @@ def choices(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, m
     where, bound = _condition(wanted)
     query = text(f"""
         with facets as (
-            select {_CUSTOMER} as customer, {_PRODUCT} as product, l.verdict, case when grouping({_CUSTOMER}) = 0 then 'customers'
-                when grouping({_PRODUCT}) = 0 then 'products' else 'verdicts' end as by, max(l.account_id) as account_id,
+            select {CUSTOMER} as customer, {PRODUCT} as product, l.verdict, case when grouping({CUSTOMER}) = 0 then 'customers'
+                when grouping({PRODUCT}) = 0 then 'products' else 'verdicts' end as by, max(l.account_id) as account_id,
                 max(l.customer_name) as customer_name, count(*) as rows, coalesce(sum(l.money_at_risk), 0) as money_at_risk
-            from {_FROM} where l.reconciliation_id = any(:runs) and {where}
-            group by grouping sets (({_CUSTOMER}), ({_PRODUCT}), (l.verdict))
+            from {FROM} where l.reconciliation_id = any(:runs) and {where}
+            group by grouping sets (({CUSTOMER}), ({PRODUCT}), (l.verdict))
         )
         select f.by, coalesce(f.customer, f.product, f.verdict) as key, coalesce(a.name, case when f.by = 'customers' then f.customer_name end) as name, f.rows
         from (select facets.*, row_number() over (partition by by order by money_at_risk desc, rows desc) as place from facets) f
@@ -145,7 +134,7 @@ def count(connection: Connection, runs: Sequence[int], wanted: RowFilter) -> Row
     where, bound = _condition(wanted)
     query = text(f"""
         select l.currency, count(*) as rows, coalesce(sum(l.money_at_risk), 0) as money_at_risk, coalesce(sum(l.subtotal), 0) as subtotal
-        from {_FROM} where l.reconciliation_id = any(:runs) and {where} group by 1 order by 1
+        from {FROM} where l.reconciliation_id = any(:runs) and {where} group by 1 order by 1
     """)
     return _rows(connection, query, runs=list(runs), **bound)
 
@@ -154,7 +143,7 @@ def page(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, offs
     """The rows that are wanted with their review, the biggest money at risk first (measured in base currency), unknown money before none."""
     where, bound = _condition(wanted)
     picked = f"""
-        select l.* from {_FROM} left join currency base on base.code = l.currency where l.reconciliation_id = any(:runs) and {where} {_ORDER}
+        select l.* from {FROM} left join currency base on base.code = l.currency where l.reconciliation_id = any(:runs) and {where} {_ORDER}
         limit :most offset :offset
     """  # what is joined for the screen is joined to these few alone
     query = text(f"{_whole('true', rows=f'({picked})')} {_ORDER}")
@@ -182,7 +171,7 @@ def beside(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, ru
             select l.reconciliation_id, l.line_id, row_number() over w as place, count(*) over () as rows,
                 lag(l.reconciliation_id) over w as run_before, lag(l.line_id) over w as line_before,
                 lead(l.reconciliation_id) over w as run_after, lead(l.line_id) over w as line_after
-            from {_FROM} left join currency base on base.code = l.currency where l.reconciliation_id = any(:runs) and {where}
+            from {FROM} left join currency base on base.code = l.currency where l.reconciliation_id = any(:runs) and {where}
             window w as ({_ORDER})
         ) ordered where reconciliation_id = :run and line_id = :line_id
     """)
@@ -192,7 +181,7 @@ def beside(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, ru
 
 def assignees(connection: Connection, runs: Sequence[int]) -> list[str]:
     """Everybody to whom a row of these runs is assigned."""
-    query = text(f"select distinct r.assigned_to from {_FROM} where l.reconciliation_id = any(:runs) and r.assigned_to <> '' order by 1")
+    query = text(f"select distinct r.assigned_to from {FROM} where l.reconciliation_id = any(:runs) and r.assigned_to <> '' order by 1")
     return list(connection.execute(query, {"runs": list(runs)}).scalars())
 
 
@@ -237,7 +226,7 @@ def windows(connection: Connection, subscription_id: str) -> Rows:
             from reconciliation n order by n.provider, n.invoice_number, n.latest_at desc, n.reconciliation_id desc
         )
         select p.provider_invoice_id, latest.invoice_number, p.invoice_date, l.line_id, l.charge_start, l.charge_end, l.provider_quantity, l.our_quantity,
-            l.verdict, l.money_at_risk, l.subtotal, l.currency
+            l.our_quantity_then, l.verdict, l.money_at_risk, l.subtotal, l.currency
         from reconciliation_line l
         join latest on latest.reconciliation_id = l.reconciliation_id
         left join provider_invoice p on p.provider = latest.provider and p.invoice_number = latest.invoice_number
@@ -290,11 +279,11 @@ _ORDER = """
 
 def _whole(where: str, *, rows: str = "reconciliation_line") -> str:
     """The rows of runs :runs with their review, customer's name and invoice."""
-    source = _FROM.replace("reconciliation_line l", f"{rows} l", 1)
+    source = FROM.replace("reconciliation_line l", f"{rows} l", 1)
     return f"""
-        select l.reconciliation_id, {_ROW}, {_STATE} as review_state, {_LAPSED} as lapsed, r.reason as review_reason, r.verdict as reviewed_verdict,
+        select l.reconciliation_id, {_ROW}, {STATE} as review_state, {LAPSED} as lapsed, r.reason as review_reason, r.verdict as reviewed_verdict,
             r.residual as reviewed_residual, r.state as reviewed_state, r.assigned_to, r.note, r.at as reviewed_at, r.actor as reviewed_by,
-            n.provider, n.invoice_number, coalesce(a.name, l.customer_name) as customer, {_CUSTOMER} as customer_key, s.name as subscription_name
+            n.provider, n.invoice_number, coalesce(a.name, l.customer_name) as customer, {CUSTOMER} as customer_key, s.name as subscription_name
         from {source} left join account a on a.account_id = l.account_id left join subscription s on s.subscription_id = l.subscription_id
         left join currency base on base.code = l.currency
         where l.reconciliation_id = any(:runs) and {where}
@@ -304,7 +293,7 @@ def _whole(where: str, *, rows: str = "reconciliation_line") -> str:
 def _condition(wanted: RowFilter) -> tuple[str, dict[str, Any]]:
     """The where clause of a filter over `l` and `r`, and what it binds."""
     clauses, bound = [_ONCE], {}
-    choices = (("customers", _CUSTOMER), ("products", _PRODUCT), ("verdicts", "l.verdict"), ("states", _STATE))
+    choices = (("customers", CUSTOMER), ("products", PRODUCT), ("verdicts", "l.verdict"), ("states", STATE))
     for name, expression in choices:
         if chosen := list(getattr(wanted, name)):
             clauses.append(f"{expression} = any(:{name})")

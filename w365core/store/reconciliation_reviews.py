@@ -16,15 +16,8 @@ from w365core import money
 from w365core.reconciliation import ReviewState, Verdict
 from w365core.store import audit
 from w365core.store.ledger import Who
+from w365core.store.review_states import CUSTOMER, FROM, LAPSED, PRODUCT, STATE
 
-_STANDS = "(r.verdict is not distinct from l.verdict and r.residual is not distinct from l.residual)"
-_STATE = f"case when l.verdict = 'confirmed' then 'confirmed' when r.state in ('confirmed', 'accepted') and {_STANDS} then r.state else 'open' end"
-_LAPSED = f"(l.verdict <> 'confirmed' and coalesce(r.state in ('confirmed', 'accepted'), false) and not {_STANDS})"
-_FROM = """
-    reconciliation_line l join reconciliation n on n.reconciliation_id = l.reconciliation_id
-    left join reconciliation_review r on r.provider = n.provider and r.invoice_number = n.invoice_number and r.line_id = l.line_id
-"""
-_CUSTOMER, _PRODUCT = "coalesce(l.account_id, l.provider_customer_id, '')", "coalesce(l.product_name, l.product_id, '')"
 _BLANK = {"review_reason": None, "reviewed_by": None, "reviewed_at": None, "reopened_because": None, "assigned_to": None, "note": None}
 TARGET = "reconciliation"  # of audit rows; not replayed by a rebuild, since no table of the ledger changes
 
@@ -64,9 +57,9 @@ def by_rule(verdict: str) -> dict[str, Any]:
 def states(connection: Connection, run_id: int) -> dict[str, dict[str, Any]]:
     """The review of every row: its state, who decided it and why, and of a decision that no longer stands what has changed."""
     query = text(f"""
-        select l.line_id, l.verdict, l.residual, {_STATE} as state, {_LAPSED} as lapsed, r.reason, r.verdict as then_verdict, r.residual as then_residual,
+        select l.line_id, l.verdict, l.residual, {STATE} as state, {LAPSED} as lapsed, r.reason, r.verdict as then_verdict, r.residual as then_residual,
             r.state as then_state, r.assigned_to, r.note, r.at, r.actor
-        from {_FROM} where l.reconciliation_id = :run
+        from {FROM} where l.reconciliation_id = :run
     """)
     return {row.line_id: _review(row) for row in connection.execute(query, {"run": run_id})}
 
@@ -74,8 +67,8 @@ def states(connection: Connection, run_id: int) -> dict[str, dict[str, Any]]:
 def chosen(connection: Connection, run_id: int, which: Chosen) -> list[Mapping[str, Any]]:
     """The rows that are meant, each with its verdict, residual, money and review state."""
     query = text(f"""
-        select l.line_id, l.verdict, l.residual, l.money_at_risk, l.subtotal, l.currency, {_STATE} as review_state, r.state as decided
-        from {_FROM} where l.reconciliation_id = :run and {_condition(which)} order by l.line_id
+        select l.line_id, l.verdict, l.residual, l.money_at_risk, l.subtotal, l.currency, {STATE} as review_state, r.state as decided
+        from {FROM} where l.reconciliation_id = :run and {_condition(which)} order by l.line_id
     """)
     return [dict(row) for row in connection.execute(query, {"run": run_id, **_bound(which)}).mappings()]
 
@@ -83,8 +76,8 @@ def chosen(connection: Connection, run_id: int, which: Chosen) -> list[Mapping[s
 def open_of(connection: Connection, run_id: int) -> Counted:
     """What is still open."""
     query = text(f"""
-        select count(*), coalesce(sum(l.money_at_risk), 0), count(*) filter (where l.money_at_risk is null) from {_FROM}
-        where l.reconciliation_id = :run and l.verdict <> 'confirmed' and {_STATE} = 'open'
+        select count(*), coalesce(sum(l.money_at_risk), 0), count(*) filter (where l.money_at_risk is null) from {FROM}
+        where l.reconciliation_id = :run and l.verdict <> 'confirmed' and {STATE} = 'open'
     """)
     return Counted(*connection.execute(query, {"run": run_id}).one())
 
@@ -185,10 +178,10 @@ def _condition(which: Chosen) -> str:
     expressions = {
         "lines": "l.line_id",
         "verdicts": "l.verdict",
-        "customers": _CUSTOMER,
-        "products": _PRODUCT,
+        "customers": CUSTOMER,
+        "products": PRODUCT,
         "subscriptions": "l.subscription_id",
-        "states": _STATE,
+        "states": STATE,
     }
     clauses = [f"{expression} = any(:{name})" for name, expression in expressions.items() if getattr(which, name)]
     if which.assigned_to:

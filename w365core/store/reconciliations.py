@@ -25,12 +25,16 @@ from w365core.store.engine import driver_cursor
 from w365core.store.ledger import Who
 
 SUMS = ("header", "lines", "usage", "tax", "rounding", "overridden", "confirmed", "explained", "unexplained")
+KEPT = 10  # runs of an invoice, the latest; the run of a sign-off that stands is kept beside them
 _AT_ONCE = 50_000  # rows
 _LATEST = """
-    select reconciliation_id, provider, invoice_number, currency, fingerprint, inputs, header, lines, usage, tax, rounding, overridden, confirmed,
-        explained, unexplained, rows, message, made_at, made_by, latest_at
-    from reconciliation where provider = :provider and invoice_number = :invoice_number order by latest_at desc, reconciliation_id desc limit 1
-"""
+    select n.reconciliation_id, n.provider, n.invoice_number, n.currency, n.fingerprint, cast(n.inputs ->> 'import_run_id' as bigint) as import_run_id,
+        n.header, n.lines, n.usage, n.tax, n.rounding, n.overridden, n.confirmed, n.explained, n.unexplained, n.rows, n.message, n.made_at, n.made_by,
+        n.latest_at
+    from reconciliation n where n.reconciliation_id = (
+        select last.reconciliation_id from reconciliation last where last.provider = :provider and last.invoice_number = :invoice_number
+        order by last.latest_at desc, last.reconciliation_id desc limit 1)
+"""  # the inputs of this one run alone are unpacked
 # Which runs are the latest of their invoice: to be joined as `latest`.
 LATEST_RUNS = """
     select distinct on (provider, invoice_number) reconciliation_id, provider, invoice_number from reconciliation
@@ -68,8 +72,13 @@ def is_being_imported(connection: Connection, provider_invoice_id: int) -> bool:
 
 
 def latest(connection: Connection, *, provider: str, invoice_number: str) -> Row | None:
-    """The run that holds now; None where the invoice was never reconciled."""
+    """The run that holds now, without what it was made of; None where the invoice was never reconciled."""
     return connection.execute(text(_LATEST), {"provider": provider, "invoice_number": invoice_number}).first()
+
+
+def made_of(connection: Connection, run_id: int) -> Mapping[str, Any]:
+    """The inputs of a run as they were kept; they name every subscription of the invoice, so that no page asks for them."""
+    return connection.execute(text("select inputs from reconciliation where reconciliation_id = :run"), {"run": run_id}).scalar_one()
 
 
 def found_again(connection: Connection, run: Run, *, who: Who) -> int | None:
@@ -95,7 +104,7 @@ def keep(
     who: Who,
 ) -> int:
     """Writes a new run whole, in the caller's transaction, and returns its number; `more_findings` are those over usage. The database checks the identity
-    and the conservation again."""
+    and the conservation again. Runs of the invoice beyond the latest `KEPT` are deleted."""
     query = text(f"""
         insert into reconciliation (provider, invoice_number, currency, fingerprint, inputs, {", ".join(SUMS)}, rows, message, made_at, made_by, latest_at)
         values (:provider, :invoice_number, :currency, :fingerprint, cast(:inputs as jsonb), {", ".join(f":{name}" for name in SUMS)}, :rows, :message,
@@ -116,17 +125,14 @@ def keep(
     further = [{"reconciliation_id": run_id, "ordinal": place, **one} for place, one in enumerate(more_findings, findings.num_rows)]
     if further:
         connection.execute(query, further)
+    _prune(connection, run)
     return run_id
 
 
 def forget(connection: Connection, *, provider: str, invoice_number: str) -> int:
     """Removes the runs of an invoice that is no more, in the caller's transaction; what people decided stays, for the day it comes again."""
-    bound = {"provider": provider, "invoice_number": invoice_number}
-    mine = "reconciliation_id in (select reconciliation_id from reconciliation where provider = :provider and invoice_number = :invoice_number)"
-    for table in ("reconciliation_line", "reconciliation_change_log", "reconciliation_finding"):
-        connection.execute(text(f"delete from {table} where {mine}"), bound)
-    query = text("delete from reconciliation where provider = :provider and invoice_number = :invoice_number")
-    return connection.execute(query, bound).rowcount
+    query = text("select reconciliation_id from reconciliation where provider = :provider and invoice_number = :invoice_number")
+    return _delete(connection, connection.execute(query, {"provider": provider, "invoice_number": invoice_number}).scalars().all())
 
 
 def staged_sums(connection: Connection, table: str, currency: str) -> tuple[Decimal, Decimal]:
@@ -173,6 +179,28 @@ def findings_of(connection: Connection, run_id: int) -> list[dict[str, Any]]:
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _prune(connection: Connection, run: Run) -> None:
+    """Deletes what nobody goes back to: decisions are kept apart, by the row's own name, and need no run."""
+    query = text("""
+        select n.reconciliation_id from reconciliation n where n.provider = :provider and n.invoice_number = :invoice_number
+            and not exists (select from reconciliation_sign_off s where s.reconciliation_id = n.reconciliation_id and s.reopened_at is null)
+            and n.reconciliation_id not in (
+                select latest.reconciliation_id from reconciliation latest where latest.provider = :provider and latest.invoice_number = :invoice_number
+                order by latest.latest_at desc, latest.reconciliation_id desc limit :kept)
+    """)
+    bound = {"provider": run.provider, "invoice_number": run.invoice_number, "kept": KEPT}
+    _delete(connection, connection.execute(query, bound).scalars().all())
+
+
+def _delete(connection: Connection, runs: Sequence[int]) -> int:
+    """Runs with all that hangs on them; returns how many."""
+    if not runs:
+        return 0
+    for table in ("reconciliation_line", "reconciliation_change_log", "reconciliation_finding", "reconciliation"):
+        connection.execute(text(f"delete from {table} where reconciliation_id = any(:runs)"), {"runs": list(runs)})
+    return len(runs)
 
 
 def _next_moment() -> str:

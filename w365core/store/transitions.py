@@ -31,10 +31,11 @@ _INSTEAD = {
 }
 
 
-def activate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> None:
-    """Makes the usage of a complete manual invoice billable."""
+def activate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None) -> Row:
+    """Makes the usage of a complete manual invoice billable; returns the invoice as it was."""
     before = _guarded(connection, provider_invoice_id, "activate", seen)
     _become(connection, before, "activate", InvoiceState.ACTIVE, StatusReason.ACTIVE, "", who)
+    return before
 
 
 def deactivate(connection: Connection, *, provider_invoice_id: int, who: Who, seen: Seen | None = None, reason: str | None = None) -> None:
