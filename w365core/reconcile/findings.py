@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from w365core import money
-from w365core.reconcile import amounts, exact
+from w365core.reconcile import amounts, exact, places
 from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import FindingKind, Verdict
@@ -34,7 +34,8 @@ def found(judged: Judged, *, currency: str) -> pl.DataFrame:
         _after_deactivation(lines, judged.logs),
     ]
     together = pl.concat([part.select("key", "line_number", "kind", "expected", "found", "amount", "reason") for part in parts])
-    named = together.join(judged.rows.select("key", "line_id"), on="key", how="left").with_columns(pl.lit(currency).alias("currency"))
+    line_ids = places.at(judged.rows.select("line_id"), together.get_column("key"))
+    named = together.hstack(line_ids).with_columns(pl.lit(currency).alias("currency"))
     once = named.unique(["line_id", "line_number", "kind"], keep="first", maintain_order=True)
     return once.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 
@@ -154,7 +155,7 @@ def _after_deactivation(lines: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame
 
 def _charges(lines: pl.DataFrame) -> pl.DataFrame:
     """Lines that charge for seats, but for those that change nothing: the re-bill of a pair counts, its credit does not."""
-    return lines.filter(_of(*_CHARGES_SEATS) & pl.col("subtotal").str.contains("^[^-eE]*[1-9]"))
+    return lines.filter(_of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
 
 
 def _told(lines: pl.DataFrame, kind: FindingKind, *, found: str, expected: bool = True) -> pl.DataFrame:
