@@ -100,6 +100,7 @@ def _above_list(lines: pl.DataFrame) -> pl.DataFrame:
 
 def _charged_twice(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Cycle charges of one provider subscription and window that stand when credits of the same seats are taken from them, where we hold another number."""
+    lines = lines.filter(~pl.col("alone"))
     agreed = rows.filter((pl.col("verdict") == str(Verdict.CONFIRMED)) | pl.col("subscription_id").is_null()).select("key")
     cycles = lines.filter(_of(Charge.CYCLE)).select("key", "provider_subscription_id", "line_number", "billed", "sign", "subtotal")
     several = cycles.filter(pl.struct("key", "provider_subscription_id").is_duplicated() & (pl.col("sign") > 0)).select("key").unique()
@@ -132,7 +133,7 @@ def _after_cancellation(lines: pl.DataFrame) -> pl.DataFrame:
     cancelled = cancelled.group_by("provider_subscription_id").agg(
         day.min().alias("since"), pl.col("key").unique().alias("cancelled_windows")
     )
-    later = _charges(lines).join(cancelled, on="provider_subscription_id")
+    later = _charges(lines.join(cancelled, on="provider_subscription_id"))
     later = later.filter((pl.col("charge_start") > pl.col("since")) & ~pl.col("key").is_in("cancelled_windows"))
     return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
         pl.format("The subscription was cancelled on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias("reason")
@@ -144,7 +145,7 @@ def _after_deactivation(lines: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame
     day = pl.col("effective_day").cast(pl.Date)
     ends = logs.filter(pl.col("deactivates") & day.is_not_null()).group_by("subscription").agg(day.max().alias("since"))
     begins = logs.filter("begins").join(ends, on="subscription", how="semi").group_by("subscription").agg(day.max().alias("again"))
-    later = _charges(lines).join(ends, on="subscription").join(begins, on="subscription", how="left")
+    later = _charges(lines.join(ends, on="subscription").join(begins, on="subscription", how="left"))
     later = later.filter((pl.col("charge_start") > pl.col("since")) & ~(pl.col("again") >= pl.col("since")).fill_null(False))
     return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
         pl.format("We deactivated the subscription on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias(

@@ -22,18 +22,19 @@ def numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def of_known(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
+def subscription_of(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.Series:
+    """The place of each row's subscription; null where it is none of ours."""
     known = subscriptions.select("subscription_id", "subscription")
-    return frame.join(known, on="subscription_id", maintain_order="none")
+    return frame.select("subscription_id").join(known, on="subscription_id", how="left", maintain_order="left").get_column("subscription")
 
 
 def keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
     """Lines in the order of their rows, with the `key` of each, which is the row's place, whether they are `alone` there, their `charge`, `sign` and `moment`,
     and the ids as they compare."""
-    known = subscriptions.select("subscription_id", "subscription")
     types = lines.get_column("charge_type").unique().to_list()
     amount = pl.col("subtotal").fill_null("0")
-    lines = lines.join(known, on="subscription_id", how="left", maintain_order="left").with_columns(
+    lines = lines.with_columns(
+        subscription_of(lines, subscriptions),
         pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
         pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
         pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),

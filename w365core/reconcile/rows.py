@@ -58,8 +58,8 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     scale = quantities.scale
     subscriptions = offers.offered(keys.numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats"))), currency)
     lines = keys.keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions)
-    all_logs = keys.of_known(logs.with_columns(quantities.logs.alias("seats")), subscriptions)
-    logs = our_side.prepared(all_logs)
+    all_logs, subscription = logs, keys.subscription_of(logs, subscriptions)
+    logs = our_side.prepared(all_logs.with_columns(quantities.logs.alias("seats"), subscription))
     rows = _windows(lines, subscriptions, logs)
     deeper = pl.col("to_check") | pl.col("verdict").is_in([verdicts.EXPLAINING, str(Verdict.CHANGE_LOG_MISMATCH)])
     found, of_rows = verdicts.looked_into(rows.select(verdicts.LOOKED_AT).filter(deeper), logs)
@@ -140,7 +140,7 @@ def _absent(subscriptions: pl.DataFrame, lines: pl.DataFrame, scale: int, curren
     absent = subscriptions.filter(pl.col("expected").fill_null(False) & ~pl.col("subscription").is_in(on_it.implode()))
     absent = absent.select(
         pl.format("{}/{}", "subscription_id", pl.lit(NOT_ON_INVOICE)).alias("line_id"),
-        *("subscription_id", "account_id", "product_id", "offer", "provider_quantity_now"),
+        *("subscription", "subscription_id", "account_id", "product_id", "offer", "provider_quantity_now"),
         pl.col("provider_subscription_id").str.to_lowercase(),
         pl.col("name").alias("product_name"),
         exact.text(pl.col("seats"), scale).alias("our_quantity"),
@@ -188,7 +188,7 @@ def _explained(rows: pl.DataFrame, logs: pl.DataFrame, subscriptions: pl.DataFra
     """The change logs outside their rows' views, with what each is worth and whether it is invoiced."""
     of_row = rows.select("line_id", "charge_start", "charge_end")
     terms = subscriptions.select(*("unit", "prorate_unit", "frequency", "contract_start", "our_currency"), pl.col("selling_price").alias("own_selling_price"))
-    printed = all_logs.select(pl.exclude("seats", "subscription", "subscription_id"))
+    printed = all_logs.select(pl.exclude("subscription_id"))
     logs = logs.hstack(places.at(printed, logs.get_column("log")))
     logs = logs.hstack(places.at(of_row, logs.get_column("row"))).hstack(places.at(terms, logs.get_column("subscription")))
     logs = logs.with_columns(
