@@ -34,7 +34,7 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
     quantities = rows.numbers(billed, ours, logs)
     judged = rows.judged(billed, ours, logs, quantities=quantities, currency=currency.strip().upper())
     return Reconciled(
-        _table(judged.rows.sort("subscription", nulls_last=True, maintain_order=True), ROW, "line_id"),  # nearly always the order of the ids
+        _table(judged.rows, ROW, "line_id"),
         _table(judged.change_logs, EXPLANATION, "line_id", "change_log_id"),
         _table(findings.found(judged, currency=currency.strip().upper()), FINDING, "line_id", "line_number", "kind"),
     )
@@ -46,7 +46,5 @@ def _frame(table: pa.Table, columns: tuple[Column, ...]) -> pl.DataFrame:
 
 def _table(frame: pl.DataFrame, columns: tuple[Column, ...], *order: str) -> pa.Table:
     schema = frames.arrow_schema(columns)
-    frame = frame.select(schema.names)
-    if len(order) > 1 or not frame.get_column(order[0]).is_sorted():
-        frame = frame.sort(order)
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+    places = frame.select(pl.arg_sort_by(order)).to_series()
+    return frame.select(pl.col(schema.names).gather(places)).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)

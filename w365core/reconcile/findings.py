@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from w365core import money
-from w365core.reconcile import amounts, exact, places
+from w365core.reconcile import amounts, exact, places, prices
 from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import FindingKind, Verdict
@@ -26,9 +26,10 @@ def found(judged: Judged, *, currency: str) -> pl.DataFrame:
     """Every finding, in the columns of FINDING."""
     billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity")).alias("billed")
     lines = judged.lines.with_columns(billed)
+    terms = prices.distinct_terms(lines)
     parts = [
-        _amount_off(lines, currency),
-        _above_list(lines),
+        _amount_off(lines, terms, judged.scale, currency),
+        _above_list(lines, terms),
         _charged_twice(lines, judged.rows),
         _after_cancellation(lines),
         _after_deactivation(lines, judged.logs),
@@ -44,29 +45,28 @@ def _of(*charges: Charge) -> pl.Expr:
     return pl.col("charge").is_in([str(charge) for charge in charges])
 
 
-def _plainly_right(lines: pl.DataFrame, currency: str) -> pl.Series | None:
+def _plainly_right(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: str) -> pl.Series | None:
     """Whether effective price x rate x seats is within a coin of the amount, which is near the second rule; None where integers cannot say it."""
-    names = ("effective_unit_price", "exchange_rate", "billed", "subtotal")
-    columns = [(exact.canonical if name == "exchange_rate" else exact.readable)(lines.get_column(name)) for name in names]
-    columns[1] = columns[1].fill_null("1")
-    found = [exact.digits(column) for column in columns]
-    if sum(before + behind for before, behind in found) + money.minor_units(currency) > exact.INT128_DIGITS:
+    rate = exact.canonical(terms.get_column("exchange_rate")).fill_null("1")
+    printed = [exact.readable(terms.get_column("effective_unit_price")), rate, exact.readable(lines.get_column("subtotal"))]
+    found = [exact.digits(column) for column in printed]
+    coin, most = money.minor_units(currency), lines.select(pl.col("seats").abs().max()).item()
+    needed = sum(before + behind for before, behind in found) + len(str(most or 0)) + coin
+    if needed > exact.INT128_DIGITS:
         return None
-    wide = sum(before + behind for before, behind in found) + money.minor_units(currency) > exact.INT64_DIGITS
-    kind = pl.Int128 if wide else pl.Int64
-    whole = [exact.at_scale(column, places).cast(kind).alias(name) for name, column, (_, places) in zip(names, columns, found, strict=True)]
-    price, rate, seats, amount = (pl.col(name) for name in names)
-    scale = sum(behind for _, behind in found[:3])
-    behind = max(scale, found[3][1], money.minor_units(currency))
-    power = {name: pl.lit(10**exponent, kind) for name, exponent in (("left", behind - scale), ("right", behind - found[3][1]))}
-    coin = pl.lit(10 ** (behind - money.minor_units(currency)), kind)
-    apart = ((price * rate * seats).abs() * power["left"] - amount.abs() * power["right"]).abs()
-    return pl.DataFrame(whole).select((apart <= coin).fill_null(False)).to_series()
+    kind = pl.Int128 if needed > exact.INT64_DIGITS else pl.Int64
+    price, rate, amount = (exact.at_scale(column, behind).cast(kind) for column, (_, behind) in zip(printed, found, strict=True))
+    of_product = found[0][1] + found[1][1] + scale
+    behind = max(of_product, found[2][1], coin)
+    of_seat = pl.DataFrame({"of_seat": (price * rate).abs() * pl.Series([10 ** (behind - of_product)], dtype=kind)})
+    told = places.at(of_seat, lines.get_column("terms")).with_columns(lines.get_column("seats").cast(kind), amount.alias("amount"))
+    apart = (pl.col("of_seat") * pl.col("seats").abs() - pl.col("amount").abs() * pl.lit(10 ** (behind - found[2][1]), kind)).abs()
+    return told.select((apart <= pl.lit(10 ** (behind - coin), kind)).fill_null(False)).to_series()
 
 
-def _amount_off(lines: pl.DataFrame, currency: str) -> pl.DataFrame:
+def _amount_off(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: str) -> pl.DataFrame:
     lines = lines.filter(_of(*_PRICED))
-    right = _plainly_right(lines, currency)
+    right = _plainly_right(lines, terms, scale, currency)
     lines = lines if right is None else lines.filter(~right)
     without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
     lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
@@ -82,11 +82,10 @@ def _amount_off(lines: pl.DataFrame, currency: str) -> pl.DataFrame:
     )
 
 
-def _above_list(lines: pl.DataFrame) -> pl.DataFrame:
-    lines = lines.filter(_of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
-    cells = ["effective_unit_price", "unit_price", *_TERMS]
-    listed = exact.each_combination(lines, cells, amounts.list_exceeded, name="expected", kind=pl.String)
-    above = lines.with_columns(listed).filter(pl.col("expected").is_not_null())
+def _above_list(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    listed = [amounts.list_exceeded(*cells) for cells in terms.select("effective_unit_price", "unit_price", *_TERMS).iter_rows()]
+    listed = pl.Series("expected", listed, pl.String).gather(lines.get_column("terms"))
+    above = lines.with_columns(listed).filter(pl.col("expected").is_not_null() & _of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
     told = _told(above, FindingKind.ABOVE_LIST, found="effective_unit_price")
     excess = [
         exact.plain(money.half_up(money.EXACT.multiply(money.EXACT.multiply(exact.number(amount), exact.number(rate or "1")), exact.number(seats or "1")), places=2))

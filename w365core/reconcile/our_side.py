@@ -78,12 +78,10 @@ def _states(logs: pl.DataFrame) -> pl.DataFrame:
 
 def by_subscription(logs: pl.DataFrame) -> pl.DataFrame:
     """One row per subscription that has logs: how many, what they come to, and the last day on which it was deactivated."""
-    return logs.group_by("subscription").agg(
-        pl.len().alias("logs"),
-        pl.col("seats").sum().alias("all_logs"),
-        pl.col("deactivates").any().alias("was_deactivated"),
-        pl.col("effective_day").filter(pl.col("deactivates")).max().alias("deactivated_day"),
-    )
+    counted = logs.group_by("subscription").agg(pl.len().alias("logs"), pl.col("seats").sum().alias("all_logs"))
+    ended = logs.filter("deactivates").group_by("subscription").agg(pl.col("effective_day").max().alias("deactivated_day"))
+    ended = ended.with_columns(pl.lit(True).alias("was_deactivated"))
+    return counted.join(ended, on="subscription", how="left").with_columns(pl.col("was_deactivated").fill_null(False))
 
 
 def seats_on(logs: pl.DataFrame, *, subscription: pl.Series, day: pl.Series) -> pl.Series:

@@ -13,7 +13,7 @@ def combinations(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFr
     first = frame.select(pl.lit(here).alias("a place"), *columns).select(pl.col("a place").first().over(columns)).to_series()
     is_first = first == here
     numbers = (is_first.cum_sum().cast(pl.Int64) - 1).gather(first)
-    return frame.select(columns).filter(is_first), numbers.alias("place")
+    return at(frame.select(columns), is_first.arg_true()), numbers.alias("place")
 
 
 def of(named: pl.Series, *, count: int) -> pl.Series:

@@ -53,18 +53,29 @@ def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
     return money.half_up(money.EXACT.divide(money.EXACT.multiply(exact.number(price), rate), Decimal(months)), places=PLACES)
 
 
+def with_terms(lines: pl.DataFrame) -> pl.DataFrame:
+    """Lines with `terms`: those of the same window, prices, rate and billing share one number."""
+    return lines.with_columns(places.combinations(lines, _OF_COST)[1].alias("terms"))
+
+
+def distinct_terms(lines: pl.DataFrame) -> pl.DataFrame:
+    """The terms of these lines, each in the place of its number."""
+    return lines.select("terms", *_OF_COST).unique("terms").sort("terms").drop("terms")
+
+
 def unit_costs(lines: pl.DataFrame) -> pl.DataFrame:
     """`key` and `unit_cost` (text): of the last cycle line, without any of the last other line of seats; last by order date, then the highest."""
     is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
-    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).select("key", "alone", "moment", is_cycle, *_OF_COST)
-    distinct, terms = places.combinations(seats, [*_OF_COST, "is_cycle"])
-    answers = [unit_cost(*cells) for cells in distinct.iter_rows()]
+    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).select("key", "alone", "moment", is_cycle, "terms")
+    cells = distinct_terms(lines).rows()
+    distinct, place = places.combinations(seats, ["terms", "is_cycle"])
+    answers = [unit_cost(*cells[terms], is_cycle) for terms, is_cycle in distinct.iter_rows()]
     ranks = {cost: place for place, cost in enumerate(sorted({cost for cost in answers if cost is not None}))}
     known = pl.DataFrame({
         "unit_cost": pl.Series([None if cost is None else exact.plain(cost) for cost in answers], dtype=pl.String),
         "rank": pl.Series([ranks.get(cost) for cost in answers], dtype=pl.Int64),  # compares as the cost does, whatever its digits
     })  # fmt: skip
-    found = seats.select("key", "alone", "is_cycle", "moment").hstack(places.at(known, terms))
+    found = seats.select("key", "alone", "is_cycle", "moment").hstack(places.at(known, place))
     last = found.filter(~pl.col("alone")).sort("is_cycle", "moment", "rank", nulls_last=False).group_by("key", maintain_order=True)
     return pl.concat([found.filter("alone").select("key", "unit_cost"), last.agg(pl.col("unit_cost").last())])
 

@@ -18,12 +18,14 @@ _OF_LINES = ("account_id", "customer_name", "product_id", "product_name")
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows (with `key`), the change logs outside their views, the lines with the `key` of their row, their `charge` and `sign`, and all logs of ours."""
+    """Rows (with `key`), the change logs outside their views, the lines with the `key` of their row, their `charge`, `sign`, `terms` and `seats`
+    (integers of `scale`), and all logs of ours."""
 
     rows: pl.DataFrame
     change_logs: pl.DataFrame
     lines: pl.DataFrame
     logs: pl.DataFrame
+    scale: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     """All of it, for lines, subscriptions and logs in the columns of `reconciliation`. Rows stand in the order of their `key`, which is their place."""
     scale = quantities.scale
     subscriptions = offers.offered(keys.numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats"))), currency)
-    lines = keys.keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions)
+    lines = prices.with_terms(keys.keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions))
     all_logs, subscription = logs, keys.subscription_of(logs, subscriptions)
     logs = our_side.prepared(all_logs.with_columns(quantities.logs.alias("seats"), subscription))
     rows = _windows(lines, subscriptions, logs)
@@ -71,7 +73,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     told = rows.filter(~agrees).select("key", reasons.reason().alias("reason"))
     rows = places.beside(rows, told, by="key").with_columns(pl.col("reason").fill_null(reasons.AGREES))
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
-    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
+    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs, scale)
 
 
 # --- both sides --------------------------------------------------------------------------------------------------------------------------
