@@ -19,6 +19,9 @@ def offered(subscriptions: pl.DataFrame, currency: str) -> pl.DataFrame:
 def distinct(subscriptions: pl.DataFrame) -> pl.DataFrame:
     """Each offer in the place of its number: its terms, `own_selling_price` and `own_cost_price`, and both prices per month as they are shown."""
     found = subscriptions.select("offer", *_TERMS).unique("offer").sort("offer")
-    shown = [exact.each_combination(found, [name, "unit"], prices.monthly_text, name=name, kind=pl.String) for name in ("cost_price", "selling_price")]
+    shown = [
+        exact.each_combination(found, [name, "unit"], prices.monthly_text, name=name, kind=pl.String)
+        for name in ("cost_price", "selling_price")
+    ]
     own = [pl.col(name).alias(f"own_{name}") for name in ("cost_price", "selling_price")]
     return found.with_columns(*own).with_columns(*shown)

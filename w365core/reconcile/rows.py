@@ -189,7 +189,9 @@ def _with_money(rows: pl.DataFrame, subscriptions: pl.DataFrame, currency: str) 
 def _explained(rows: pl.DataFrame, logs: pl.DataFrame, subscriptions: pl.DataFrame, all_logs: pl.DataFrame) -> pl.DataFrame:
     """The change logs outside their rows' views, with what each is worth and whether it is invoiced."""
     of_row = rows.select("line_id", "charge_start", "charge_end")
-    terms = subscriptions.select(*("unit", "prorate_unit", "frequency", "contract_start", "our_currency"), pl.col("selling_price").alias("own_selling_price"))
+    terms = subscriptions.select(
+        *("unit", "prorate_unit", "frequency", "contract_start", "our_currency"), pl.col("selling_price").alias("own_selling_price")
+    )
     printed = all_logs.select(pl.exclude("subscription_id"))
     logs = logs.hstack(places.at(printed, logs.get_column("log")))
     logs = logs.hstack(places.at(of_row, logs.get_column("row"))).hstack(places.at(terms, logs.get_column("subscription")))
