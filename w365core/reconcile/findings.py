@@ -18,6 +18,7 @@ SCHEMA = {
     **{"currency": pl.String, "reason": pl.String},
 }
 _TERMS = ("billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
+_PRINTED = ("billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", "order_date", *_TERMS)
 _CHARGES_SEATS = (Charge.CYCLE, Charge.ADD, Charge.REMOVE)
 _PRICED = (*_CHARGES_SEATS, Charge.CANCEL, Charge.CONVERT)
 
@@ -65,7 +66,7 @@ def _plainly_right(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currenc
 
 
 def _amount_off(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: str) -> pl.DataFrame:
-    lines = lines.filter(_of(*_PRICED))
+    lines = lines.select("key", "line_number", "charge", "seats", "terms", *_PRINTED).filter(_of(*_PRICED))
     right = _plainly_right(lines, terms, scale, currency)
     lines = lines if right is None else lines.filter(~right)
     without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter

@@ -86,7 +86,7 @@ def by_subscription(logs: pl.DataFrame) -> pl.DataFrame:
 
 def seats_on(logs: pl.DataFrame, *, subscription: pl.Series, day: pl.Series) -> pl.Series:
     """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
-    dated = logs.filter(pl.col("effective_day").is_not_null())
+    dated = logs.select("moment", "effective_day", "seats").filter(pl.col("effective_day").is_not_null())
     keys = dated.get_column("moment")
     running = dated.select(pl.concat([pl.lit(0, logs.schema["seats"]), pl.col("seats")]).cum_sum()).to_series()
     asked = pl.DataFrame({"subscription": subscription, "day": day})

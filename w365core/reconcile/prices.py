@@ -66,7 +66,9 @@ def distinct_terms(lines: pl.DataFrame) -> pl.DataFrame:
 def unit_costs(lines: pl.DataFrame) -> pl.DataFrame:
     """`key` and `unit_cost` (text): of the last cycle line, without any of the last other line of seats; last by order date, then the highest."""
     is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
-    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).select("key", "alone", "moment", is_cycle, "terms")
+    seats = lines.select("key", "alone", "moment", "charge", is_cycle, "terms").filter(
+        pl.col("charge").is_in([str(charge) for charge in SEATS])
+    )
     cells = distinct_terms(lines).rows()
     distinct, place = places.combinations(seats, ["terms", "is_cycle"])
     answers = [unit_cost(*cells[terms], is_cycle) for terms, is_cycle in distinct.iter_rows()]

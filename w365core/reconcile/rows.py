@@ -70,7 +70,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     explained = _explained(rows, of_rows.filter("outside"), subscriptions, all_logs)
     rows = places.beside(rows, _unbilled(explained, rows, currency), by="row")
     agrees = (pl.col("verdict") == str(Verdict.CONFIRMED)) & ~pl.col("changed_since")
-    told = rows.filter(~agrees).select("key", reasons.reason().alias("reason"))
+    told = rows.lazy().filter(~agrees).select("key", reasons.reason().alias("reason")).collect()
     rows = places.beside(rows, told, by="key").with_columns(pl.col("reason").fill_null(reasons.AGREES))
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
     return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs, scale)
@@ -101,8 +101,9 @@ def _held(lines: pl.DataFrame) -> pl.DataFrame:
     """One row per key in its order: what is printed on its line, or of several the least names and the sum."""
     names = ("provider_subscription_id", "provider_customer_id", *_OF_LINES)
     owner = ("subscription", "charge_start", "charge_end", "printed_window", "customer")
-    single = lines.filter("alone").select("key", *owner, *names, pl.lit(1, pl.Int64).alias("lines"), "subtotal")
-    many = lines.filter(~pl.col("alone"))
+    printed = lines.select("key", "alone", *owner, *names, "subtotal")
+    single = printed.filter("alone").select("key", *owner, *names, pl.lit(1, pl.Int64).alias("lines"), "subtotal")
+    many = printed.filter(~pl.col("alone"))
     if many.is_empty():
         return single
     netted = many.group_by("key").agg(pl.col(owner).first(), pl.col(names).min(), pl.len().cast(pl.Int64).alias("lines"))
@@ -173,10 +174,11 @@ def _with_money(rows: pl.DataFrame, subscriptions: pl.DataFrame, currency: str) 
     )
     calm = pl.col("verdict").is_in([str(Verdict.CONFIRMED), str(Verdict.EXPLAINED_INVOICED)])
     place = pl.int_range(len(rows), dtype=pl.Int64, eager=True).alias("place")
-    at_stake = rows.with_columns(place).filter(~calm)
+    cells = ["verdict", "residual", "quantity_difference", "our_quantity", "subtotal", "unit_cost", "offer"]
+    at_stake = rows.select(place, *cells).filter(~calm)
     risk = exact.each_combination(
         at_stake,
-        ["verdict", "residual", "quantity_difference", "our_quantity", "subtotal", "unit_cost", "offer"],
+        cells,
         lambda *cells: at_risk.money_at_risk(*cells[:-1], *(nothing if cells[-1] is None else terms[cells[-1]]), currency),
         name="money_at_risk",
         kind=pl.String,
