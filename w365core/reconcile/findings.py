@@ -100,6 +100,7 @@ def _above_list(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
 
 def _charged_twice(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Cycle charges of one provider subscription and window that stand when credits of the same seats are taken from them, where we hold another number."""
+    lines = lines.select("key", "alone", "line_number", "provider_subscription_id", "charge", "sign", "billed", "subtotal")
     lines = lines.filter(~pl.col("alone"))
     agreed = rows.filter((pl.col("verdict") == str(Verdict.CONFIRMED)) | pl.col("subscription_id").is_null()).select("key")
     cycles = lines.filter(_of(Charge.CYCLE)).select("key", "provider_subscription_id", "line_number", "billed", "sign", "subtotal")

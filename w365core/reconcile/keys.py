@@ -38,11 +38,17 @@ def keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
         pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
         pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
         pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
-        pl.col("provider_customer_id").str.strip_chars().str.to_lowercase(),
+        _compared(lines, "provider_customer_id"),
         pl.col("provider_subscription_id").str.strip_chars().str.to_lowercase(),
     )
     customer = pl.when(pl.col("subscription").is_null()).then(pl.col("provider_customer_id").fill_null("")).alias("customer")
     return _in_order(lines.with_columns(customer), owners=len(subscriptions))
+
+
+def _compared(lines: pl.DataFrame, name: str) -> pl.Series:
+    """Ids of which there are few, without blanks around them and in lower case."""
+    distinct, place = places.combinations(lines, [name])
+    return places.at(distinct.select(pl.col(name).str.strip_chars().str.to_lowercase()), place).to_series()
 
 
 def _in_order(lines: pl.DataFrame, *, owners: int) -> pl.DataFrame:
