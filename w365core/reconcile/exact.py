@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from w365core import money
+from w365core.reconcile import places
 
 INT64_DIGITS, INT128_DIGITS = 18, 38
 _PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
@@ -66,15 +67,24 @@ def scaled(*columns: pl.Series) -> tuple[int, list[pl.Series]] | None:
     There is room for the sum of all of them in any of them.
     """
     room = len(str(sum(len(column) for column in columns))) + 1
+    whole = [column.cast(pl.Int64, strict=False) for column in columns]
+    if all(_is_short(number, column, room) for number, column in zip(whole, columns, strict=True)):
+        return 0, whole
     for written in (readable, canonical):  # zeros at the end are digits too, but costly to take away
         columns = [written(column) for column in columns]
         found = [digits(column) for column in columns]
-        places = max((behind for _, behind in found), default=0)
-        needed = max((before for before, _ in found), default=1) + places + room
+        behind = max((places for _, places in found), default=0)
+        needed = max((before for before, _ in found), default=1) + behind + room
         if needed <= INT64_DIGITS or (needed <= INT128_DIGITS and written is canonical):
             kind = pl.Int64 if needed <= INT64_DIGITS else pl.Int128
-            return places, [at_scale(column, places).cast(kind) for column in columns]
+            return behind, [at_scale(column, behind).cast(kind) for column in columns]
     return None
+
+
+def _is_short(whole: pl.Series, printed: pl.Series, room: int) -> bool:
+    """Whether every text is a whole number, of so few digits that there is room for the sum of all."""
+    most = 10 ** (INT64_DIGITS - room)
+    return whole.null_count() == printed.null_count() and bool(whole.is_between(-most, most).all())
 
 
 def at_scale(numbers: pl.Series, places: int) -> pl.Series:
@@ -99,15 +109,8 @@ def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callab
     """What `answer` says of the values in these columns, row by row; each distinct combination is asked once."""
     if frame.is_empty():
         return pl.Series(name, [], dtype=kind)
-    distinct = frame.select(columns).unique()
-    answers = pl.Series("an answer", [answer(*values) for values in distinct.iter_rows()], dtype=kind)
-    known = distinct.with_columns(answers)
-    return (
-        frame.select(columns)
-        .join(known, on=list(columns), how="left", nulls_equal=True, maintain_order="left")
-        .get_column("an answer")
-        .alias(name)
-    )
+    distinct, place = places.combinations(frame, columns)
+    return pl.Series(name, [answer(*values) for values in distinct.iter_rows()], dtype=kind).gather(place)
 
 
 def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:

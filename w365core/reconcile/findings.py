@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from w365core import money
-from w365core.reconcile import amounts, exact
+from w365core.reconcile import amounts, exact, places, prices
 from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import FindingKind, Verdict
@@ -18,6 +18,7 @@ SCHEMA = {
     **{"currency": pl.String, "reason": pl.String},
 }
 _TERMS = ("billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
+_PRINTED = ("billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", "order_date", *_TERMS)
 _CHARGES_SEATS = (Charge.CYCLE, Charge.ADD, Charge.REMOVE)
 _PRICED = (*_CHARGES_SEATS, Charge.CANCEL, Charge.CONVERT)
 
@@ -26,15 +27,17 @@ def found(judged: Judged, *, currency: str) -> pl.DataFrame:
     """Every finding, in the columns of FINDING."""
     billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity")).alias("billed")
     lines = judged.lines.with_columns(billed)
+    terms = prices.distinct_terms(lines)
     parts = [
-        _amount_off(lines, currency),
-        _above_list(lines),
+        _amount_off(lines, terms, judged.scale, currency),
+        _above_list(lines, terms),
         _charged_twice(lines, judged.rows),
         _after_cancellation(lines),
         _after_deactivation(lines, judged.logs),
     ]
     together = pl.concat([part.select("key", "line_number", "kind", "expected", "found", "amount", "reason") for part in parts])
-    named = together.join(judged.rows.select("key", "line_id"), on="key", how="left").with_columns(pl.lit(currency).alias("currency"))
+    line_ids = places.at(judged.rows.select("line_id"), together.get_column("key"))
+    named = together.hstack(line_ids).with_columns(pl.lit(currency).alias("currency"))
     once = named.unique(["line_id", "line_number", "kind"], keep="first", maintain_order=True)
     return once.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 
@@ -43,29 +46,28 @@ def _of(*charges: Charge) -> pl.Expr:
     return pl.col("charge").is_in([str(charge) for charge in charges])
 
 
-def _plainly_right(lines: pl.DataFrame, currency: str) -> pl.Series | None:
+def _plainly_right(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: str) -> pl.Series | None:
     """Whether effective price x rate x seats is within a coin of the amount, which is near the second rule; None where integers cannot say it."""
-    names = ("effective_unit_price", "exchange_rate", "billed", "subtotal")
-    columns = [(exact.canonical if name == "exchange_rate" else exact.readable)(lines.get_column(name)) for name in names]
-    columns[1] = columns[1].fill_null("1")
-    found = [exact.digits(column) for column in columns]
-    if sum(before + behind for before, behind in found) + money.minor_units(currency) > exact.INT128_DIGITS:
+    rate = exact.canonical(terms.get_column("exchange_rate")).fill_null("1")
+    printed = [exact.readable(terms.get_column("effective_unit_price")), rate, exact.readable(lines.get_column("subtotal"))]
+    found = [exact.digits(column) for column in printed]
+    coin, most = money.minor_units(currency), lines.select(pl.col("seats").abs().max()).item()
+    needed = sum(before + behind for before, behind in found) + len(str(most or 0)) + coin
+    if needed > exact.INT128_DIGITS:
         return None
-    wide = sum(before + behind for before, behind in found) + money.minor_units(currency) > exact.INT64_DIGITS
-    kind = pl.Int128 if wide else pl.Int64
-    whole = [exact.at_scale(column, places).cast(kind).alias(name) for name, column, (_, places) in zip(names, columns, found, strict=True)]
-    price, rate, seats, amount = (pl.col(name) for name in names)
-    scale = sum(behind for _, behind in found[:3])
-    behind = max(scale, found[3][1], money.minor_units(currency))
-    power = {name: pl.lit(10**exponent, kind) for name, exponent in (("left", behind - scale), ("right", behind - found[3][1]))}
-    coin = pl.lit(10 ** (behind - money.minor_units(currency)), kind)
-    apart = ((price * rate * seats).abs() * power["left"] - amount.abs() * power["right"]).abs()
-    return pl.DataFrame(whole).select((apart <= coin).fill_null(False)).to_series()
+    kind = pl.Int128 if needed > exact.INT64_DIGITS else pl.Int64
+    price, rate, amount = (exact.at_scale(column, behind).cast(kind) for column, (_, behind) in zip(printed, found, strict=True))
+    of_product = found[0][1] + found[1][1] + scale
+    behind = max(of_product, found[2][1], coin)
+    of_seat = pl.DataFrame({"of_seat": (price * rate).abs() * pl.Series([10 ** (behind - of_product)], dtype=kind)})
+    told = places.at(of_seat, lines.get_column("terms")).with_columns(lines.get_column("seats").cast(kind), amount.alias("amount"))
+    apart = (pl.col("of_seat") * pl.col("seats").abs() - pl.col("amount").abs() * pl.lit(10 ** (behind - found[2][1]), kind)).abs()
+    return told.select((apart <= pl.lit(10 ** (behind - coin), kind)).fill_null(False)).to_series()
 
 
-def _amount_off(lines: pl.DataFrame, currency: str) -> pl.DataFrame:
-    lines = lines.filter(_of(*_PRICED))
-    right = _plainly_right(lines, currency)
+def _amount_off(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: str) -> pl.DataFrame:
+    lines = lines.select("key", "line_number", "charge", "seats", "terms", *_PRINTED).filter(_of(*_PRICED))
+    right = _plainly_right(lines, terms, scale, currency)
     lines = lines if right is None else lines.filter(~right)
     without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
     lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
@@ -81,11 +83,10 @@ def _amount_off(lines: pl.DataFrame, currency: str) -> pl.DataFrame:
     )
 
 
-def _above_list(lines: pl.DataFrame) -> pl.DataFrame:
-    lines = lines.filter(_of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
-    cells = ["effective_unit_price", "unit_price", *_TERMS]
-    listed = exact.each_combination(lines, cells, amounts.list_exceeded, name="expected", kind=pl.String)
-    above = lines.with_columns(listed).filter(pl.col("expected").is_not_null())
+def _above_list(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
+    listed = [amounts.list_exceeded(*cells) for cells in terms.select("effective_unit_price", "unit_price", *_TERMS).iter_rows()]
+    listed = pl.Series("expected", listed, pl.String).gather(lines.get_column("terms"))
+    above = lines.with_columns(listed).filter(pl.col("expected").is_not_null() & _of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
     told = _told(above, FindingKind.ABOVE_LIST, found="effective_unit_price")
     excess = [
         exact.plain(money.half_up(money.EXACT.multiply(money.EXACT.multiply(exact.number(amount), exact.number(rate or "1")), exact.number(seats or "1")), places=2))
@@ -99,6 +100,8 @@ def _above_list(lines: pl.DataFrame) -> pl.DataFrame:
 
 def _charged_twice(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Cycle charges of one provider subscription and window that stand when credits of the same seats are taken from them, where we hold another number."""
+    lines = lines.select("key", "alone", "line_number", "provider_subscription_id", "charge", "sign", "billed", "subtotal")
+    lines = lines.filter(~pl.col("alone"))
     agreed = rows.filter((pl.col("verdict") == str(Verdict.CONFIRMED)) | pl.col("subscription_id").is_null()).select("key")
     cycles = lines.filter(_of(Charge.CYCLE)).select("key", "provider_subscription_id", "line_number", "billed", "sign", "subtotal")
     several = cycles.filter(pl.struct("key", "provider_subscription_id").is_duplicated() & (pl.col("sign") > 0)).select("key").unique()
@@ -131,7 +134,7 @@ def _after_cancellation(lines: pl.DataFrame) -> pl.DataFrame:
     cancelled = cancelled.group_by("provider_subscription_id").agg(
         day.min().alias("since"), pl.col("key").unique().alias("cancelled_windows")
     )
-    later = _charges(lines).join(cancelled, on="provider_subscription_id")
+    later = _charges(lines.join(cancelled, on="provider_subscription_id"))
     later = later.filter((pl.col("charge_start") > pl.col("since")) & ~pl.col("key").is_in("cancelled_windows"))
     return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
         pl.format("The subscription was cancelled on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias("reason")
@@ -143,7 +146,7 @@ def _after_deactivation(lines: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame
     day = pl.col("effective_day").cast(pl.Date)
     ends = logs.filter(pl.col("deactivates") & day.is_not_null()).group_by("subscription").agg(day.max().alias("since"))
     begins = logs.filter("begins").join(ends, on="subscription", how="semi").group_by("subscription").agg(day.max().alias("again"))
-    later = _charges(lines).join(ends, on="subscription").join(begins, on="subscription", how="left")
+    later = _charges(lines.join(ends, on="subscription").join(begins, on="subscription", how="left"))
     later = later.filter((pl.col("charge_start") > pl.col("since")) & ~(pl.col("again") >= pl.col("since")).fill_null(False))
     return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
         pl.format("We deactivated the subscription on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias(
@@ -154,7 +157,7 @@ def _after_deactivation(lines: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame
 
 def _charges(lines: pl.DataFrame) -> pl.DataFrame:
     """Lines that charge for seats, but for those that change nothing: the re-bill of a pair counts, its credit does not."""
-    return lines.filter(_of(*_CHARGES_SEATS) & pl.col("subtotal").str.contains("^[^-eE]*[1-9]"))
+    return lines.filter(_of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
 
 
 def _told(lines: pl.DataFrame, kind: FindingKind, *, found: str, expected: bool = True) -> pl.DataFrame:

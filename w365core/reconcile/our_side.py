@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from w365core.frames import folded
+from w365core.reconcile import places
 from w365core.reconciliation import Fit
 
 _SPAN = 1 << 22  # days of a key: from the year 1 to beyond 9999
@@ -37,46 +38,56 @@ VIEWS = (
 )
 
 
-def _one_of(column: str, words: tuple[str, ...], distinct: list[str]) -> pl.Expr:
-    return pl.col(column).is_in([text for text in distinct if folded(text) in words]).fill_null(False)
-
-
 def prepared(logs: pl.DataFrame) -> pl.DataFrame:
-    """What is replayed of logs that have a `subscription` (a whole number) and `seats`: days as numbers, what each one's states mean, and its place, `log`.
+    """What is replayed of the logs with a `subscription` (a whole number), of `seats`: days as numbers, what each one's states mean, and its place, `log`.
     In the order of subscription and effective day."""
-    said = {name: logs.get_column(name).drop_nulls().unique().to_list() for name in ("provisioning_status", "status_reason", "event")}
     effective = pl.col("effective_date").cast(pl.Int32)
     provisioned = pl.coalesce(pl.col("provisioned_on").cast(pl.Int32), effective)
-    return logs.select(
-        "subscription",
-        pl.int_range(pl.len(), dtype=pl.Int32).alias("log"),
-        pl.col("seats").fill_null(0),
-        effective.alias("effective_day"),
-        provisioned.alias("provisioned_day"),
-        pl.max_horizontal(provisioned, effective).alias("later_day"),
-        _one_of("provisioning_status", KNOWN_TO_PROVIDER, said["provisioning_status"]).alias("known"),
-        _one_of("provisioning_status", STUCK, said["provisioning_status"]).alias("stuck"),
-        _one_of("status_reason", ("archived",), said["status_reason"]).alias("archived"),
-        _one_of("event", ("deactivate",), said["event"]).alias("deactivates"),
-        _one_of("event", ("activate", "create"), said["event"]).alias("begins"),
-        pl.col("invoice_number").str.strip_chars().ne("").fill_null(False).alias("invoiced"),
-    ).sort("subscription", "effective_day", nulls_last=True)
+    moment = pl.col("subscription").cast(pl.Int64) * _SPAN + _ORIGIN + effective
+    return (
+        logs.hstack(_states(logs))
+        .select(
+            "subscription",
+            moment.fill_null((pl.col("subscription").cast(pl.Int64) + 1) * _SPAN - 1).alias("moment"),
+            pl.int_range(pl.len(), dtype=pl.Int32).alias("log"),
+            pl.col("seats").fill_null(0),
+            effective.alias("effective_day"),
+            provisioned.alias("provisioned_day"),
+            pl.max_horizontal(provisioned, effective).alias("later_day"),
+            *("known", "stuck", "archived", "deactivates", "begins"),
+            pl.col("invoice_number").str.strip_chars().ne("").fill_null(False).alias("invoiced"),
+        )
+        .filter(pl.col("subscription").is_not_null())
+        .sort("moment")
+    )
+
+
+def _states(logs: pl.DataFrame) -> pl.DataFrame:
+    """What the words of each log mean. There are few combinations of them."""
+    distinct, place = places.combinations(logs, ["provisioning_status", "status_reason", "event"])
+    said = [[folded(word or "") for word in words] for words in distinct.iter_rows()]
+    meant = {
+        "known": [status in KNOWN_TO_PROVIDER for status, _, _ in said],
+        "stuck": [status in STUCK for status, _, _ in said],
+        "archived": [reason == "archived" for _, reason, _ in said],
+        "deactivates": [event == "deactivate" for _, _, event in said],
+        "begins": [event in ("activate", "create") for _, _, event in said],
+    }
+    return places.at(pl.DataFrame(meant, dict.fromkeys(meant, pl.Boolean)), place)
 
 
 def by_subscription(logs: pl.DataFrame) -> pl.DataFrame:
     """One row per subscription that has logs: how many, what they come to, and the last day on which it was deactivated."""
-    return logs.group_by("subscription").agg(
-        pl.len().alias("logs"),
-        pl.col("seats").sum().alias("all_logs"),
-        pl.col("deactivates").any().alias("was_deactivated"),
-        pl.col("effective_day").filter(pl.col("deactivates")).max().alias("deactivated_day"),
-    )
+    counted = logs.group_by("subscription").agg(pl.len().alias("logs"), pl.col("seats").sum().alias("all_logs"))
+    ended = logs.filter("deactivates").group_by("subscription").agg(pl.col("effective_day").max().alias("deactivated_day"))
+    ended = ended.with_columns(pl.lit(True).alias("was_deactivated"))
+    return counted.join(ended, on="subscription", how="left").with_columns(pl.col("was_deactivated").fill_null(False))
 
 
 def seats_on(logs: pl.DataFrame, *, subscription: pl.Series, day: pl.Series) -> pl.Series:
     """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
-    dated = logs.filter(pl.col("effective_day").is_not_null())
-    keys = dated.select(pl.col("subscription").cast(pl.Int64) * _SPAN + _ORIGIN + pl.col("effective_day")).to_series()
+    dated = logs.select("moment", "effective_day", "seats").filter(pl.col("effective_day").is_not_null())
+    keys = dated.get_column("moment")
     running = dated.select(pl.concat([pl.lit(0, logs.schema["seats"]), pl.col("seats")]).cum_sum()).to_series()
     asked = pl.DataFrame({"subscription": subscription, "day": day})
     base = pl.col("subscription").cast(pl.Int64) * _SPAN
@@ -95,9 +106,8 @@ def _inside(view: View) -> pl.Expr:
 def views(windows: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
     """For windows with `row`, `subscription` and `snapshot_day`: the same and, per place in VIEWS, what that view comes to (`view_0` …)."""
     pairs = windows.select("row", "subscription", "snapshot_day").join(logs, on="subscription", maintain_order="none")
-    summed = pairs.group_by("row").agg(
-        pl.col("seats").filter(_inside(view)).sum().alias(f"view_{place}") for place, view in enumerate(VIEWS)
-    )
+    counted = (pl.when(_inside(view)).then("seats").otherwise(0).alias(f"view_{place}") for place, view in enumerate(VIEWS))
+    summed = pairs.select("row", *counted).group_by("row").sum()
     nothing = [pl.col(f"view_{place}").fill_null(0) for place in range(len(VIEWS))]
     return windows.join(summed, on="row", how="left").with_columns(nothing)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 import polars as pl
 
 from w365core import money
-from w365core.reconcile import exact
+from w365core.reconcile import exact, places
 from w365core.reconcile.calendar_months import billing_months, months_of_price, whole_months
 from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.provider_side import SEATS
@@ -53,20 +53,33 @@ def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
     return money.half_up(money.EXACT.divide(money.EXACT.multiply(exact.number(price), rate), Decimal(months)), places=PLACES)
 
 
+def with_terms(lines: pl.DataFrame) -> pl.DataFrame:
+    """Lines with `terms`: those of the same window, prices, rate and billing share one number."""
+    return lines.with_columns(places.combinations(lines, _OF_COST)[1].alias("terms"))
+
+
+def distinct_terms(lines: pl.DataFrame) -> pl.DataFrame:
+    """The terms of these lines, each in the place of its number."""
+    return lines.select("terms", *_OF_COST).unique("terms").sort("terms").drop("terms")
+
+
 def unit_costs(lines: pl.DataFrame) -> pl.DataFrame:
     """`key` and `unit_cost` (text): of the last cycle line, without any of the last other line of seats; last by order date, then the highest."""
     is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
-    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS])).select("key", "moment", is_cycle, *_OF_COST)
-    distinct = seats.select(*_OF_COST, "is_cycle").unique()
-    answers = [unit_cost(*cells) for cells in distinct.iter_rows()]
-    places = {cost: place for place, cost in enumerate(sorted({cost for cost in answers if cost is not None}))}
-    known = distinct.with_columns(
-        pl.Series("unit_cost", [None if cost is None else exact.plain(cost) for cost in answers], pl.String),
-        pl.Series("place", [places.get(cost) for cost in answers], pl.Int64),  # compares as the cost does, whatever its digits
+    seats = lines.select("key", "alone", "moment", "charge", is_cycle, "terms").filter(
+        pl.col("charge").is_in([str(charge) for charge in SEATS])
     )
-    found = seats.join(known, on=[*_OF_COST, "is_cycle"], nulls_equal=True).select("key", "is_cycle", "moment", "place", "unit_cost")
-    last = found.sort("is_cycle", "moment", "place", nulls_last=False).group_by("key", maintain_order=True)
-    return last.agg(pl.col("unit_cost").last())
+    cells = distinct_terms(lines).rows()
+    distinct, place = places.combinations(seats, ["terms", "is_cycle"])
+    answers = [unit_cost(*cells[terms], is_cycle) for terms, is_cycle in distinct.iter_rows()]
+    ranks = {cost: place for place, cost in enumerate(sorted({cost for cost in answers if cost is not None}))}
+    known = pl.DataFrame({
+        "unit_cost": pl.Series([None if cost is None else exact.plain(cost) for cost in answers], dtype=pl.String),
+        "rank": pl.Series([ranks.get(cost) for cost in answers], dtype=pl.Int64),  # compares as the cost does, whatever its digits
+    })  # fmt: skip
+    found = seats.select("key", "alone", "is_cycle", "moment").hstack(places.at(known, place))
+    last = found.filter(~pl.col("alone")).sort("is_cycle", "moment", "rank", nulls_last=False).group_by("key", maintain_order=True)
+    return pl.concat([found.filter("alone").select("key", "unit_cost"), last.agg(pl.col("unit_cost").last())])
 
 
 def monthly(price: str | None, unit: str | None) -> Decimal | None:
@@ -87,7 +100,7 @@ def monthly_text(price: str | None, unit: str | None) -> str | None:
     return exact.plain(found if months_of_price(unit) == 1 else money.half_up(found, places=PLACES))
 
 
-def price_verdict(selling: str | None, cost: str | None, unit: str | None, *, billed: str | None, comparable: bool) -> PriceVerdict:
+def price_verdict(selling: str | None, cost: str | None, unit: str | None, comparable: bool, *, billed: str | None) -> PriceVerdict:
     """How our selling price stands to the unit cost of the invoice; `comparable`: the subscription is in the invoice's currency."""
     selling_price = monthly(selling, unit)
     if selling_price is None or not billed or not comparable:

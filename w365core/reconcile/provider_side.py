@@ -1,6 +1,6 @@
 """How many seats does the provider charge in each window? Lines are netted, never compared one by one, and their order changes nothing.
 
-In: lines with `key` (of their row), `charge`, `moment` (order date in microseconds; null comes before all), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
+In: lines with `key` (of their row), `alone` (the only line of its row), `charge`, `moment` (order date in microseconds; null comes before all), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
 scale); and what we hold, `ours`, per key. Out: one row per key with `provider_quantity`, `why` it is null, and the last event's moment.
 """
 
@@ -55,7 +55,7 @@ def _free_changes(lines: pl.DataFrame, free: pl.DataFrame) -> pl.DataFrame:
 
 def windows(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
     """One row per key: `provider_quantity`, `why` (null where it is known), `last_event` (null where no event has a moment)."""
-    single = ~pl.col("key").is_duplicated() & _is(Charge.CYCLE) & pl.col("quantity").is_not_null()
+    single = pl.col("alone") & _is(Charge.CYCLE) & pl.col("quantity").is_not_null()
     alone = lines.filter(single).select(
         "key",
         (pl.col("quantity") * pl.when(pl.col("sign") < 0).then(-1).otherwise(1)).cast(lines.schema["quantity"]).alias("provider_quantity"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from w365core.reconcile import at_risk, exact, keys, our_side, prices, provider_side, reasons, verdicts, worth
+from w365core.reconcile import at_risk, exact, keys, offers, our_side, places, prices, provider_side, reasons, verdicts, worth
 from w365core.reconciliation import Verdict
 
 NOT_ON_INVOICE = "not-on-invoice"
@@ -18,12 +18,14 @@ _OF_LINES = ("account_id", "customer_name", "product_id", "product_name")
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows (with `key`), the change logs outside their views, the lines with the `key` of their row, their `charge` and `sign`, and all logs of ours."""
+    """Rows (with `key`), the change logs outside their views, the lines with the `key` of their row, their `charge`, `sign`, `terms` and `seats`
+    (integers of `scale`), and all logs of ours."""
 
     rows: pl.DataFrame
     change_logs: pl.DataFrame
     lines: pl.DataFrame
     logs: pl.DataFrame
+    scale: int
 
 
 @dataclass(frozen=True)
@@ -54,99 +56,85 @@ def numbers(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame
 
 
 def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame, *, quantities: Numbers, currency: str) -> Judged:
-    """All of it, for lines, subscriptions and logs in the columns of `reconciliation`."""
+    """All of it, for lines, subscriptions and logs in the columns of `reconciliation`. Rows stand in the order of their `key`, which is their place."""
     scale = quantities.scale
-    subscriptions = keys.numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats")))
-    lines = keys.keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions)
-    all_logs = keys.of_known(logs.with_columns(quantities.logs.alias("seats")), subscriptions)
-    logs = our_side.prepared(all_logs)
-    windows = _windows(lines, subscriptions)
-    sums = our_side.by_subscription(logs)
-    rows = windows.join(sums, on="subscription", how="left")
-    then = our_side.seats_on(logs, subscription=rows["subscription"], day=rows["snapshot_day"])
-    rows = rows.with_columns(then.alias("ours_then")).with_columns(
-        pl.when(pl.col("logs") > 0).then(pl.col("ours_then")).alias("ours_then"), pl.int_range(pl.len()).alias("row")
-    )
-    rows = verdicts.judged(rows)
+    subscriptions = offers.offered(keys.numbered(subscriptions.with_columns(quantities.subscriptions.alias("seats"))), currency)
+    lines = prices.with_terms(keys.keyed(lines.with_columns(quantities.lines.alias("seats")), subscriptions))
+    all_logs, subscription = logs, keys.subscription_of(logs, subscriptions)
+    logs = our_side.prepared(all_logs.with_columns(quantities.logs.alias("seats"), subscription))
+    rows = _windows(lines, subscriptions, logs)
     deeper = pl.col("to_check") | pl.col("verdict").is_in([verdicts.EXPLAINING, str(Verdict.CHANGE_LOG_MISMATCH)])
-    found, of_rows = verdicts.looked_into(rows.filter(deeper), logs)
+    found, of_rows = verdicts.looked_into(rows.select(verdicts.LOOKED_AT).filter(deeper), logs)
     rows = _settled(rows, found, subscriptions, scale)
-    rows = _priced(rows, lines, currency)
-    explained = _explained(rows, of_rows.filter("outside"), all_logs, scale)
-    rows = rows.join(_unbilled(explained, rows, currency), on="row", how="left")
+    rows = _with_money(places.beside(rows, prices.unit_costs(lines), by="key"), subscriptions, currency)
+    explained = _explained(rows, of_rows.filter("outside"), subscriptions, all_logs)
+    rows = places.beside(rows, _unbilled(explained, rows, currency), by="row")
     agrees = (pl.col("verdict") == str(Verdict.CONFIRMED)) & ~pl.col("changed_since")
-    plain = rows.filter(agrees).with_columns(pl.lit(reasons.AGREES).alias("reason"))
-    rows = pl.concat([plain, rows.filter(~agrees).with_columns(reasons.reason().alias("reason"))])
+    told = rows.lazy().filter(~agrees).select("key", reasons.reason().alias("reason")).collect()
+    rows = places.beside(rows, told, by="key").with_columns(pl.col("reason").fill_null(reasons.AGREES))
     rows = pl.concat([rows, _absent(subscriptions, lines, scale, currency)], how="diagonal")
-    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs)
+    return Judged(rows.with_columns(pl.lit(currency).alias("currency")), explained, lines, logs, scale)
 
 
 # --- both sides --------------------------------------------------------------------------------------------------------------------------
 
 
-def _windows(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """One row per key: what the provider charges, what we hold, and the names."""
-    ours = subscriptions.select(
-        "subscription",
-        pl.col("account_id").alias("our_account_id"),
-        pl.col("product_id").alias("our_product_id"),
-        *(
-            "suspended",
-            "seats",
-            "cost_price",
-            "selling_price",
-            "unit",
-            "prorate_unit",
-            "frequency",
-            "contract_start",
-            "provider_quantity_now",
-        ),
-        pl.col("currency").str.strip_chars().str.to_uppercase().alias("our_currency"),
+def _windows(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
+    """One row per key: what the provider charges, what we hold and held, the verdict as far as quantities give it, and the names of the lines."""
+    ours = subscriptions.select("subscription", "suspended", pl.col("seats").alias("ours"))
+    ours = places.beside(ours, our_side.by_subscription(logs), by="subscription")
+    held = _held(lines)
+    held = held.hstack(places.at(ours.drop("subscription"), held.get_column("subscription").cast(pl.Int64))).with_columns(
+        pl.col("suspended").fill_null(False), pl.col("subscription").is_not_null().alias("has_subscription")
     )
-    several = pl.col("key").is_duplicated()
-    names = ("provider_subscription_id", "provider_customer_id", *_OF_LINES)
-    single = lines.filter(~several).select(
-        "key", "subscription", "charge_start", "charge_end", "customer", *names, pl.lit(1, pl.Int64).alias("lines"), "subtotal"
-    )
-    many = lines.filter(several)
-    netted = many.group_by("key").agg(
-        pl.col("subscription", "charge_start", "charge_end", "customer").first(),
-        pl.col(names).min(),
-        pl.len().cast(pl.Int64).alias("lines"),
-    )
-    held = pl.concat([single, netted.join(exact.sums(many, by="key", of="subtotal"), on="key", how="left").select(single.columns)])
-    held = held.join(ours, on="subscription", how="left").with_columns(
-        pl.col("suspended").fill_null(False),
-        pl.col("subscription").is_not_null().alias("has_subscription"),
-        pl.col("seats").alias("ours"),
-        pl.coalesce("our_account_id", "account_id").alias("account_id"),
-        pl.coalesce("our_product_id", "product_id").alias("product_id"),
-    )
-    seats = lines.select("key", "charge", "moment", "sign", pl.col("seats").alias("quantity"))
-    theirs = provider_side.windows(seats, held.select("key", "ours"))
+    seats = lines.select("key", "alone", "charge", "moment", "sign", pl.col("seats").alias("quantity"))
+    theirs = provider_side.windows(seats, held.select("key", "ours")).sort("key")
     snapshot = pl.coalesce(pl.from_epoch("last_event", time_unit="us").dt.date(), pl.col("charge_start"))
-    rows = held.join(theirs, on="key")
-    return rows.with_columns(snapshot.alias("snapshot")).with_columns(pl.col("snapshot").cast(pl.Int32).alias("snapshot_day")).sort("key")
+    rows = held.hstack(theirs.drop("key")).with_columns(snapshot.alias("snapshot"), pl.col("key").alias("row"))
+    rows = rows.with_columns(pl.col("snapshot").cast(pl.Int32).alias("snapshot_day"))
+    then = our_side.seats_on(logs, subscription=rows["subscription"], day=rows["snapshot_day"])
+    rows = rows.with_columns(then.alias("ours_then"))
+    return verdicts.judged(rows.with_columns(pl.when(pl.col("logs") > 0).then(pl.col("ours_then")).alias("ours_then")))
+
+
+def _held(lines: pl.DataFrame) -> pl.DataFrame:
+    """One row per key in its order: what is printed on its line, or of several the least names and the sum."""
+    names = ("provider_subscription_id", "provider_customer_id", *_OF_LINES)
+    owner = ("subscription", "charge_start", "charge_end", "printed_window", "customer")
+    printed = lines.select("key", "alone", *owner, *names, "subtotal")
+    single = printed.filter("alone").select("key", *owner, *names, pl.lit(1, pl.Int64).alias("lines"), "subtotal")
+    many = printed.filter(~pl.col("alone"))
+    if many.is_empty():
+        return single
+    netted = many.group_by("key").agg(pl.col(owner).first(), pl.col(names).min(), pl.len().cast(pl.Int64).alias("lines"))
+    netted = netted.join(exact.sums(many, by="key", of="subtotal"), on="key", how="left")
+    return pl.concat([single, netted.select(single.columns)]).sort("key")
 
 
 def _settled(rows: pl.DataFrame, found: pl.DataFrame, subscriptions: pl.DataFrame, scale: int) -> pl.DataFrame:
-    """The rows with their final verdicts, and every quantity as text."""
+    """The rows with their final verdicts, every quantity as text, and the names of ours."""
     found = found.select(
         "row", pl.col("verdict").alias("found_verdict"), "fit", "residual", "residual_settles", "changed_since", "logs_outside"
     )
-    names = subscriptions.select("subscription", "subscription_id")
-    rows = rows.join(found, on="row", how="left", maintain_order="left").join(names, on="subscription", how="left", maintain_order="left")
-    day = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in ("charge_start", "charge_end"))
-    named = pl.coalesce("subscription_id", pl.format("customer:{}", pl.col("customer")))
-    return rows.with_columns(
+    ours = subscriptions.select(
+        "subscription_id",
+        pl.col("account_id").alias("our_account_id"),
+        pl.col("product_id").alias("our_product_id"),
+        *("offer", "provider_quantity_now"),
+    )
+    ours = places.at(ours, rows.get_column("subscription").cast(pl.Int64))
+    named = pl.coalesce("subscription_id", "customer:" + pl.col("customer"))
+    return places.beside(rows, found, by="row").hstack(ours).with_columns(
         pl.coalesce("found_verdict", "verdict").alias("verdict"),
         pl.col("changed_since").fill_null(False),
-        pl.format("{}/{}/{}", named, *day).alias("line_id"),
+        pl.concat_str(named, "printed_window").alias("line_id"),
+        pl.coalesce("our_account_id", "account_id").alias("account_id"),
+        pl.coalesce("our_product_id", "product_id").alias("product_id"),
         exact.text(pl.col("provider_quantity") - pl.col("ours"), scale).alias("quantity_difference"),
         *(exact.text(pl.col(name), scale).alias(name) for name in ("provider_quantity", "residual")),
         exact.text(pl.col("ours"), scale).alias("our_quantity"),
         exact.text(pl.col("ours_then"), scale).alias("our_quantity_then"),
-    )
+    )  # fmt: skip
 
 
 def _absent(subscriptions: pl.DataFrame, lines: pl.DataFrame, scale: int, currency: str) -> pl.DataFrame:
@@ -155,79 +143,61 @@ def _absent(subscriptions: pl.DataFrame, lines: pl.DataFrame, scale: int, curren
     absent = subscriptions.filter(pl.col("expected").fill_null(False) & ~pl.col("subscription").is_in(on_it.implode()))
     absent = absent.select(
         pl.format("{}/{}", "subscription_id", pl.lit(NOT_ON_INVOICE)).alias("line_id"),
-        *("subscription_id", "account_id", "product_id", "cost_price", "selling_price", "unit", "provider_quantity_now"),
+        *("subscription", "subscription_id", "account_id", "product_id", "offer", "provider_quantity_now"),
         pl.col("provider_subscription_id").str.to_lowercase(),
         pl.col("name").alias("product_name"),
         exact.text(pl.col("seats"), scale).alias("our_quantity"),
         pl.lit(0, pl.Int64).alias("lines"),
         pl.lit(str(Verdict.NOT_ON_INVOICE)).alias("verdict"),
         pl.lit(False).alias("changed_since"),
-        (pl.col("currency").str.strip_chars().str.to_uppercase() == currency).fill_null(False).alias("comparable"),
         *(pl.lit(None, pl.String).alias(name) for name in ("why", "provider_quantity", "our_quantity_then", "residual", "subtotal", "unit_cost")),
         *(pl.lit(None, pl.String).alias(name) for name in ("quantity_difference",)),
         *(pl.lit(None, kind).alias(name) for name, kind in (("logs", pl.UInt32), ("logs_outside", pl.UInt32), ("snapshot", pl.Date), ("residual_settles", pl.Boolean))),
     )  # fmt: skip
-    return _with_money(absent, currency).with_columns(reasons.reason().alias("reason"))
+    return _with_money(absent, subscriptions, currency).with_columns(reasons.reason().alias("reason"))
 
 
 # --- money -------------------------------------------------------------------------------------------------------------------------------
 
 
-def _priced(rows: pl.DataFrame, lines: pl.DataFrame, currency: str) -> pl.DataFrame:
-    costs = prices.unit_costs(lines.with_columns(pl.col("currency").str.to_uppercase()))
-    comparable = (pl.col("our_currency") == currency).fill_null(False).alias("comparable")
-    return _with_money(rows.join(costs, on="key", how="left").with_columns(comparable), currency)
-
-
-def _with_money(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
+def _with_money(rows: pl.DataFrame, subscriptions: pl.DataFrame, currency: str) -> pl.DataFrame:
     """Rows with `price_verdict`, `money_at_risk`, and our prices per month."""
+    known = offers.distinct(subscriptions)
+    terms = known.select("own_selling_price", "own_cost_price", "unit", "comparable").rows()
+    nothing = (None, None, None, False)
     verdict = exact.each_combination(
         rows,
-        ["selling_price", "cost_price", "unit", "unit_cost", "comparable"],
-        lambda selling, cost, unit, billed, comparable: str(
-            prices.price_verdict(selling, cost, unit, billed=billed, comparable=comparable)
-        ),
+        ["offer", "unit_cost"],
+        lambda offer, billed: str(prices.price_verdict(*(nothing if offer is None else terms[offer]), billed=billed)),
         name="price_verdict",
         kind=pl.String,
     )
     calm = pl.col("verdict").is_in([str(Verdict.CONFIRMED), str(Verdict.EXPLAINED_INVOICED)])
-    rows = rows.with_row_index("place")
-    at_stake = rows.filter(~calm)
+    place = pl.int_range(len(rows), dtype=pl.Int64, eager=True).alias("place")
+    cells = ["verdict", "residual", "quantity_difference", "our_quantity", "subtotal", "unit_cost", "offer"]
+    at_stake = rows.select(place, *cells).filter(~calm)
     risk = exact.each_combination(
         at_stake,
-        [
-            "verdict",
-            "residual",
-            "quantity_difference",
-            "our_quantity",
-            "subtotal",
-            "unit_cost",
-            "cost_price",
-            "selling_price",
-            "unit",
-            "comparable",
-        ],
-        lambda *cells: at_risk.money_at_risk(*cells, currency),
+        cells,
+        lambda *cells: at_risk.money_at_risk(*cells[:-1], *(nothing if cells[-1] is None else terms[cells[-1]]), currency),
         name="money_at_risk",
         kind=pl.String,
     )
-    shown = [
-        exact.each_combination(rows, [name, "unit"], prices.monthly_text, name=name, kind=pl.String)
-        for name in ("cost_price", "selling_price")
-    ]
-    rows = rows.with_columns(verdict, pl.col("selling_price").alias("own_selling_price"), *shown)
-    rows = rows.join(at_stake.select("place").with_columns(risk), on="place", how="left", maintain_order="left").drop("place")
+    shown = places.at(known.select("cost_price", "selling_price"), rows.get_column("offer"))
+    rows = places.beside(rows.hstack(shown).with_columns(verdict), at_stake.select("place").with_columns(risk), by="place")
     return rows.with_columns(pl.when(calm).then(pl.lit("0")).otherwise(pl.col("money_at_risk")).alias("money_at_risk"))
 
 
-def _explained(rows: pl.DataFrame, logs: pl.DataFrame, all_logs: pl.DataFrame, scale: int) -> pl.DataFrame:
+def _explained(rows: pl.DataFrame, logs: pl.DataFrame, subscriptions: pl.DataFrame, all_logs: pl.DataFrame) -> pl.DataFrame:
     """The change logs outside their rows' views, with what each is worth and whether it is invoiced."""
-    of_row = rows.select(
-        *("row", "line_id", "charge_start", "charge_end", "unit", "prorate_unit", "frequency", "contract_start", "our_currency"),
-        pl.col("own_selling_price"),
+    of_row = rows.select("line_id", "charge_start", "charge_end")
+    terms = subscriptions.select(
+        *("unit", "prorate_unit", "frequency", "contract_start", "our_currency"), pl.col("selling_price").alias("own_selling_price")
     )
-    printed = all_logs.select(pl.exclude("seats", "subscription", "subscription_id"))[logs.get_column("log")]
-    logs = pl.concat([logs, printed], how="horizontal").join(of_row, on="row").with_columns(
+    printed = all_logs.select(pl.exclude("subscription_id"))
+    logs = logs.hstack(places.at(printed, logs.get_column("log")))
+    logs = logs.hstack(places.at(of_row, logs.get_column("row"))).hstack(places.at(terms, logs.get_column("subscription")))
+    logs = logs.with_columns(
         pl.col("selling_price").is_not_null().alias("has_price"),
         pl.when(pl.col("invoiced")).then(pl.lit("invoiced")).when(pl.col("archived")).then(pl.lit("excluded")).otherwise(pl.lit("not_invoiced")).alias("billing"),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from w365core.reconcile.our_side import VIEWS
 from w365core.reconciliation import Verdict
 
 EXPLAINING = "explaining"  # not yet judged: the views decide
+LOOKED_AT = ("row", "subscription", "snapshot_day", "verdict", "to_check", "provider_quantity", "ours", "all_logs")
 
 
 def _lit(verdict: Verdict) -> pl.Expr:

@@ -38,6 +38,11 @@ def anchored(contract_start: date | None, frequency: str | None, start: date | N
     return (start, months) if months else (months_later(end + _DAY, -1), 1)
 
 
+@lru_cache(1 << 10)
+def _by_months(prorate_unit: str | None) -> bool:
+    return folded(prorate_unit or "") == "months"
+
+
 def worth(
     quantity: str | None,
     effective: date | None,
@@ -58,7 +63,7 @@ def worth(
     anchor, months = cycles
     first, after = cycle_of(effective, anchor=anchor, months=months)
     each_month = money.EXACT.multiply(exact.number(quantity), monthly)
-    if folded(prorate_unit or "") == "months":
+    if _by_months(prorate_unit):
         passed = max(n for n in range(months) if months_later(first, n) <= effective)
         share = money.EXACT.multiply(each_month, Decimal(months - passed))
     else:

@@ -1,0 +1,34 @@
+"""Which row of another table belongs to each of these? It is found by its place, a number, so that texts are compared once and gathered at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+
+def combinations(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.Series]:
+    """The distinct combinations of the values in these columns, and for each row the place of its own among them."""
+    here = pl.int_range(len(frame), dtype=pl.UInt32, eager=True)
+    first = frame.select(pl.lit(here).alias("a place"), *columns).select(pl.col("a place").first().over(columns)).to_series()
+    is_first = first == here
+    numbers = (is_first.cum_sum().cast(pl.Int64) - 1).gather(first)
+    return at(frame.select(columns), is_first.arg_true()), numbers.alias("place")
+
+
+def of(named: pl.Series, *, count: int) -> pl.Series:
+    """For each of `count` rows its place in a table whose rows name it by `named`; null where none does."""
+    nowhere = pl.repeat(None, count, dtype=pl.Int64, eager=True)
+    return nowhere.scatter(named, pl.int_range(len(named), eager=True)) if len(named) else nowhere
+
+
+def at(frame: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+    """The rows at these places, each as often as it is named; all null where a place is."""
+    if frame.is_empty():
+        return frame.clear(len(places))
+    return frame.select(pl.all().gather(places))
+
+
+def beside(rows: pl.DataFrame, found: pl.DataFrame, *, by: str) -> pl.DataFrame:
+    """The rows with what was found of some of them, which names each by its place, `by`; null for the others."""
+    return rows.hstack(at(found.drop(by), of(found.get_column(by), count=len(rows))))
