@@ -44,7 +44,7 @@ def test_a_higher_quantity_is_validated_by_its_change_log_accepted_and_signed_of
         dialog.get_by_role("textbox", name="Why").fill("taken off between the two cycles")
         dialog.get_by_role("textbox", name="Why").press("Tab")
         dialog.get_by_role("button", name="Accept", exact=True).click()
-        expect(page.get_by_text(re.compile("Accepted by .*: taken off between the two cycles"))).to_be_visible()
+        expect(page.get_by_text(re.compile("Accepted by .*: taken off between the two cycles")).first).to_be_visible()
         page.get_by_role("button", name="All rows").click()
         expect(page.get_by_text("Nothing is left to do")).to_be_visible()
         page.get_by_role("button", name="Sign off").click()
