@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import address, asking, cached, done, plain, problems
-from pages.components.asking import ACTION, REFUSED, Asked
+from pages.components.asking import ACTION, Asked
 from w365core import lifecycle
 from w365core.errors import CallRefused
 from w365core.jobs import deciding, queue
@@ -77,9 +77,8 @@ def _button(action: str, invoice: Invoice) -> None:
 def _confirm(asked: Asked) -> None:
     """Buttons in a dialog run no more than the dialog again: whatever closes it runs the whole page."""
     with problems.boundary():
-        refused = asking.what(REFUSED)
-        if refused:
-            return _refused(str(refused))
+        if asking.shows_refusal():
+            return
         invoice, (label, icon) = asked.invoice, _LOOKS[asked.action]
         with cached.reading() as opened:
             now = cached.now(opened)
@@ -96,7 +95,7 @@ def _confirm(asked: Asked) -> None:
         if is_pressed:
             _take(asked, stake, now, why)
         elif is_left:
-            _leave()
+            asking.leave()
 
 
 def _take(asked: Asked, stake: Stake, now: datetime, why: Mapping[str, Any]) -> None:
@@ -107,24 +106,10 @@ def _take(asked: Asked, stake: Stake, now: datetime, why: Mapping[str, Any]) -> 
     try:
         job = step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=queue.person(), now=now, **why)
     except CallRefused as refusal:
-        st.session_state[REFUSED] = str(refusal)
-        st.rerun()
+        asking.refuse(refusal)
     done.say(consequences.after(asked.action, invoice, stake, job=job))
     if job:
         st.session_state["sync_job"] = job
     if asked.action == "delete":
         address.close_invoice()
-    _leave()
-
-
-def _refused(sentence: str) -> None:
-    """Why not; what blocks it has its place below."""
-    st.badge("Nothing was done", icon=":material/front_hand:", color="orange")
-    st.text(sentence)
-    if st.button("Look again", key="action_look_again", icon=":material/refresh:"):
-        _leave()
-
-
-def _leave() -> None:
-    asking.close()
-    st.rerun()
+    asking.leave()

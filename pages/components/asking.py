@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import streamlit as st
 
+from w365core.errors import CallRefused
 from w365core.jobs.queue import INVOICE
 from w365core.reports.provider_invoice import Invoice
 
@@ -36,6 +38,30 @@ def close() -> None:
     for key in _ALL:
         st.session_state.pop(key, None)
     st.session_state.pop("import_look", None)
+
+
+def leave() -> NoReturn:
+    """Closes the dialog from within: a button there runs no more than the dialog, so the whole page is run."""
+    close()
+    st.rerun()
+
+
+def refuse(refusal: CallRefused) -> NoReturn:
+    """Keeps why the step was not taken, and shows it in the dialog's place."""
+    st.session_state[REFUSED] = str(refusal)
+    st.rerun()
+
+
+def shows_refusal() -> bool:
+    """Why the step was not taken and the way back to the page, where it was not; whether that is so."""
+    sentence = what(REFUSED)
+    if sentence is None:
+        return False
+    st.badge("Nothing was done", icon=":material/front_hand:", color="orange")
+    st.text(str(sentence))
+    if st.button("Look again", key="look_again", icon=":material/refresh:"):
+        leave()
+    return True
 
 
 def what(key: str) -> object | None:

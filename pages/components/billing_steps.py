@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import address, asking, cached, done, plain, problems
-from pages.components.asking import BILLING, REFUSED
+from pages.components.asking import BILLING
 from w365core.errors import CallRefused
 from w365core.jobs import invoicing, queue
 from w365core.jobs.invoicing import Period
@@ -111,11 +111,7 @@ def _ask(step: Step) -> None:
 def _confirm(step: Step) -> None:
     """Buttons in a dialog run no more than the dialog again: whatever closes it runs the whole page."""
     with problems.boundary():
-        if refused := asking.what(REFUSED):
-            st.badge("Nothing was done", icon=":material/front_hand:", color="orange")
-            st.text(str(refused))
-            if st.button("Look again", key="billing_look_again", icon=":material/refresh:"):
-                _leave()
+        if asking.shows_refusal():
             return
         for sentence in step.before:
             st.text(sentence)
@@ -132,23 +128,17 @@ def _confirm(step: Step) -> None:
         if is_pressed:
             _take(step, how)
         elif is_left:
-            _leave()
+            asking.leave()
 
 
 def _take(step: Step, how: dict[str, Any]) -> None:
     try:
         said = step.do(**how)
     except CallRefused as refusal:
-        st.session_state[REFUSED] = str(refusal)
-        st.rerun()
+        asking.refuse(refusal)
     for sentence in said:
         done.say(sentence)
-    _leave()
-
-
-def _leave() -> None:
-    asking.close()
-    st.rerun()
+    asking.leave()
 
 
 # --- doing -------------------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import date
 import streamlit as st
 
 from pages.components import asking, cached, done, plain, problems, tables
-from pages.components.asking import MENDING, REFUSED
+from pages.components.asking import MENDING
 from w365core.errors import CallRefused
 from w365core.jobs import mending, queue
 from w365core.reports.change_logs import Check, Item, Proposed
@@ -70,11 +70,7 @@ def _row(item: Item, check: Check, *, key: str) -> None:
 def _confirm(proposed: Proposed) -> None:
     """Buttons in a dialog run no more than the dialog again: whatever closes it runs the whole page."""
     with problems.boundary():
-        if refused := asking.what(REFUSED):
-            st.badge("Nothing was done", icon=":material/front_hand:", color="orange")
-            st.text(str(refused))
-            if st.button("Look again", key="mending_look_again", icon=":material/refresh:"):
-                _leave()
+        if asking.shows_refusal():
             return
         day = st.date_input("Effective", value=None, key="mending_day", format="YYYY-MM-DD", help="Blank: the proposed day")
         archived = st.checkbox("It was billed elsewhere: archive it, so that it is never billed", key="mending_archived")
@@ -91,7 +87,7 @@ def _confirm(proposed: Proposed) -> None:
         elif is_pressed:
             _mend(proposed, why.strip(), day, archived)
         elif is_left:
-            _leave()
+            asking.leave()
 
 
 def _before(proposed: Proposed, day: date | None, archived: bool) -> str:
@@ -110,15 +106,9 @@ def _mend(proposed: Proposed, why: str, day: date | None, archived: bool) -> Non
             mending.mend(cached.engine(), proposed.subscription_id, reason=why, effective_date=day, archived=archived, **_by_now()).sentence
         )
     except CallRefused as refusal:
-        st.session_state[REFUSED] = str(refusal)
-        st.rerun()
-    _leave()
+        asking.refuse(refusal)
+    asking.leave()
 
 
 def _by_now() -> dict:
     return {"actor": queue.person(), "now": cached.installation().now}
-
-
-def _leave() -> None:
-    asking.close()
-    st.rerun()

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import asking, cached, done, plain, problems, reconciliation_choice as choice
-from pages.components.asking import RECONCILING, REFUSED
+from pages.components.asking import RECONCILING
 from w365core.errors import CallRefused
 from w365core.jobs import queue, reviewing
 from w365core.jobs.reviewing import Chosen
@@ -273,11 +273,7 @@ def _ask_reopen_invoice(one: Row) -> None:
 def _confirm(step: Step) -> None:
     """Buttons in a dialog run no more than the dialog again: whatever closes it runs the whole page."""
     with problems.boundary():
-        if refused := asking.what(REFUSED):
-            st.badge("Nothing was done", icon=":material/front_hand:", color="orange")
-            st.text(str(refused))
-            if st.button("Look again", key="reconciling_look_again", icon=":material/refresh:"):
-                _leave()
+        if asking.shows_refusal():
             return
         for sentence in step.before:
             st.text(sentence)
@@ -291,24 +287,18 @@ def _confirm(step: Step) -> None:
         elif is_pressed:
             _take(step, words.strip())
         elif is_left:
-            _leave()
+            asking.leave()
 
 
 def _take(step: Step, words: str) -> None:
     try:
         said = step.do(words)
     except CallRefused as refusal:
-        st.session_state[REFUSED] = str(refusal)
-        st.rerun()
+        asking.refuse(refusal)
     for sentence in said:
         done.say(sentence)
     choice.first_page()
-    _leave()
-
-
-def _leave() -> None:
-    asking.close()
-    st.rerun()
+    asking.leave()
 
 
 def history(report: Reconciliation) -> None:

@@ -34,6 +34,23 @@ def frame(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) ->
     return open_at
 
 
+def page_at(frame: Callable[..., AppTest], page: str) -> Callable[..., AppTest]:
+    """Opens a page by its own address; the frame's own page is run once before it."""
+
+    def open_at(**query: str) -> AppTest:
+        app = frame()
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.switch_page(page).run()
+
+    return open_at
+
+
+def unmarked(app: AppTest) -> str:
+    """What the page says, without the signs that keep names from being Markdown."""
+    return said(app).replace("\\", "")
+
+
 def said(app: AppTest) -> str:
     """Every sentence on the page and in the sidebar, in one text."""
     kinds = ("title", "subheader", "caption", "text", "markdown", "code")

@@ -136,7 +136,7 @@ def test_a_step_on_what_somebody_else_has_changed_meanwhile_is_refused_and_says_
     app.button("action_now").click().run()
     told = said(app)
     assert "has changed since you looked at it: deactivate provider invoice by bo" in told and stored(engine, invoice_id) == "Deactivated"
-    app.button("action_look_again").click().run()
+    app.button("look_again").click().run()
     assert "sync" in offered(app) and "has changed since" not in said(app)
 
 

@@ -8,14 +8,10 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import insert, select
 
-from tests.pages import conftest
+from tests.pages.conftest import unmarked as said
 from w365core.store.tables import account, audit_log, license_change_log, subscription
 
 PAGE = "reconciliation/change_logs.py"
-
-
-def said(app) -> str:
-    return conftest.said(app).replace("\\", "")
 
 
 @pytest.fixture

@@ -8,27 +8,17 @@ import pytest
 from sqlalchemy import text
 
 from tests.pages import conftest
+from tests.pages.conftest import unmarked as said
 from tests.reconciled_rows import Run
 from w365core.reports import margin
 
 PAGE = "reconciliation/margin.py"
 
 
-def said(app) -> str:
-    return conftest.said(app).replace("\\", "")
-
-
 @pytest.fixture
 def page(frame):
     """The page at an address."""
-
-    def open_at(**query: str):
-        app = frame()
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.switch_page(PAGE).run()
-
-    return open_at
+    return conftest.page_at(frame, PAGE)
 
 
 def test_without_an_invoice_the_page_says_where_rows_come_from(page) -> None:

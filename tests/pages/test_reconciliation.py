@@ -7,27 +7,16 @@ from datetime import date
 import pytest
 
 from tests.pages import conftest
+from tests.pages.conftest import unmarked as said
 from tests.reconciled_rows import Run
 
 PAGE = "reconciliation/reconciliation.py"
 
 
-def said(app) -> str:
-    """What the page says, without the signs that keep names from being Markdown."""
-    return conftest.said(app).replace("\\", "")
-
-
 @pytest.fixture
 def page(frame):
     """The page at an address."""
-
-    def open_at(**query: str):
-        app = frame()
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.switch_page(PAGE).run()
-
-    return open_at
+    return conftest.page_at(frame, PAGE)
 
 
 def test_without_an_invoice_the_page_says_where_rows_come_from(page) -> None:

@@ -8,17 +8,13 @@ import pytest
 
 from tests.billing.books import Books, day
 from tests.pages import conftest
+from tests.pages.conftest import unmarked as said
 from w365core.jobs import queue
 from w365core.jobs.context import Context
 from w365core.store.tables import billing_contract, installation, subscription, usage_summary
 
 PAGE = "usage/invoices.py"
 NUMBER = "U202610-C-1"
-
-
-def said(app) -> str:
-    """What the page says, without the signs that keep names from being Markdown."""
-    return conftest.said(app).replace("\\", "")
 
 
 @pytest.fixture
@@ -36,14 +32,7 @@ def books(context: Context, monkeypatch: pytest.MonkeyPatch) -> Books:
 @pytest.fixture
 def page(frame):
     """The page at an address."""
-
-    def open_at(**query: str):
-        app = frame()
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.switch_page(PAGE).run()
-
-    return open_at
+    return conftest.page_at(frame, PAGE)
 
 
 def test_without_any_usage_the_page_says_where_it_comes_from(frame, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +74,7 @@ def test_what_somebody_else_has_billed_meanwhile_is_refused_in_the_dialog(page, 
     books.bill()
     app.button("billing_now").click().run()
     assert "Somebody else has billed it meanwhile" in said(app)
-    app.button("billing_look_again").click().run()
+    app.button("look_again").click().run()
     assert "Drafts 100.00 EUR" in said(app)
 
 
