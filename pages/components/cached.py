@@ -1,11 +1,12 @@
-"""What is kept between two runs of a page? The engine of this process, and sums over an import that never changes. The only cache.
+"""What is kept between two runs of a page? The engine of this process, sums over an import that never changes, and drawn figures. The only cache.
 
-Everything else is asked anew, so that a page is never older than the database.
+Everything else is asked anew, so that a page is never older than the database; a figure is drawn anew as soon as anything that it shows is another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -75,6 +76,16 @@ def installation() -> Installation:
 def now(opened: Connection) -> datetime:
     """What time it is for this installation; a demo states its own."""
     return connection.installation(opened).now
+
+
+def figure(draw: Callable[..., Any], *shown: Any, **options: Any) -> Any:
+    """What `draw` makes of just these values; drawing takes most of a page's time, so the same values are drawn once. Nobody may change it."""
+    return _drawn(pickle.dumps((draw, shown, options)), lambda: draw(*shown, **options))
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _drawn(shown: bytes, _draw: Callable[[], Any]) -> Any:
+    return _draw()
 
 
 @st.cache_data(max_entries=200, show_spinner="Adding up the customers …")

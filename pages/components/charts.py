@@ -1,13 +1,13 @@
-"""How is a chart drawn? As the report made it, in the theme's own fonts, without a toolbar."""
+"""How is a chart drawn? As the report made it, in the theme's own fonts, without a toolbar; what has not changed is not drawn again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from pages.components import filters, standings
+from pages.components import cached, filters, standings
 from w365core.reports import differences, figures, wording
 from w365core.reports.differences import Bar
 from w365core.reports.invoice_detail import Customer, Part
@@ -18,9 +18,9 @@ from w365core.reports.tolerances import Differed
 _CONFIG = {"displayModeBar": False, "scrollZoom": False}
 
 
-def drawn(figure: Any, *, key: str, alt: str) -> None:
-    """Any figure of a report; `alt` is the chart for somebody who hears it."""
-    st.plotly_chart(figure, config=_CONFIG, key=key, alt=alt)
+def drawn(draw: Callable[..., Any], *shown: Any, key: str, alt: str, **options: Any) -> None:
+    """What a report's `draw` makes of these values; `alt` is the chart for somebody who hears it."""
+    st.plotly_chart(cached.figure(draw, *shown, **options), config=_CONFIG, key=key, alt=alt)
 
 
 def by_status(standing_map: StatusMap) -> None:
@@ -33,7 +33,7 @@ def by_status(standing_map: StatusMap) -> None:
         clicks = st.session_state.setdefault("status_map_clicks", 0)
         key = f"status_map_{clicks}"  # another chart after each click, else the cell stays chosen and no second click on it counts
         st.plotly_chart(
-            figures.by_status(standing_map, label=standings.label, color=standings.pale, ink=standings.ink()),
+            cached.figure(figures.by_status, standing_map, label=standings.label, color=standings.pale, ink=standings.ink()),
             config=_CONFIG,
             key=key,
             on_select=lambda: choose_cell(st.session_state[key]),
@@ -56,13 +56,13 @@ def by_part(parts: Sequence[Part], *, currency: str) -> None:
     """The identity, drawn."""
     with st.container(border=True, height="stretch"):
         st.caption(f"What the header is made of, {currency}")
-        st.plotly_chart(figures.by_part(parts), config=_CONFIG, key="by_part", alt=" ".join(f"{p.sign} {p.label} {p.value}" for p in parts))
+        drawn(figures.by_part, parts, key="by_part", alt=" ".join(f"{p.sign} {p.label} {p.value}" for p in parts))
 
 
 def by_difference(bars: Sequence[Bar], *, currency: str, of_usage: bool) -> None:
     """The biggest of a difference, on top."""
-    figure = figures.by_difference(bars, currency=currency, of_usage=of_usage)
-    st.plotly_chart(figure, config=_CONFIG, key="by_difference", alt=differences.said(bars, currency))
+    told = differences.said(bars, currency)
+    drawn(figures.by_difference, bars, currency=currency, of_usage=of_usage, key="by_difference", alt=told)
 
 
 def by_month_differed(months: Sequence[Differed], *, currency: str) -> None:
@@ -71,7 +71,7 @@ def by_month_differed(months: Sequence[Differed], *, currency: str) -> None:
         f"{wording.month(m.month)}: overridden {wording.digits(m.overridden, currency)}, held up {wording.digits(m.held_up, currency)}"
         for m in months
     )
-    st.plotly_chart(figures.by_month_differed(months, currency=currency), config=_CONFIG, key="by_month_differed", alt=told)
+    drawn(figures.by_month_differed, months, currency=currency, key="by_month_differed", alt=told)
 
 
 def by_month(months: Sequence[Month]) -> None:
@@ -81,14 +81,14 @@ def by_month(months: Sequence[Month]) -> None:
         with column.container(border=True):
             st.caption(f"Invoiced to us by month, {currency}")
             mine = [month for month in months if month.currency == currency]
-            st.plotly_chart(figures.by_month(mine), config=_CONFIG, key=f"by_month_{currency}", alt=_told(mine))
+            drawn(figures.by_month, mine, key=f"by_month_{currency}", alt=_told(mine))
 
 
 def by_customer(customers: Sequence[Customer], *, currency: str) -> None:
     with st.container(border=True, height="stretch"):
         st.caption(f"Biggest customers before tax, {currency}")
-        figure = figures.by_customer(customers, currency=currency)
-        st.plotly_chart(figure, config=_CONFIG, key="by_customer", alt=f"The {len(customers)} biggest customers of this invoice")
+        told = f"The {len(customers)} biggest customers of this invoice"
+        drawn(figures.by_customer, customers, currency=currency, key="by_customer", alt=told)
 
 
 def _told(months: Sequence[Month]) -> str:

@@ -109,7 +109,7 @@ def groups(found: Margin) -> None:
         with st.container(border=True, gap="xxsmall"):
             st.caption(f"The smallest margin on top, {currency}")
             told = "; ".join(f"{row['name']} {wording.rounded(row['margin'], currency)}" for row in mine)
-            charts.drawn(reconciliation_figures.margins(mine, currency=currency), key=f"{key}_chart", alt=told)
+            charts.drawn(reconciliation_figures.margins, mine, currency=currency, key=f"{key}_chart", alt=told)
         selected = tables.show(table, key=key, selects=True, height=300)
         tables.downloads(table, key=key)
         if selected and selected["key"] and st.query_params.get_all(parameter) != [selected["key"]]:
@@ -140,7 +140,7 @@ def drift(found: Margin) -> None:
                 continue
             st.caption(f"What a seat costs a month, the products that moved most, {one.currency}")
             charts.drawn(
-                reconciliation_figures.drift(one.series, currency=one.currency), key=f"drift_{one.currency}", alt="; ".join(one.said)
+                reconciliation_figures.drift, one.series, currency=one.currency, key=f"drift_{one.currency}", alt="; ".join(one.said)
             )
     return None
 

@@ -172,7 +172,7 @@ def sums(report: Reconciliation) -> None:
         with st.container(border=True, gap="xxsmall"):
             st.caption(f"From the lines that were charged to what is unexplained, before tax, {flow.currency}")
             told = "; ".join(f"{label} {wording.rounded(amount, flow.currency)}" for label, amount, _ in flow.steps)
-            charts.drawn(reconciliation_figures.flow(flow), key=f"flow_{flow.currency}", alt=told)
+            charts.drawn(reconciliation_figures.flow, flow, key=f"flow_{flow.currency}", alt=told)
 
 
 def _identity(parts: tuple[Part, ...], report: Reconciliation, flow: Flow) -> None:

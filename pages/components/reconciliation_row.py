@@ -26,7 +26,7 @@ def draw(found: Evidence, scope: Scope) -> None:
     if found.history:
         with st.container(border=True, gap="xxsmall"):
             st.caption("Seats day by day. The shaded days are the charge window; the dashed line is the day that the provider counted on.")
-            charts.drawn(reconciliation_figures.seats(found.history, provider=found.provider), key="seat_history", alt=_told(found))
+            charts.drawn(reconciliation_figures.seats, found.history, provider=found.provider, key="seat_history", alt=_told(found))
     st.subheader("Change logs", anchor=False)
     if found.change_logs.rows:
         st.caption("Those outside the view are what the provider's quantity does not count: they are the explanation.")

@@ -189,7 +189,10 @@ def calendar(found: Why) -> None:
     with st.container(border=True, gap="xsmall"):
         st.caption("Each contract's usage and invoice by day. A red diamond right of its square came too late for that invoice.")
         charts.drawn(
-            why_figures.calendar(found.calendar, today=cached.installation().now.date(), color=lambda outcome: _LOOKS[outcome][2]),
+            why_figures.calendar,
+            found.calendar,
+            today=cached.installation().now.date(),
+            color=_color,
             key="why_calendar",
             alt="; ".join(
                 f"{one.label}: invoice date {one.invoice_date}, usage arrived {one.arrived_on or 'not yet'}" for one in found.calendar[:40]
@@ -211,7 +214,8 @@ def lateness(found: Why) -> None:
     with st.container(border=True, gap="xsmall"):
         st.caption("On which day after the month each invoice with usage came in, over twelve months")
         charts.drawn(
-            why_figures.arrivals(found.arrivals),
+            why_figures.arrivals,
+            found.arrivals,
             key="why_arrivals",
             alt="; ".join(f"{row['number']} on day {row['day']}" for row in found.arrivals.rows if row["day"]),
         )
@@ -226,6 +230,10 @@ def lateness(found: Why) -> None:
 
 
 # --- helpers ------------------------------------------------------------------------------------------------------------------------------
+
+
+def _color(outcome: str) -> str:
+    return _LOOKS[outcome][2]
 
 
 def _badge(outcome: str) -> None:

@@ -10,6 +10,7 @@ import calendar
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 MONTHS = {"Monthly": 1, "Quarterly": 3, "Annual": 12}
 _LONG_AGO = date(2000, 1, 1)  # where a contract does not say when it started, its cycles follow the calendar
@@ -61,6 +62,7 @@ def cycle(terms: Terms, number: int) -> Cycle:
     return Cycle(number, _after(terms, number), _after(terms, number + 1), terms.months)
 
 
+@lru_cache(maxsize=1 << 16)  # a contract's invoices of many years are asked for theirs again and again
 def cycle_of(terms: Terms, day: date) -> Cycle:
     """The cycle that a day lies in. A day before the contract counts to its first cycle, a day after its end to its last."""
     if terms.end_date is not None:
