@@ -25,6 +25,7 @@ from w365core.commands import (
     installation,
     invoices,
     markup,
+    preferences,
     providers,
     reconciling,
     records,
@@ -35,7 +36,7 @@ from w365core.errors import W365Error
 
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
-    *(reconciling, change_logs),
+    *(reconciling, change_logs, preferences),
 )
 
 

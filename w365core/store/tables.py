@@ -824,3 +824,13 @@ installation = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+# What somebody has set, beside the environment; what is not here has its default.
+preference = Table(
+    "preference",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("set_by", Text, nullable=False),
+    _moment("set_at", nullable=False),
+)

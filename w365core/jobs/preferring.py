@@ -1,0 +1,51 @@
+"""How is a setting of the installation changed? A door for pages and for the command line: checked, stored and said in the log in one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Engine
+
+from w365core import preferences
+from w365core.errors import CallRefused
+from w365core.preferences import BY_NAME, Expected, Form, Preference
+from w365core.store import preferences as store
+from w365core.store.engine import guarded
+from w365core.store.ledger import Who
+
+__all__ = ["change", "clear", "named"]
+
+
+def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime) -> tuple[str, bool]:
+    """Sets it; returns the value as it is stored, and whether that changed anything. CallRefused where it is no value of that setting."""
+    of = named(name)
+    value = preferences.checked(of, written)
+    if of.form is Form.ZONE and isinstance(value, str):
+        value = _known_zone(value)
+    if isinstance(value, Expected):
+        raise CallRefused(f"{of.name} is {written.strip()[:60]!r}; expected: {value.sentence}.")
+    with guarded(), engine.begin() as connection:
+        return value, store.save(connection, of, value, who=Who(actor, now))
+
+
+def clear(engine: Engine, name: str, *, actor: str, now: datetime) -> tuple[str, bool]:
+    """Back to its default; returns that, and whether anything changed."""
+    of = named(name)
+    with guarded(), engine.begin() as connection:
+        return of.default, store.clear(connection, of, who=Who(actor, now))
+
+
+def named(name: str) -> Preference:
+    """The setting of that name. CallRefused names those there are."""
+    found = BY_NAME.get(name.strip().lower().replace("-", "_"))
+    if found is None:
+        raise CallRefused(f"There is no setting {name.strip()[:60]!r}; there are {', '.join(BY_NAME)}.")
+    return found
+
+
+def _known_zone(name: str) -> str | Expected:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return Expected(f"{Form.ZONE}; {name} is not known here")

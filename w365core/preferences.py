@@ -1,0 +1,110 @@
+"""What can be set for an installation, beside the environment? Each setting with its kind, its default and what it does; one list serves commands, page and jobs.
+
+A value is kept as the text that a person wrote, put into its one form: `checked` gives that form, or says what is expected. Secrets are no settings:
+they come from the environment alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+LONGEST = 500
+_ADDRESS = re.compile(r"[^@\s,;<>\"']+@[^@\s,;<>\"']+\.[^@\s,;<>\"'.]+")
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off")
+
+
+class Form(StrEnum):
+    """How a value is written."""
+
+    TEXT = "text"
+    WHOLE = "whole number"
+    FLAG = "yes or no"
+    CHOICE = "one of a list"
+    TIME = "time of day, HH:MM"
+    ZONE = "time zone, such as Europe/Berlin"
+    ADDRESSES = "mail addresses, separated by commas"
+
+
+@dataclass(frozen=True)
+class Preference:
+    """One setting. `least` and `most` bound a whole number; a blank default means that nothing is set."""
+
+    name: str
+    form: Form
+    default: str
+    does: str
+    choices: tuple[str, ...] = ()
+    least: int = 0
+    most: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A text is no value of the setting; what is expected instead."""
+
+    sentence: str
+
+
+PREFERENCES = (Preference("time_zone", Form.ZONE, "UTC", "The time zone that times are shown in and the schedule follows."),)
+BY_NAME = {one.name: one for one in PREFERENCES}
+
+
+def checked(preference: Preference, written: str) -> str | Expected:
+    """The one form of a written value; Expected where it is none. Blank takes the value away where the default is blank as well."""
+    text = written.strip()
+    if len(text) > LONGEST or not text.isprintable():
+        return Expected(f"plain text of at most {LONGEST} characters")
+    if not text:
+        if preference.default:
+            return Expected(f"{preference.form}; `settings clear {preference.name}` goes back to {preference.default}")
+        return ""
+    match preference.form:
+        case Form.WHOLE:
+            return _whole(preference, text)
+        case Form.FLAG:
+            return _flag(text)
+        case Form.CHOICE if text.lower() not in preference.choices:
+            return Expected(f"one of {', '.join(preference.choices)}")
+        case Form.CHOICE:
+            return text.lower()
+        case Form.TIME:
+            return _time(text)
+        case Form.ZONE if not _ZONE.fullmatch(text):
+            return Expected(str(Form.ZONE))
+        case Form.ADDRESSES:
+            return _addresses(text)
+    return text
+
+
+def _whole(preference: Preference, text: str) -> str | Expected:
+    expected = Expected(f"a whole number from {preference.least:,} to {preference.most:,}")
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        return expected
+    if not preference.least <= int(text) <= preference.most:
+        return expected
+    return str(int(text))
+
+
+def _flag(text: str) -> str | Expected:
+    if text.lower() not in _YES + _NO:
+        return Expected("yes or no")
+    return "yes" if text.lower() in _YES else "no"
+
+
+def _time(text: str) -> str | Expected:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return Expected(f"{Form.TIME}, from 00:00 to 23:59")
+    return f"{int(found[1]):02}:{found[2]}"
+
+
+def _addresses(text: str) -> str | Expected:
+    found = [one.strip() for one in text.replace(";", ",").split(",") if one.strip()]
+    wrong = [one for one in found if not _ADDRESS.fullmatch(one)]
+    if wrong or not found:
+        return Expected(f"{Form.ADDRESSES}; {wrong[0] if wrong else text} is none")
+    return ", ".join(dict.fromkeys(found))
