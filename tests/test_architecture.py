@@ -56,7 +56,7 @@ PARTS = {
     "kernels": Part(("nouns", "intake", "rating", "reconcile"), ("polars", "pyarrow", "numpy", "msgspec", "isal"), pure=True, exact=True),
     "store": Part(("nouns",), ("sqlalchemy", "psycopg", "alembic", "polars"), exact=True),
     "reports": Part(("nouns", "store"), ("polars", "plotly", "xlsxwriter")),
-    "jobs": Part(_ABOVE, ("procrastinate", "jinja2")),
+    "jobs": Part(_ABOVE, ("procrastinate", "jinja2", "prometheus_client")),
     "sandbox": Part(("nouns",), ("starlette", "uvicorn")),
     "pages/components": Part(("nouns", "reports", *DOORS), ("streamlit",)),
     "pages/section": Part(("model", "errors", "pages/components"), ("streamlit",)),
