@@ -22,10 +22,16 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def text_array(values: Iterable[Any]) -> pa.StringArray:
     """Texts, or what prints itself exactly, such as a Decimal."""
-    printed = [None if value is None else str(value).encode() for value in values]
-    offsets = np.fromiter(accumulate((len(text or b"") for text in printed), initial=0), np.int32, len(printed) + 1)
-    data = pa.py_buffer(b"".join(text or b"" for text in printed))
-    return pa.Array.from_buffers(pa.string(), len(printed), [_validity(printed), pa.py_buffer(offsets), data])
+    values = values if isinstance(values, list | tuple) else list(values)
+    printed: list[Any] = ["" if value is None else value if type(value) is str else str(value) for value in values]
+    whole = "".join(printed)
+    if whole.isascii():  # a character is a byte, so that all can be encoded at once
+        data = whole.encode()
+    else:
+        printed = [text.encode() for text in printed]
+        data = b"".join(printed)
+    offsets = np.fromiter(accumulate(map(len, printed), initial=0), np.int32, len(printed) + 1)
+    return pa.Array.from_buffers(pa.string(), len(printed), [_validity(values), pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def whole_array(values: Sequence[int | None] | np.ndarray) -> pa.Int64Array:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -72,7 +73,7 @@ def apply_file(
         with _changing(engine) as connection:
             judged = _judged_file(connection, file, lock=True)
             told = {"source": "file", "name": name, "reason": reason, "who": Who(actor, now), "landing": landing}
-            return _apply(connection, engine, judged, _preview_of(judged, file.rows), content=content, **told)
+            return _apply(connection, engine, judged, partial(_preview_of, judged, file.rows), content=content, **told)
 
 
 def _judged_file(connection: Connection, file: MarkupFile, *, lock: bool) -> Judged:
@@ -141,7 +142,7 @@ def apply_edits(
     with _changing(engine) as connection:
         judged = _judged_edits(connection, edits, lock=True)
         told = {"source": "page", "name": None, "reason": reason, "who": Who(actor, now), "landing": landing}
-        return _apply(connection, engine, judged, _preview_of(judged, edits), **told)
+        return _apply(connection, engine, judged, partial(_preview_of, judged, edits), **told)
 
 
 def _judged_edits(connection: Connection, edits: Sequence[Edit], *, lock: bool) -> Judged:
@@ -178,7 +179,7 @@ def apply_rule(
     with _changing(engine) as connection:
         judged, rows, notes = _judged_rule(connection, rule, lock=True)
         told = {"source": "rule", "name": rule.in_words, "reason": reason, "who": Who(actor, now), "landing": landing}
-        return _apply(connection, engine, judged, _preview_of(judged, rows, notes, sealed=True), seen=seen, **told)
+        return _apply(connection, engine, judged, partial(_preview_of, judged, rows, notes, sealed=True), seen=seen, **told)
 
 
 def correct_within(
@@ -189,7 +190,7 @@ def correct_within(
     store.hold(connection)
     judged, rows, notes = _judged_rule(connection, rule, lock=True)
     told = {"source": "rule", "name": rule.in_words, "reason": _reason(reason), "who": who, "landing": landing}
-    return _apply(connection, engine, judged, _preview_of(judged, rows, notes, sealed=True), **told)
+    return _apply(connection, engine, judged, partial(_preview_of, judged, rows, notes, sealed=True), **told)
 
 
 def _check(rule: Rule) -> None:
@@ -227,20 +228,19 @@ def _changing(engine: Engine) -> Iterator[Connection]:
 
 
 def _apply(
-    connection: Connection, engine: Engine, judged: Judged, preview: Preview, *, source: str, name: str | None, reason: str | None, who: Who,
+    connection: Connection, engine: Engine, judged: Judged, preview: Callable[[], Preview], *, source: str, name: str | None, reason: str | None, who: Who,
     landing: Landing | None, seen: str | None = None, content: bytes | None = None,
 ) -> Applied:  # fmt: skip
-    if preview.refused or not preview.changed:
-        return Applied(preview, None)
-    if seen is not None and seen != preview.seal:
+    if judged.refused or not judged.changes:
+        return Applied(preview(), None)
+    if seen is not None and seen != preview().seal:
         raise CallRefused("The usage has changed since it was previewed, and nothing was changed; look at the preview again.")
     fingerprint = None if content is None else _keep_file(engine, landing, content, f"usage file {name}", who.now)
     told = {"source": source, "name": name, "fingerprint": fingerprint, "reason": reason, "who": who}
     values = [_values(change) for change in judged.changes]
-    correction_id = store.correct(
-        connection, values, **told, keep=lambda document: _keep(engine, landing, document, "correction of usage", who.now)
-    )
-    return Applied(preview, correction_id)
+    keep = partial(_keep, engine, landing, name="correction of usage", at=who.now)
+    correction_id, seen_now = store.correct(connection, values, **told, keep=keep, meanwhile=preview)
+    return Applied(seen_now, correction_id)
 
 
 def _values(change: Change) -> Values:
@@ -267,7 +267,7 @@ def _keep_file(engine: Engine, landing: Landing | None, content: bytes, name: st
     return fingerprint
 
 
-def _keep(engine: Engine, landing: Landing | None, content: bytes, name: str, at: datetime) -> str:
+def _keep(engine: Engine, landing: Landing | None, content: bytes, *, name: str, at: datetime) -> str:
     told = {"purpose": store.PURPOSE, "name": name, "provider": "all providers", "invoice_number": None, "sync_run_id": None}
     return orders.keep(engine, landing or Landing(w365settings.read().landing), content, **told, at=at, quickly=True)
 
@@ -279,7 +279,7 @@ def undo(engine: Engine, correction_id: int, *, actor: str, now: datetime, landi
             connection,
             correction_id,
             who=Who(actor, now),
-            keep=lambda document: _keep(engine, landing, document, "undo of a correction", now),
+            keep=partial(_keep, engine, landing, name="undo of a correction", at=now),
         )
         return Undone(correction_id, rows)
 

@@ -58,10 +58,10 @@ def only_markups(rows: Sequence[Came], lines: Iterable[tuple], reading: Reading)
     Most rows of most files are such; `judge` would say the same of them, four times as slowly. `lines` are tuples in the order of Line, in any order,
     and may still be under way: each is looked at when it comes.
     """
-    counted = Counter(came.cells[0] for came in rows)
-    left = {came.cells[0]: came for came in rows if counted[came.cells[0]] == 1}
-    changes, markups = [], {}
-    place, end, glue, row_hash = _PLACE["markup_pct"], len(COLUMNS), cells.SEPARATOR.join, cells.hash_of
+    left = _without_repeats(rows)
+    changes = []
+    place, quantity_place, cost_place, end = _PLACE["markup_pct"], _PLACE["quantity"], _PLACE["cost"], len(COLUMNS)
+    glue, row_hash = cells.SEPARATOR.join, cells.hash_of
     for usage_id, version, before, was, after, invoice_id, account, name, currency, status, confirmed, sold in lines:
         came = left.get(usage_id)
         if came is None:
@@ -71,22 +71,33 @@ def only_markups(rows: Sequence[Came], lines: Iterable[tuple], reading: Reading)
             glue(printed[2:place]) != before
             or glue(printed[place + 1 : end]) != after
             or row_hash(f"{usage_id}\x1f{version}\x1f{before}\x1f{was}\x1f{after}", version) != printed[_HASH]
-            or (markup := _good_markup(printed[place], reading.decimal_comma)) is None
+            or (good := _good_markup(printed[place], reading.decimal_comma)) is None
             or status == UsageStatus.INVOICED
         ):
             continue
-        selling = money.selling_amount(Decimal(printed[_PLACE["cost"]]), markup, currency)
+        markup, text = good
+        selling = money.selling_amount(Decimal(printed[cost_place]), markup, currency)
         told = (usage_id, invoice_id, version, account, name, currency, status, confirmed, sold)
-        text = markups.get(markup) or markups.setdefault(markup, cells.number(markup))
-        changes.append(Change(came.row, *told, printed[_PLACE["quantity"]], printed[_PLACE["cost"]], text, selling))
+        changes.append(Change(came.row, *told, printed[quantity_place], printed[cost_place], text, selling))
         del left[usage_id]
-    return changes, [came for came in rows if counted[came.cells[0]] > 1 or came.cells[0] in left]
+    taken = {change.row for change in changes}
+    return changes, [came for came in rows if came.row not in taken] if len(taken) < len(rows) else []
+
+
+def _without_repeats(rows: Sequence[Came]) -> dict[str, Came]:
+    """The rows by usage; one that comes twice is left out."""
+    first = {came.cells[0]: came for came in rows}
+    if len(first) == len(rows):
+        return first
+    counted = Counter(came.cells[0] for came in rows)
+    return {usage_id: came for usage_id, came in first.items() if counted[usage_id] == 1}
 
 
 @lru_cache(1 << 16)
-def _good_markup(cell: str, decimal_comma: bool) -> Decimal | None:
+def _good_markup(cell: str, decimal_comma: bool) -> tuple[Decimal, str] | None:
+    """The markup and its canonical text, or None where the cell is none."""
     value = cells.number_of(cell, decimal_comma=decimal_comma)
-    return value if value is not None and 0 <= value <= MOST_MARKUP else None
+    return (value, cells.number(value)) if value is not None and 0 <= value <= MOST_MARKUP else None
 
 
 def judge(rows: Sequence[Came], stored: Mapping[str, Stored], reading: Reading) -> Judged:

@@ -6,8 +6,9 @@ what it was and what it became, and every change is sealed in the audit log with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -28,6 +29,7 @@ _VALUES = pa.schema(
     + [(name, pa.string()) for name in ("quantity", "cost", "markup_pct", "selling_amount")]
 )
 Keep = Callable[[bytes], str]
+T = TypeVar("T")
 
 
 class Values(NamedTuple):
@@ -93,8 +95,12 @@ def correct(
     reason: str | None,
     who: Who,
     keep: Keep,
-) -> int:
-    """Makes the correction in the caller's transaction, which holds the rows; returns its id. `quantity` and `cost` are those in force from now on."""
+    meanwhile: Callable[[], T],
+) -> tuple[int, T]:
+    """Makes the correction in the caller's transaction, which holds the rows; returns its id. `quantity` and `cost` are those in force from now on.
+
+    The server sets the rows while `keep` keeps the document of them and the caller does what it has to do `meanwhile`, whose result is returned too.
+    """
     head = {
         "at": who.now,
         "actor": who.actor,
@@ -106,11 +112,11 @@ def correct(
     }
     correction_id = connection.execute(insert(usage_correction).values(**head).returning(usage_correction.c.correction_id)).scalar_one()
     _put_aside(connection, rows)
-    connection.execute(_REMEMBER, {"correction_id": correction_id})
-    _set(connection, len(rows))
-    said = {"rows": len(rows), "source": source, "name": name, "fingerprint": fingerprint, "order": keep(_document(rows))}
+    with _rows_set(connection, len(rows), remembered_for=correction_id):
+        said = {"rows": len(rows), "source": source, "name": name, "fingerprint": fingerprint, "order": keep(_document(rows))}
+        done = meanwhile()
     _say(connection, CORRECT, correction_id, said, reason, who)
-    return correction_id
+    return correction_id, done
 
 
 def undo(connection: Connection, correction_id: int, *, who: Who, keep: Keep) -> int:
@@ -127,11 +133,12 @@ def undo(connection: Connection, correction_id: int, *, who: Who, keep: Keep) ->
     _refuse_what_moved_on(correction_id, rows)
     before = [_values_before(row) for row in rows]
     _put_aside(connection, before)
-    _set(connection, len(before))
+    with _rows_set(connection, len(before)):
+        order = keep(_document(before))
     connection.execute(
         update(usage_correction).where(usage_correction.c.correction_id == correction_id).values(undone_at=who.now, undone_by=who.actor)
     )
-    _say(connection, UNDO, correction_id, {"rows": len(before), "order": keep(_document(before))}, None, who)
+    _say(connection, UNDO, correction_id, {"rows": len(before), "order": order}, None, who)
     return len(before)
 
 
@@ -139,7 +146,8 @@ def set_again(connection: Connection, document: bytes, *, event: Row, who: Who) 
     """Sets the values of a correction, or of one taken back, that landed once: what a rebuild does. Rows of an invoice deleted since are skipped."""
     rows = [Values(*values) for values in msgspec.json.decode(document)]
     _put_aside(connection, rows)
-    _set(connection, None)
+    with _rows_set(connection, None):
+        pass
     audit.append(
         connection,
         at=who.now,
@@ -208,23 +216,30 @@ def _put_aside(connection: Connection, rows: Sequence[Values]) -> None:
         sink.write(content)
 
 
-_REMEMBER = text("""
+_REMEMBER = """
     insert into usage_correction_row (correction_id, usage_id, provider_invoice_id, account_id, currency, markup_before, markup_after, quantity_before,
         quantity_after, cost_before, cost_after, selling_before, selling_after)
-    select :correction_id, u.usage_id, u.provider_invoice_id, u.account_id, u.currency, u.markup_pct, v.markup_pct,
+    select %s, u.usage_id, u.provider_invoice_id, u.account_id, u.currency, u.markup_pct, v.markup_pct,
         coalesce(u.corrected_quantity, u.quantity), v.quantity, coalesce(u.corrected_cost, u.cost), v.cost, u.selling_amount, v.selling_amount
     from pg_temp.usage_values v join usage_summary u using (usage_id, provider_invoice_id) order by u.usage_id
-""")  # in the order of its indexes, which grow at their end then
-_SET = text("""
+"""  # in the order of its indexes, which grow at their end then
+_SET = """
     update usage_summary u set corrected_quantity = nullif(v.quantity, u.quantity), corrected_cost = nullif(v.cost, u.cost), markup_pct = v.markup_pct,
         selling_amount = v.selling_amount, version = u.version + 1
     from pg_temp.usage_values v where u.usage_id = v.usage_id and u.provider_invoice_id = v.provider_invoice_id
-""")
+"""
 
 
-def _set(connection: Connection, expected: int | None) -> None:
-    """Sets the values that were put aside; `expected` rows must be there."""
-    found = connection.execute(_SET).rowcount
+@contextmanager
+def _rows_set(connection: Connection, expected: int | None, *, remembered_for: int | None = None) -> Iterator[None]:
+    """Sets the values that were put aside while the body runs, and remembers for a correction what was before; `expected` rows must be there."""
+    with driver_cursor(connection) as cursor:
+        with cursor.connection.pipeline():
+            if remembered_for is not None:
+                cursor.execute(_REMEMBER, (remembered_for,))
+            cursor.execute(_SET)
+            yield
+        found = cursor.rowcount
     assert expected is None or found == expected, f"{found} rows were changed, {expected} are to be"
 
 
