@@ -18,6 +18,9 @@ def draw(choices: Mapping[str, Mapping[str, str]]) -> None:
     """The filters, with what there is to choose from."""
     for column, (name, key) in zip(st.columns(len(_KEYS), gap="small"), _KEYS.items(), strict=True):
         named = choices[name]
+        if key not in st.session_state:  # a link may say 2026-11 and A-7, the address of what was chosen here says Nov 2026 and the name
+            known = {**{one: one for one in named}, **{label: one for one, label in named.items()}}
+            st.session_state[key] = [known[said] for said in st.query_params.get_all(key) if said in known]
         column.multiselect(
             _LABELS[name],
             list(named),
@@ -30,12 +33,5 @@ def draw(choices: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def chosen() -> Wanted:
-    """What is chosen now; before the widgets are drawn, what the URL says."""
-    values = {name: tuple(_value(key)) for name, key in _KEYS.items()}
-    return Wanted(**values)
-
-
-def _value(key: str) -> list[str]:
-    if key in st.session_state:
-        return list(st.session_state[key] or ())
-    return st.query_params.get_all(key)
+    """What is chosen now. What a link chooses is known when the filters are drawn: the URL says names, and only the choices tell whose."""
+    return Wanted(**{name: tuple(st.session_state.get(key) or ()) for name, key in _KEYS.items()})

@@ -254,12 +254,12 @@ def _button(start: Start | None, *, key: str, is_first: bool = False) -> None:
         st.switch_page(to, query_params=query)
 
 
-def _place(start: Start) -> tuple[str, dict[str, str]]:
+def _place(start: Start) -> tuple[str, dict[str, str | list[str]]]:
     """The page and what its address says."""
     if start.what == why_rows.REFERENCES:
         return "references/inbox.py", {"of": str(start.invoice_id)} if start.invoice_id else {}
     if start.what == why_rows.MARKUP:
-        return "usage/markup.py", {"invoices": str(start.invoice_id)} if start.invoice_id else {}
+        return "usage/markup.py", {"subscriptions": list(start.subscription_ids)}
     if start.what == why_rows.BILL:
         month = {"billed_in": wording.month(st.session_state["period"])}
         return "usage/invoices.py", {"number": start.document} if start.document else month

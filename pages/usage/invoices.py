@@ -12,13 +12,15 @@ def page() -> None:
     done.draw()
     wanted = billing_filters.chosen()
     report = cached.usage_invoices(wanted)
-    with head:
-        billing.head(report)
     if not report.choices["customers"]:
         return empty.nothing(
             "Nothing to bill yet: usage comes with the providers' invoices, and contracts with our records. Load both; what is due stands here then."
         )
     billing_filters.draw(report.choices)
+    if (linked := billing_filters.chosen()) != wanted:
+        report = cached.usage_invoices(linked)
+    with head:
+        billing.head(report)
     for row in report.tiles:
         tiles.draw(row)
     billing.due(report)

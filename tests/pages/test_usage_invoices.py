@@ -183,3 +183,13 @@ def test_the_filters_of_the_address_choose_what_is_shown(page, books: Books) -> 
 
 def test_an_invoice_that_is_not_there_is_said(page, books: Books) -> None:
     assert "There is no usage invoice U-9" in said(page(number="U-9"))
+
+
+def test_a_link_to_a_filtered_view_shows_what_it_names_from_the_first_look_on(page, books: Books) -> None:
+    books.contract("C-2", account_id="A-2")
+    books.subscription("U-2", "C-2")
+    books.used("10.00")
+    books.used("700.00", of="U-2")
+    told = said(page(billed_in="Nov 2026", billed_to="Customer A-2"))
+    assert "Billable now 700.00 EUR" in told and "bill_C-1" not in told and "Customer A-1" not in told
+    assert "Billable now 700.00 EUR" in said(page(billed_in="2026-11", billed_to="A-2"))

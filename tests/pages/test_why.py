@@ -141,3 +141,12 @@ def test_the_calendar_has_a_line_for_each_contract(month: Context):
     assert [(one.label, one.outcome, one.arrived_on > one.invoice_date) for one in marked] == [
         ("Fabrikam · BC-2", "ready", True), ("Contoso · BC-1", "blocked", False),
     ]  # fmt: skip
+
+
+def test_what_starts_a_markup_is_about_just_the_subscriptions_without_one(month: Context) -> None:
+    with month.engine.connect() as connection:
+        rows = diagnosing.diagnose(connection, period=date(2026, 11, 1), today=month.now.date())
+        late = diagnosing.lateness(connection, period=date(2026, 11, 1), rows=rows)
+        found = report.build(Found("2026-11", month.now.date(), rows, late, diagnosing.rates(connection)))
+    [start] = [knot.start for knot in found.knots if knot.title == "The markup is blank"]
+    assert start is not None and start.subscription_ids == ("U-1",)

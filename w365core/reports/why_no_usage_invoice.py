@@ -6,7 +6,7 @@ The rows are handed in as the diagnosing door gives them; nothing is judged here
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -228,7 +228,8 @@ def _fix(outcome: str, rows: Sequence[Row]) -> str:
 def _start(outcome: str, rows: Sequence[Row]) -> Start | None:
     if outcome == READY and len(rows) > 1:
         return Start(BILL, "Bill them")
-    return start_of(rows[0])
+    start = start_of(rows[0])
+    return None if start is None else replace(start, subscription_ids=tuple(row["subscription_id"] for row in rows))
 
 
 def _tiles(rows: Sequence[Row], rates: Mapping[str, Decimal], today: date) -> tuple[Tile, ...]:

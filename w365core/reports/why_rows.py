@@ -67,6 +67,7 @@ class Start:
     document: str | None = None
     invoice_id: int | None = None
     contract_id: str | None = None
+    subscription_ids: tuple[str, ...] = ()
 
 
 def told(row: Row) -> Row:
@@ -110,7 +111,7 @@ def start_of(row: Row) -> Start | None:
         return None
     what, label = _STARTS[row["told_by"]]
     checked = check_of(row, row["told_by"])
-    return Start(what, label, row["provider"], checked["document"], checked["invoice_id"], row["contract_id"])
+    return Start(what, label, row["provider"], checked["document"], checked["invoice_id"], row["contract_id"], (row["subscription_id"],))
 
 
 def money_said(row: Row) -> str:
