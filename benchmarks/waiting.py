@@ -132,7 +132,7 @@ def scripts_on_demo(work: Path) -> None:
         say(name, p95(lambda: AppTest.from_file(str(FRAME), default_timeout=60), query), frame)
     for script in sorted(path for path in FRAME.parent.glob("*/*.py") if path.parent.name not in ("components", "invoices")):
         page = str(script.relative_to(FRAME.parent))
-        say(page, p95(lambda: AppTest.from_file(str(FRAME), default_timeout=60).run().switch_page(page), {}), frame)
+        say(page, p95(lambda page=page: AppTest.from_file(str(FRAME), default_timeout=60).run().switch_page(page), {}), frame)
 
 
 def huge_invoice(work: Path, lines: int) -> None:

@@ -15,19 +15,19 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.reconciliation import EXPLAINED, FindingKind, ReviewState, Verdict
-from w365core.reports import reconciliation_scope, verdict_words, wording
-from w365core.reports.headlines import Note, Tile
+from w365core.reports import reconciliation_scope, reconciliation_sums, verdict_words, wording
+from w365core.reports.headlines import Tile
 from w365core.reports.reconciliation_scope import Scope
+from w365core.reports.reconciliation_sums import UNEXPLAINED, Flow, Part
 from w365core.reports.reconciliation_tables import FINDINGS, GROUPS
 from w365core.reports.tables import Table
 from w365core.store import across_months, reconciled
 from w365core.store.reconciled import RowFilter
 
-__all__ = ["Finding", "Flow", "Group", "Item", "Part", "Reconciliation", "RowFilter", "Wanted", "build", "load"]
+__all__ = ["UNEXPLAINED", "Finding", "Flow", "Group", "Item", "Part", "Reconciliation", "RowFilter", "Wanted", "build", "load"]
 
 Row = Mapping[str, Any]
 PAGE = 12
-UNEXPLAINED = tuple(verdict for verdict in Verdict if verdict is not Verdict.CONFIRMED and verdict not in EXPLAINED)
 FINDING_LABELS = {
     FindingKind.AMOUNT_OFF: "Amount fits neither rounding rule",
     FindingKind.CREDIT_LOST: "Partner credit lost",
@@ -86,28 +86,6 @@ class Group:
         return (
             f"{wording.counted(self.rows, 'row')}{f', {done:,} of them done' if done and self.open_rows else ', all done' if done else ''}"
         )
-
-
-@dataclass(frozen=True)
-class Part:
-    """A term of an identity. `leads` names what the figure is made of: a group of verdicts of this page, or lines of the invoice."""
-
-    label: str
-    sign: str
-    amount: Decimal
-    currency: str
-    note: str
-    leads: str
-
-
-@dataclass(frozen=True)
-class Flow:
-    """How one currency adds up: two identities, and the steps from what was charged down to what is unexplained."""
-
-    currency: str
-    header: tuple[Part, ...]
-    lines: tuple[Part, ...]
-    steps: tuple[tuple[str, Decimal, bool], ...]  # label, amount, whether it is a total
 
 
 @dataclass(frozen=True)
@@ -202,14 +180,17 @@ def build(
     return Reconciliation(
         scope=scope,
         tiles=tuple(
-            _tiles([row for row in sums if row["currency"] == code], [*finding_sums, *_summed(findings)], code) for code in currencies
+            reconciliation_sums.tiles(
+                [row for row in sums if row["currency"] == code], [*finding_sums, *reconciliation_sums.summed(findings)], code
+            )
+            for code in currencies
         ),
         items=tuple(_item(row, logs.get(_named(row), ()), months.get(_named(row), across_months.NEW), scope) for row in rows),
         groups=grouped,
         groups_table=Table(f"reconciliation by {wanted.by}", GROUPS, [vars(one) for one in grouped]),
         matching=tuple(matching),
         page=wanted.page,
-        flows=tuple(_flow([row for row in sums if row["currency"] == code], scope, code) for code in currencies),
+        flows=tuple(reconciliation_sums.flow([row for row in sums if row["currency"] == code], scope, code) for code in currencies),
         findings=tuple(finding(row) for row in findings),
         findings_table=Table("reconciliation findings", FINDINGS, [{**row, "label": FINDING_LABELS[row["kind"]]} for row in findings]),
         open_rows=sum(row["rows"] for row in sums if row["review_state"] == ReviewState.OPEN),
@@ -228,7 +209,9 @@ def _matching(sums: Sequence[Row], states: Sequence[str]) -> list[Row]:
     names, found = ("money_at_risk", "subtotal"), []
     for code in dict.fromkeys(row["currency"] for row in mine):
         same = [row for row in mine if row["currency"] == code]
-        found.append({"currency": code, "rows": _count(same), **{name: _total(same, name) for name in names}})
+        found.append(
+            {"currency": code, "rows": reconciliation_sums.count(same), **{name: reconciliation_sums.total(same, name) for name in names}}
+        )
     return sorted(found, key=lambda row: row["currency"])
 
 
@@ -314,83 +297,6 @@ def finding(row: Row) -> Finding:
     )
 
 
-# --- how it adds up ----------------------------------------------------------------------------------------------------------------------
-
-
-def _tiles(sums: Sequence[Row], finding_sums: Sequence[Row], currency: str) -> tuple[Tile, ...]:
-    """What is to be done and how much money it is about, in one currency."""
-    still = [row for row in sums if row["review_state"] == ReviewState.OPEN]
-    odd = [row for row in finding_sums if row["currency"] == currency]
-    rows, unknown = _count(still), sum(row["unknown"] for row in still)
-    lapsed, done, everything = sum(row["lapsed"] for row in still), _count(sums) - _count(still), _count(sums)
-    notes = [Note(f"{wording.counted(rows, 'row')} to look at" if rows else "nothing left to do")]
-    if unknown:
-        notes.append(Note(f"{wording.counted(unknown, 'row')} without a price", is_alarming=True))
-    if lapsed:
-        notes.append(Note(f"{lapsed:,} open again since {'it' if lapsed == 1 else 'they'} changed", is_alarming=True))
-    unbilled = [row for row in still if row["unbilled"]]
-    no_rule = [row for row in still if row["verdict"] in UNEXPLAINED]
-    confirmed = [row for row in sums if row["verdict"] == Verdict.CONFIRMED]
-    return (
-        Tile("At risk", wording.rounded(_total(still, "money_at_risk"), currency), tuple(notes), currency),
-        Tile("Not billed by us yet", wording.rounded(_total(still, "unbilled"), currency), (Note(_rows_said(unbilled)),), currency),
-        Tile("Without explanation", wording.rounded(_total(no_rule, "money_at_risk"), currency), (Note(_rows_said(no_rule)),), currency),
-        Tile(
-            "Odd lines",
-            wording.rounded(_total(odd, "amount"), currency),
-            (Note(wording.counted(sum(r["findings"] for r in odd), "finding")),),
-        ),
-        Tile("Done", f"{done:,} of {everything:,}", (Note(f"{_count(confirmed):,} confirmed by rule"),), currency),
-    )
-
-
-def _summed(findings: Sequence[Row]) -> list[Row]:
-    """Those that are kept with no run, as sums."""
-    return [{**row, "findings": 1, "amount": row["amount"] or money.ZERO} for row in findings if row.get("reconciliation_id") is None]
-
-
-def _flow(sums: Sequence[Row], scope: Scope, currency: str) -> Flow:
-    mine = [one for one in scope.reconciled if one["currency"] == currency]
-    named = {name: money.total(one[name] for one in mine) for name in ("header", "lines", "usage", "tax", "rounding", "overridden")}
-    named |= {name: money.total(one[name] for one in mine) for name in ("confirmed", "explained", "unexplained")}
-    counted = wording.counted(len(mine), "invoice")
-    header = [
-        Part("Header", "", named["header"], currency, counted, "header"),
-        Part("Lines", "=", named["lines"], currency, wording.counted(sum(one["license_lines"] for one in mine), "license line"), "lines"),
-        Part("Usage", "+", named["usage"], currency, wording.counted(sum(one["usage_lines"] for one in mine), "usage line"), "usage"),
-        Part("Tax", "+", named["tax"], currency, "lines with tax", "tax"),
-        Part("Rounding", "+", named["rounding"], currency, "within the tolerance", "rounding"),
-    ]
-    if named["overridden"]:
-        header.append(Part("Overridden", "+", named["overridden"], currency, "let pass by a person", "rounding"))
-
-    def rows(*verdicts: str) -> str:
-        return wording.counted(_count([row for row in sums if row["verdict"] in verdicts]), "row")
-
-    lines = (
-        Part("Lines", "", named["lines"], currency, rows(*Verdict), "all"),
-        Part("Confirmed", "=", named["confirmed"], currency, rows(Verdict.CONFIRMED), "confirmed"),
-        Part("Explained", "+", named["explained"], currency, rows(*EXPLAINED), "explained"),
-        Part("Unexplained", "+", named["unexplained"], currency, rows(*UNEXPLAINED), "unexplained"),
-    )
-    by_verdict = {verdict: _total([row for row in sums if row["verdict"] == verdict], "subtotal") for verdict in Verdict}
-    steps = [("Lines charged", named["lines"], True), ("Confirmed", by_verdict[Verdict.CONFIRMED].copy_negate(), False)]
-    steps += [(verdict_words.LABELS[verdict], by_verdict[verdict].copy_negate(), False) for verdict in EXPLAINED if by_verdict[verdict]]
-    return Flow(currency, tuple(header), lines, (*steps, ("Unexplained", named["unexplained"], True)))
-
-
 def _weight(scope: Scope):
     rows = {code: sum(one["rows"] or 0 for one in scope.reconciled if one["currency"] == code) for code in scope.currencies}
     return lambda code: (-rows.get(code, 0), code)
-
-
-def _rows_said(rows: Sequence[Row]) -> str:
-    return wording.counted(_count(rows), "row") if rows else "nothing"
-
-
-def _count(rows: Sequence[Row]) -> int:
-    return sum(row["rows"] for row in rows)
-
-
-def _total(rows: Sequence[Row], name: str) -> Decimal:
-    return money.total(row[name] for row in rows)
