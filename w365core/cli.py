@@ -25,6 +25,7 @@ from w365core.commands import (
     installation,
     invoices,
     markup,
+    operations,
     preferences,
     providers,
     reconciling,
@@ -37,6 +38,7 @@ from w365core.errors import W365Error
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
     *(reconciling, change_logs, preferences),
+    operations,
 )
 
 
