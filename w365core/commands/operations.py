@@ -42,7 +42,7 @@ def doctor(
 
 @commands.command()
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="DIR|FILE", help="A folder, or the file to write; nothing is written over.")],
+    target: Annotated[Path, typer.Argument(metavar="DIR|FILE", help="A folder, or a new file that ends in .tar; nothing is written over.")],
     keep: Annotated[int | None, typer.Option("--keep", help="With a folder: how many backups stay there, this one among them.")] = None,
     json: Json = False,
 ) -> None:

@@ -68,7 +68,7 @@ class Restored:
 
 
 def back_up(context: Context, target: Path, *, keep: int | None = None) -> BackedUp:
-    """Writes a backup to a new file, or into a folder under a name that tells its moment; there, with `keep`, older ones go but for so many."""
+    """Writes a backup to a new file (NAME.tar), or into a folder under a name that tells its moment; there, with `keep`, older ones go but for so many."""
     path = _path(context, target)
     if keep is not None and (keep < 1 or path == target):
         raise CallRefused("--keep N is for a folder, and at least 1: it is the number of backups that stay there.")
@@ -124,8 +124,8 @@ def restore(settings: Settings, source: Path, *, report: Report) -> Restored:
 
 
 def _path(context: Context, target: Path) -> Path:
-    """The file to write. CallRefused where it is there, or its folder is not."""
-    if not (target.is_dir() or str(target).endswith(os.sep)):
+    """The file to write: what ends in .tar is one, everything else a folder for it. CallRefused where it is there, or its folder is not."""
+    if target.suffix == ".tar" and not target.is_dir():
         if target.exists():
             raise CallRefused(f"{target} exists already; a backup is never written over.")
         if not target.parent.is_dir():
