@@ -68,7 +68,9 @@ def examine(settings: Settings, *, report: Report, online: bool = False) -> tupl
         if demo.is_here(context):
             context = demo.settings_with_secret(context)
         found += _asked(context, connection, _OF_THE_ROWS)
-        for provider in store_providers.all_of_them(connection):
+        providers = store_providers.all_of_them(connection)
+        connection.rollback()  # each check begins a transaction of its own
+        for provider in providers:
             found += _asked(context, connection, (lambda *given, of=provider: _provider(*given, of),), name=f"provider {provider.name}")
     if online:
         found += _proved(context)
