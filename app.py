@@ -22,8 +22,10 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from w365core.jobs import measuring  # noqa: E402
+from w365core.jobs import measuring, saying  # noqa: E402
 from w365core.reports import connection  # noqa: E402
+
+saying.begin(part="web")
 
 
 async def healthz(_request: Request) -> JSONResponse:
