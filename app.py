@@ -1,7 +1,8 @@
-"""The web application: the frame with its pages, and two addresses that say whether we live.
+"""The web application: the frame with its pages, and three addresses for whoever watches over it.
 
     /healthz    200 as soon as the app answers
     /readyz     200 when the database answers too, else 503
+    /metrics    counts as Prometheus reads them; no customer's data
 
 Run it with `streamlit run app.py`, or everything at once with `python -m w365core up`.
 """
@@ -18,10 +19,13 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 from starlette.concurrency import run_in_threadpool  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import JSONResponse  # noqa: E402
+from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
+from w365core.jobs import measuring, saying  # noqa: E402
 from w365core.reports import connection  # noqa: E402
+
+saying.begin(part="web")
 
 
 async def healthz(_request: Request) -> JSONResponse:
@@ -35,4 +39,9 @@ async def readyz(_request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok" if ready else "waiting", "database": "ok" if ready else "away"}, status_code=200 if ready else 503)
 
 
-app = st.App("pages/frame.py", routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+async def metrics(_request: Request) -> Response:
+    """How much there is of everything."""
+    return Response(await run_in_threadpool(measuring.exposition), media_type=measuring.CONTENT_TYPE)
+
+
+app = st.App("pages/frame.py", routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])

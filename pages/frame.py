@@ -7,11 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components import cached, filters, footer, problems
-from w365core.reports import invoice_status
+from w365core.reports import invoice_status, wording
 
 _WITHOUT_FILTERS = (
     "providers",
     "tolerance",
+    "settings",
     "usage-invoices",
     "why",
     "markup",
@@ -44,6 +45,7 @@ page = st.navigation(
         "Setup": [
             st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers"),
             st.Page("providers/tolerance.py", title="Tolerance", icon=":material/rule:", url_path="tolerance"),
+            st.Page("operations/settings.py", title="Settings", icon=":material/settings:", url_path="settings"),
         ],
     }
 )
@@ -52,6 +54,7 @@ st.set_page_config(page_title=f"{page.title} · w365core")
 
 with problems.boundary():
     installation = cached.installation()
+    wording.show_times_in(installation.time_zone)
     with cached.reading() as connection:
         choices, customers = invoice_status.choices(connection), invoice_status.customers(connection)
     with st.sidebar:

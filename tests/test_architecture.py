@@ -42,7 +42,7 @@ DOORS = (
     "invoicing",
     "diagnosing",
     "correcting",
-    *("reviewing", "mending", "preferring"),
+    *("reviewing", "mending", "preferring", "rates", "contracts"),
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),

@@ -6,7 +6,6 @@ of `errors` and of the outcomes: 0 done, 1 the data has problems, 2 the call is 
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 import traceback
@@ -25,6 +24,7 @@ from w365core.commands import (
     installation,
     invoices,
     markup,
+    operations,
     preferences,
     providers,
     reconciling,
@@ -33,10 +33,12 @@ from w365core.commands import (
     transitions,
 )
 from w365core.errors import W365Error
+from w365core.jobs import saying
 
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
     *(reconciling, change_logs, preferences),
+    operations,
 )
 
 
@@ -62,7 +64,7 @@ def _name(command: CommandInfo) -> str:
 
 def main() -> None:
     """Runs the command that the process was called with and ends it; whatever goes wrong is one sentence."""
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
+    saying.begin(part=next(iter(sys.argv[1:]), "help"))
     try:
         program(called=next(iter(sys.argv[1:]), None))()
     except W365Error as error:

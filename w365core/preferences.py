@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from w365core import money
+
 LONGEST = 500
 _ADDRESS = re.compile(r"[^@\s,;<>\"']+@[^@\s,;<>\"']+\.[^@\s,;<>\"'.]+")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -27,6 +29,7 @@ class Form(StrEnum):
     TIME = "time of day, HH:MM"
     ZONE = "time zone, such as Europe/Berlin"
     ADDRESSES = "mail addresses, separated by commas"
+    PERCENT = "per cent with a point, such as 17.65"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,20 @@ class Expected:
     sentence: str
 
 
-PREFERENCES = (Preference("time_zone", Form.ZONE, "UTC", "The time zone that times are shown in and the schedule follows."),)
+PREFERENCES = (
+    Preference("time_zone", Form.ZONE, "UTC", "The time zone that times are shown in and the schedule follows."),
+    # money
+    Preference("rate_stale_days", Form.WHOLE, "35", "After how many days a currency's rate counts as stale; 0: never.", most=3_650),
+    Preference("default_markup_pct", Form.PERCENT, "", "The markup that a usage subscription gets when it is added here; blank: none, and it waits.", most=1_000),
+    # keeping
+    Preference("backup_warn_days", Form.WHOLE, "7", "After how many days without a backup `doctor` warns; 0: never.", most=3_650),
+    Preference("keep_jobs_days", Form.WHOLE, "90", "How long the queue's ended jobs are kept; 0: for ever.", most=36_500),
+    Preference("keep_runs_days", Form.WHOLE, "400", "How long the rows of ended syncs are kept that no import refers to; 0: for ever.", most=36_500),
+    Preference(
+        "keep_answers_days", Form.WHOLE, "0", "How long providers' answers are kept that nothing is made of; what an invoice needs is never removed; 0: for ever.",
+        most=36_500,
+    ),
+)  # fmt: skip
 BY_NAME = {one.name: one for one in PREFERENCES}
 
 
@@ -77,6 +93,8 @@ def checked(preference: Preference, written: str) -> str | Expected:
             return Expected(str(Form.ZONE))
         case Form.ADDRESSES:
             return _addresses(text)
+        case Form.PERCENT:
+            return _percent(preference, text)
     return text
 
 
@@ -87,6 +105,13 @@ def _whole(preference: Preference, text: str) -> str | Expected:
     if not preference.least <= int(text) <= preference.most:
         return expected
     return str(int(text))
+
+
+def _percent(preference: Preference, text: str) -> str | Expected:
+    number = money.readable(text)
+    if number is None or not preference.least <= number <= preference.most:
+        return Expected(f"{Form.PERCENT}, from {preference.least:,} to {preference.most:,}")
+    return money.plain(money.trimmed(number)) or ""
 
 
 def _flag(text: str) -> str | Expected:

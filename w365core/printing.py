@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from w365core import money
 from w365core.errors import InputRefused, UsageInvoiced, W365Error
+from w365core.jobs import saying
 from w365core.model import Fix, Provider
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Row = Mapping[str, Any]
 
 def progress(sentence: str) -> None:
     """A line of progress, on standard error."""
-    print(sentence, file=sys.stderr, flush=True)
+    saying.say(sentence)
 
 
 def answer(document: Any, sentence: str, as_json: bool) -> None:

@@ -7,12 +7,14 @@ W365_HTTP_TIMEOUT, W365_HTTP_TRIES, W365_POLL     seconds, count, seconds: bound
 W365_SWEEP          seconds of silence after which a worker counts as dead and its jobs are run again
 W365_PG_OSUSER      the account that runs the embedded server when we are root
 W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
+W365_LOG            json: what happens is told as one JSON document a line; unset: in sentences
 W365_KEY            what stored tokens are encrypted with; unset: a key file under W365_HOME, made when it is first needed
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -20,11 +22,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 from w365core.errors import ConfigurationMissing
 from w365core.model import Secret
 
 KEY_FILE = "token.key"
+_SECRET_NAME = re.compile(r"W365_(SECRET_|REFRESH_|KEY$|\w*(PASSWORD|SECRET)$)")
+_LEAST_HIDDEN = 4  # what is shorter hides nothing, and would blank ordinary words
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,21 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         pg_osuser=env.get("W365_PG_OSUSER") or "w365pg",
         environment=env,
     )
+
+
+def logs_json() -> bool:
+    """Whether what happens is told as JSON; asked before the rest of the environment can be read."""
+    return os.environ.get("W365_LOG", "").strip().lower() == "json"
+
+
+def secret_values(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Every value that no log may hold, the longest first: secrets, tokens, keys, and the password of the database."""
+    env = os.environ if environment is None else environment
+    found = {value.strip() for name, value in env.items() if _SECRET_NAME.match(name)}
+    given = re.match(r"[^:]+://[^:/@]*:(.+)@", env.get("DATABASE_URL", ""))
+    found |= {given[1], unquote(given[1])} if given else set()
+    parts = {part for value in found for part in value.split(":") if ":" in value}
+    return tuple(sorted((value for value in found | parts if len(value) >= _LEAST_HIDDEN), key=len, reverse=True))
 
 
 def default_home(env: Mapping[str, str]) -> str:

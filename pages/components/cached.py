@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import diagnosing, invoicing, mending, supplying
+from w365core.jobs import diagnosing, invoicing, mending, rates, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
     change_logs as change_logs_report,
@@ -28,6 +28,7 @@ from w365core.reports import (
     reconciliation as reconciliation_report,
     reconciliation_evidence,
     reconciliation_scope,
+    settings as settings_report,
     tolerances,
     usage_invoice_detail,
     usage_invoices as usage_invoices_report,
@@ -44,6 +45,7 @@ from w365core.reports.provider_invoice import Invoice
 from w365core.reports.reconciliation import Reconciliation
 from w365core.reports.reconciliation_evidence import Evidence
 from w365core.reports.reconciliation_scope import Scope
+from w365core.reports.settings import Settings
 from w365core.reports.tolerances import Tolerances
 from w365core.reports.usage_invoice_detail import Opened
 from w365core.reports.usage_invoices import UsageInvoices, Wanted
@@ -114,6 +116,13 @@ def tolerance_policies() -> Tolerances:
     """Limits, what expires and what was overridden, as it is now."""
     with reading() as opened:
         return tolerances.load(opened, now=connection.installation(opened).now)
+
+
+def settings() -> Settings:
+    """What is set, as it is now."""
+    with reading() as opened:
+        at = now(opened)
+        return settings_report.load(opened, rates.standing(opened, now=at), today=at.date())
 
 
 def invoice_status(wanted: InvoiceFilter) -> InvoiceStatus:

@@ -39,7 +39,7 @@ def draw(detail: InvoiceDetail) -> None:
 def _compared(change: Change) -> None:
     st.text(change.billing)
     same = f"{change.headline} " if change.header_total_before == change.header_total_now else ""
-    st.caption(f"{same}Noticed {wording.moment(change.noticed_at)} UTC. What is stored here stays until somebody takes the new version.")
+    st.caption(f"{same}Noticed {wording.zoned(change.noticed_at)}. What is stored here stays until somebody takes the new version.")
     _figures(change)
     lines, customers = st.tabs(["Line by line", "What it means for customers"], key="changed_tab")
     with lines:

@@ -108,10 +108,10 @@ def _review(found: Evidence) -> None:
     with st.container(border=True, gap="xsmall"):
         if row["review_state"] != ReviewState.OPEN and row["reviewed_at"]:
             st.text(
-                f"{row['review_state'].capitalize()} by {row['reviewed_by']} on {wording.moment(row['reviewed_at'])} UTC: {row['review_reason'] or 'no reason given'}"
+                f"{row['review_state'].capitalize()} by {row['reviewed_by']} on {wording.zoned(row['reviewed_at'])}: {row['review_reason'] or 'no reason given'}"
             )
         elif row["reviewed_at"]:
-            st.text(f"Last touched by {row['reviewed_by']} on {wording.moment(row['reviewed_at'])} UTC.")
+            st.text(f"Last touched by {row['reviewed_by']} on {wording.zoned(row['reviewed_at'])}.")
         if row["assigned_to"]:
             st.text(f"Assigned to {row['assigned_to']}.")
         if row["note"]:

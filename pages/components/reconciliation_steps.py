@@ -133,7 +133,7 @@ def standing(report: Reconciliation) -> None:
             st.badge("Signed off", icon=":material/verified:", color="green")
             changed = "; it was reconciled with other inputs since, look again" if one["signed_run"] != one["reconciliation_id"] else ""
             note = f": {one['signed_note']}" if one["signed_note"] else ""
-            st.text(f"By {one['signed_by']} on {wording.moment(one['signed_at'])} UTC{note}{changed}.")
+            st.text(f"By {one['signed_by']} on {wording.zoned(one['signed_at'])}{note}{changed}.")
 
 
 def dialog() -> None:

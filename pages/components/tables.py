@@ -10,9 +10,9 @@ import streamlit as st
 
 from pages.components import standings
 from w365core.frames import Kind
-from w365core.reports import export
+from w365core.reports import export, wording
 from w365core.reports.invoice_detail import Page
-from w365core.reports.tables import CHIPS, Column, Table, frame
+from w365core.reports.tables import CHIPS, Column, Table, frame, heading
 
 Rows = Iterable[Mapping[str, Any]]
 _MOST_ROWS_AT_ONCE, _SCROLLING_HEIGHT, _ROW_HEIGHT = 12, 440, 36
@@ -24,7 +24,7 @@ def show(table: Table, *, key: str, selects: bool = False, height: int = _SCROLL
     event = st.dataframe(
         frame(table, chip=standings.label),
         hide_index=True,
-        column_config={column.label: _config(column) for column in columns},
+        column_config={heading(column): _config(column) for column in columns},
         height="content" if len(table.rows) <= min(_MOST_ROWS_AT_ONCE, height // _ROW_HEIGHT) else height,
         key=key,
         **({"on_select": "rerun", "selection_mode": "single-row"} if selects else {}),
@@ -105,11 +105,12 @@ def _turning(trail_key: str, about: str, trail: tuple, page: Page, key: str) -> 
 def _config(column: Column) -> Any:
     if column.name in CHIPS:
         words, colors = standings.labels()
-        return st.column_config.MultiselectColumn(column.label, width=column.width, options=words, color=colors)
+        return st.column_config.MultiselectColumn(heading(column), width=column.width, options=words, color=colors)
     if column.kind is Kind.DAY:
-        return st.column_config.DateColumn(column.label, width=column.width, format="YYYY-MM-DD", help=column.help)
+        return st.column_config.DateColumn(heading(column), width=column.width, format="YYYY-MM-DD", help=column.help)
+    said = column.help.replace("UTC", wording.zone()) if column.help and column.kind is Kind.MOMENT else column.help
     alignment = "right" if column.kind in (Kind.NUMBER, Kind.WHOLE) else "left"
-    return st.column_config.TextColumn(column.label, width=column.width, alignment=alignment, help=column.help)
+    return st.column_config.TextColumn(heading(column), width=column.width, alignment=alignment, help=said)
 
 
 def _file_name(table: Table) -> str:

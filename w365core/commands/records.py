@@ -17,12 +17,13 @@ commands = typer.Typer()
 def load(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of CSV files.")], json: Json = False) -> None:
     """Loads our records from a folder of CSV files: all of it, or nothing."""
     from w365core.jobs import loading
-    from w365core.store import audit
+    from w365core.store import audit, rates
     from w365core.store.engine import guarded
 
     context = opened()
     with guarded(), context.engine.begin() as connection:
         result = loading.load(connection, folder)
+        rates.confirm(connection, result.rates, who=context.who)
         changed = {file: {k: v for k, v in counts.items() if k != "unchanged"} for file, counts in result.tables.items()}
         if any(counts["inserted"] or counts["updated"] for counts in result.tables.values()):
             audit.append(

@@ -28,7 +28,7 @@ from w365core.jobs.runs import sweep
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Provider, ProviderType
 from w365core.settings import secret_variable
-from w365core.store import ledger, providers as store_providers
+from w365core.store import ledger, providers as store_providers, rates
 from w365core.store.tables import account, installation, provider, provider_invoice
 
 ESTATE = Path(__file__).resolve().parents[2] / "data" / "demo"
@@ -118,7 +118,8 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
     sweep(demo)
     demo.report("loading our records")
     with demo.engine.begin() as connection:
-        loading.load(connection, ESTATE / "records")
+        loaded = loading.load(connection, ESTATE / "records")
+        rates.confirm(connection, loaded.rates, who=demo.who)
     outcomes = _tell(demo, told, sandbox_url)
     demo.report("bringing what the provider knows of our customers")
     for name in (told.connected["name"], told.streamone["name"]):

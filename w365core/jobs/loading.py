@@ -6,6 +6,7 @@ load(connection, folder) -> LoadResult      in the caller's transaction; the cal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -19,10 +20,11 @@ from w365core.store import records as store
 
 @dataclass(frozen=True)
 class LoadResult:
-    """`tables`: by file, how many rows it has and how many were inserted, updated, unchanged."""
+    """`tables`: by file, how many rows it has and how many were inserted, updated, unchanged. `rates`: those of currencies.csv, by code."""
 
     tables: dict[str, dict[str, int]]
     warnings: tuple[str, ...]
+    rates: tuple[tuple[str, Decimal], ...] = ()
 
 
 def load(connection: Connection, folder: Path) -> LoadResult:
@@ -32,7 +34,16 @@ def load(connection: Connection, folder: Path) -> LoadResult:
         raise InputRefused(_refusal(records), records.problems)
     known = store.known(connection, references(records))
     warnings = (*records.warnings, *dangling(records, known))
-    return LoadResult(store.load(connection, records), warnings)
+    return LoadResult(store.load(connection, records), warnings, _rates(records))
+
+
+def _rates(records: intake.Records) -> tuple[tuple[str, Decimal], ...]:
+    """What the file of currencies says that they are worth now."""
+    file = next((file for file in records.files if file.name == "currencies.csv"), None)
+    if file is None or not {"code", "rate_to_base"} <= set(file.columns):
+        return ()
+    code, rate = file.columns.index("code"), file.columns.index("rate_to_base")
+    return tuple((row[code], row[rate]) for row in file.rows)
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, handing, listing, proving, reconciling, syncing, taking, validating
+from w365core.jobs import accounts, handing, listing, proving, reconciling, saying, syncing, taking, validating
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
@@ -227,6 +227,6 @@ def _standing(status: str) -> str:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
+    saying.begin(part="job", job=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to answer
     sys.exit(main(int(sys.argv[1]), parent=int(sys.argv[2])))

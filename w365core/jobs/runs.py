@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, insert, select, update
 
 from w365core.errors import StoreUnavailable, W365Error
+from w365core.jobs import saying
 from w365core.jobs.context import Context
 from w365core.store import engine as store_engine, ledger
 from w365core.store.tables import sync_run
+
+_log = logging.getLogger("w365core.runs")
 
 
 @contextmanager
@@ -19,7 +23,9 @@ def recorded(context: Context, provider_name: str | None, command: str) -> Itera
     with context.engine.connect() as holder:
         run_id = _begin(context, holder, provider_name, command)
         try:
-            yield run_id
+            with saying.about(sync_run=run_id, command=command, provider=provider_name):
+                _log.info("begins")
+                yield run_id
         except StoreUnavailable:
             raise  # there is nowhere to write it
         except W365Error as error:
@@ -63,6 +69,8 @@ def _begin(context: Context, holder: Connection, provider_name: str | None, comm
 
 
 def _end(context: Context, run_id: int, status: str, message: str) -> None:
+    with saying.about(sync_run=run_id):
+        _log.info("ends: %s%s", status, f", {message}" if message else "")
     with context.engine.begin() as connection:
         connection.execute(
             update(sync_run)

@@ -15,6 +15,7 @@ from w365core.errors import CallRefused, StoreUnavailable, W365Error
 from w365core.store import embedded, engine as store_engine, queries
 
 SECONDS_TO_ANSWER = 30
+TIME_ZONE = "time_zone"
 _CANCELLED = "57014"
 
 
@@ -25,6 +26,7 @@ class Installation:
     is_demo: bool
     stated_clock: datetime | None
     now: datetime
+    time_zone: str = "UTC"
 
 
 def engine() -> Engine:
@@ -59,7 +61,8 @@ def installation(connection: Connection) -> Installation:
     """Whether this is the demo, and what time it is: W365_NOW, else the clock that the installation states, else the real one."""
     facts = queries.installation_facts(connection)
     stated = datetime.fromisoformat(facts["clock"]) if "clock" in facts else None
-    return Installation("demo" in facts or stated is not None, stated, settings.read().now or stated or datetime.now(UTC))
+    now = settings.read().now or stated or datetime.now(UTC)
+    return Installation("demo" in facts or stated is not None, stated, now, facts.get(TIME_ZONE) or "UTC")
 
 
 def database_answers() -> bool:

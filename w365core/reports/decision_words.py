@@ -13,7 +13,7 @@ _DONE = {"accept reconciliation lines": "Accepted", "reopen reconciliation lines
 def sentence(event: Mapping[str, Any]) -> str:
     """Accepted by ana on 12 Nov 2026 06:00 UTC, with 11 more rows: agreed."""
     after = event["after"] or {}
-    by = f"by {event['actor']} on {wording.moment(event['at'])} UTC{_among(event['is_named'], after.get('rows') or 1)}"
+    by = f"by {event['actor']} on {wording.zoned(event['at'])}{_among(event['is_named'], after.get('rows') or 1)}"
     if event["action"] in _DONE:
         return f"{_DONE[event['action']]} {by}: {event['reason'] or 'no reason given'}"
     said = []

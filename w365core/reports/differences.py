@@ -260,7 +260,7 @@ def _overridden(connection: Connection, row: Mapping[str, Any]) -> str | None:
         return None
     entries = queries.history(connection, provider=row["provider"], invoice_number=row["invoice_number"])
     last = next((entry for entry in entries if entry["action"] == "import provider invoice"), None)
-    by = f" by {last['actor']}, {wording.moment(last['at'])} UTC" if last else ""
+    by = f" by {last['actor']}, {wording.zoned(last['at'])}" if last else ""
     why = f": {row['override_reason']}" if row["override_reason"] else ", without a reason"
     return f"Overridden with a tolerance of {wording.amount(row['override_tolerance'], row['currency'])}{by}{why}."
 

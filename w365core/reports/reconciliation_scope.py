@@ -112,9 +112,9 @@ def sign_offs(connection: Connection, one: Row) -> list[str]:
     """Every sign-off of an invoice as a sentence, the latest first."""
     found = []
     for row in reconciled.sign_offs(connection, provider=one["provider"], invoice_number=one["invoice_number"]):
-        said = f"Signed off by {row['actor']} on {wording.moment(row['at'])} UTC{': ' + row['note'] if row['note'] else ''}."
+        said = f"Signed off by {row['actor']} on {wording.zoned(row['at'])}{': ' + row['note'] if row['note'] else ''}."
         if row["reopened_at"]:
-            said += f" Opened again by {row['reopened_by']} on {wording.moment(row['reopened_at'])} UTC: {row['reopened_because'] or 'no reason given'}."
+            said += f" Opened again by {row['reopened_by']} on {wording.zoned(row['reopened_at'])}: {row['reopened_because'] or 'no reason given'}."
         found.append(said)
     return found
 

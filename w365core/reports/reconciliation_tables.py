@@ -88,7 +88,7 @@ CHANGE_LOGS = (
 LINES = (
     Column("line_number", "Line", Kind.WHOLE, width=55),
     Column("charge_type", "Charge", width=130),
-    moment("order_date", "Ordered (UTC)", width=125),
+    moment("order_date", "Ordered (UTC)", width=125, printed=True),
     day("charge_start", "From", width=90),
     day("charge_end", "to", width=90),
     number("quantity", "Quantity", width=75),

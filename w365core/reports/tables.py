@@ -29,6 +29,7 @@ class Column:
     width: int | None = None
     help: str | None = None
     shown: bool = True  # else in the export only
+    printed: bool = False  # a moment as the provider printed it, never in another time zone
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ def moment(name: str, label: str, **more: Any) -> Column:
     return Column(name, label, Kind.MOMENT, **more)
 
 
+def heading(column: Column) -> str:
+    """The label on a page, where moments are shown in the installation's time zone; a file has them in UTC."""
+    return column.label if column.kind is not Kind.MOMENT or column.printed else column.label.replace("(UTC)", f"({wording.zone()})")
+
+
 def shown(column: Column, row: Mapping[str, Any]) -> str:
     """The cell as people read it; a blank cell is an empty text."""
     value = row.get(column.name)
@@ -68,7 +74,7 @@ def shown(column: Column, row: Mapping[str, Any]) -> str:
     if column.kind in (Kind.NUMBER, Kind.WHOLE):
         return wording.digits(Decimal(value), row.get("currency") if column.amount else None)
     if column.kind is Kind.MOMENT and isinstance(value, datetime):
-        return wording.moment(value)
+        return value.strftime("%Y-%m-%d %H:%M") if column.printed else wording.moment(value)
     if column.kind is Kind.FLAG:
         return "yes" if value else "no"
     return str(value)
@@ -77,8 +83,8 @@ def shown(column: Column, row: Mapping[str, Any]) -> str:
 def frame(table: Table, *, chip: Callable[[str], str]) -> pl.DataFrame:
     """The shown columns by label: text as people read it, days as days, a chip as a list of the one word that `chip` makes of it."""
     columns = [column for column in table.columns if column.shown]
-    cells = {column.label: [_cell(column, row, chip) for row in table.rows] for column in columns}
-    return pl.DataFrame(cells, schema={column.label: _type(column) for column in columns})
+    cells = {heading(column): [_cell(column, row, chip) for row in table.rows] for column in columns}
+    return pl.DataFrame(cells, schema={heading(column): _type(column) for column in columns})
 
 
 def _cell(column: Column, row: Mapping[str, Any], chip: Callable[[str], str]) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from w365core import money
 
 ABSENT = "—"
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_zone = ZoneInfo("UTC")  # of the installation, of which a process knows one only
 
 
 def digits(number: Decimal | None, currency: str | None = None) -> str:
@@ -51,9 +53,33 @@ def month(text: str) -> str:
     return f"{_MONTHS[int(number) - 1]} {year}"
 
 
+def show_times_in(name: str) -> None:
+    """From now on moments are shown in this time zone, in the whole process; one that is not known here is UTC. The store keeps UTC, files too."""
+    global _zone
+    if name != _zone.key:
+        try:
+            _zone = ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            _zone = ZoneInfo("UTC")
+
+
+def zone() -> str:
+    """The time zone that moments are shown in."""
+    return _zone.key
+
+
 def moment(at: datetime | None) -> str:
-    """2026-11-12 06:30, in UTC as the store keeps it."""
-    return ABSENT if at is None else at.strftime("%Y-%m-%d %H:%M")
+    """2026-11-12 06:30, in the time zone of `show_times_in`."""
+    return ABSENT if at is None else _local(at).strftime("%Y-%m-%d %H:%M")
+
+
+def zoned(at: datetime | None) -> str:
+    """2026-11-12 06:30 UTC: the same with its zone, for sentences."""
+    return ABSENT if at is None else f"{moment(at)} {_local(at).tzname()}"
+
+
+def _local(at: datetime) -> datetime:
+    return at.astimezone(_zone) if at.tzinfo else at
 
 
 def age(since: datetime | None, *, now: datetime) -> str:

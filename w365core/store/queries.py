@@ -20,6 +20,7 @@ from w365core.store.tables import (
     installation,
     license_line,
     missing_reference,
+    preference,
     provider_invoice,
     sync_run,
     usage_summary,
@@ -296,8 +297,10 @@ def last_runs(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
 
 
 def installation_facts(connection: Connection) -> Mapping[str, str]:
-    """What this installation says of itself: "demo", "clock"."""
-    return {name: value for name, value in connection.execute(select(installation.c.name, installation.c.value))}
+    """What this installation says of itself: "demo", "clock"; and what is set as its "time_zone"."""
+    said = select(installation.c.name, installation.c.value)
+    zone = select(preference.c.name, preference.c.value).where(preference.c.name == "time_zone")
+    return {name: value for name, value in connection.execute(said.union_all(zone))}
 
 
 def choices(connection: Connection) -> Mapping[str, list[str]]:

@@ -102,12 +102,12 @@ def is_whole(connection: Connection) -> bool:
 def digests(connection: Connection) -> dict[str, Digest | None]:
     """Every table of the ledger and the stages of failed imports, in the connection's schema; None where a table is not there."""
     connection.execute(text("set local time zone 'UTC'"))  # a moment is hashed as it is printed
-    found = {name: _digest(connection, name) if _exists(connection, name) else None for name in LEDGER}
+    found = {name: digest(connection, name) if _exists(connection, name) else None for name in LEDGER}
     for name, which in zip(STAGED, (stage.LICENSE, stage.USAGE), strict=True):
         tables = (
             [stage.table_of(which, run_id) for run_id in sorted(stage.all_runs(connection))] if _exists(connection, "usage_line") else []
         )
-        found[name] = _digest(connection, *(table for table in tables if _exists(connection, table)))
+        found[name] = digest(connection, *(table for table in tables if _exists(connection, table)))
     return found
 
 
@@ -152,7 +152,8 @@ def _exists(connection: Connection, name: str) -> bool:
     return connection.execute(text("select to_regclass(:name) is not null"), {"name": name}).scalar_one()
 
 
-def _digest(connection: Connection, *tables: str) -> Digest:
+def digest(connection: Connection, *tables: str) -> Digest:
+    """Of all rows of these tables together; a moment is hashed as the session's time zone prints it."""
     rows, total = 0, 0
     for table in tables:
         counted, low, high = connection.execute(

@@ -41,3 +41,8 @@ def current(*, engine: Engine | None, connection=None) -> str | None:
 def newest() -> str:
     """The revision that this code expects."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def known() -> tuple[str, ...]:
+    """Every revision that this code knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from w365core import money
 from w365core.model import OLD_IDS, Fix, Provider, ProviderType
-from w365core.store import providers as store_providers, supplied_names as naming
+from w365core.store import preferences, providers as store_providers, supplied_names as naming
 from w365core.store.ledger import Who
 from w365core.store.tables import provider, provider_subscription, subscription, subscription_alias
 
@@ -27,6 +27,8 @@ def add(connection: Connection, fix: Fix, who: Who, reason: str | None) -> str:
         "start_date": fix.start_date,
         "status": naming.one_of("status", fix.status or "Active", ("Active", "Suspended")),
     }
+    if row["kind"] == "Usage":
+        row["markup_pct"] = _usual_markup(connection)
     under, is_new = _under(connection, fix, owner)
     row["provider"] = under
     stands = connection.execute(select(subscription).where(naming.same(subscription.c.subscription_id, ours))).first()
@@ -109,6 +111,11 @@ def _refuse_known(connection: Connection, owner: Provider, fix: Fix) -> None:
 
 def _kind(fix: Fix) -> str:
     return naming.one_of("kind", fix.kind, ("License", "Usage"))
+
+
+def _usual_markup(connection: Connection) -> Decimal | None:
+    """What is set as the markup of new usage subscriptions; None where nothing is."""
+    return money.readable(preferences.values(connection)["default_markup_pct"])
 
 
 def _quantity(fix: Fix) -> Decimal | None:

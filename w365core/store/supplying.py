@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, text
 
 from w365core import money
 from w365core.model import Fix, FixAction
-from w365core.store import mapping, supplied_names as naming, supplied_products, supplied_subscriptions
+from w365core.store import mapping, rates, supplied_names as naming, supplied_products, supplied_subscriptions
 from w365core.store.ledger import Who
 from w365core.store.tables import currency, provider_account
 
@@ -77,5 +77,6 @@ def _add_currency(connection: Connection, fix: Fix, who: Who, reason: str | None
             f"a currency that our records lack; {code} has the rate {money.plain(stands)}, which a load of currencies.csv changes",
         )
     connection.execute(insert(currency).values(code=code, rate_to_base=rate))
+    rates.confirm(connection, [(code, rate)], who=who)
     naming.told(connection, who, "add currency", "currency", code, reason, {"rate_to_base": rate})
     return f"{code} is known now, 1 {code} = {money.plain(rate)} in base currency."

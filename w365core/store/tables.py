@@ -834,3 +834,16 @@ preference = Table(
     Column("set_by", Text, nullable=False),
     _moment("set_at", nullable=False),
 )
+
+# --- operations ----------------------------------------------------------------------------------------------------------------------------
+
+# Since when a rate is what it is: set by a person, or confirmed by a load. A currency whose rate is another by now has none that is known.
+currency_rate = Table(
+    "currency_rate",
+    metadata,
+    Column("code", Text, primary_key=True),
+    _amount("rate_to_base", nullable=False),
+    Column("set_by", Text, nullable=False),
+    _moment("set_at", nullable=False),
+    CheckConstraint("rate_to_base > 0 and rate_to_base <> 'NaN'", name="rate_plausible"),
+)
