@@ -49,7 +49,15 @@ class Expected:
     sentence: str
 
 
-PREFERENCES = (Preference("time_zone", Form.ZONE, "UTC", "The time zone that times are shown in and the schedule follows."),)
+PREFERENCES = (
+    Preference("time_zone", Form.ZONE, "UTC", "The time zone that times are shown in and the schedule follows."),
+    Preference("sync_daily", Form.FLAG, "yes", "Whether every provider is asked for its invoices once a day, by itself."),
+    Preference("sync_at", Form.TIME, "06:00", "When that is, by the clocks of the time zone."),
+    Preference(
+        "bill_when_due", Form.FLAG, "no", "Whether Drafts are made of usage whose invoice date has come, once a day, by themselves."
+    ),
+    Preference("bill_at", Form.TIME, "08:00", "When that is, by the clocks of the time zone."),
+)
 BY_NAME = {one.name: one for one in PREFERENCES}
 
 
