@@ -24,6 +24,7 @@ from w365core.commands import (
     differences,
     installation,
     invoices,
+    jobs,
     markup,
     preferences,
     providers,
@@ -36,7 +37,7 @@ from w365core.errors import W365Error
 
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
-    *(reconciling, change_logs, preferences),
+    *(reconciling, change_logs, preferences, jobs),
 )
 
 

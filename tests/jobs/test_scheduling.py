@@ -98,7 +98,7 @@ def test_days_without_a_worker_are_made_up_for_once(known: Engine):
     look(known, BEFORE), look(known, DUE)
     carried_out(known)
     late = LATER + timedelta(days=5)
-    assert sync(known, late).overdue and sync(known, late).next_run == DUE + timedelta(days=5)
+    assert sync(known, late).due_at and sync(known, late).next_run == DUE + timedelta(days=5)
     assert [look(known, late), look(known, late + timedelta(hours=1))] == [[("sync", 2)], []]
     assert sync(known, late).next_run == DUE + timedelta(days=6)
 
@@ -261,7 +261,7 @@ def test_what_somebody_sets_holds_from_the_next_time_on_and_stands_in_the_log(kn
     assert changed and standing.next_run == DUE + timedelta(hours=1, minutes=30)
     assert look(known, DUE) == []
     off, _ = scheduling.change(known, "SYNC", on=False, actor="ana", now=DUE)
-    assert (off.enabled, off.next_run, look(known, LATER)) == (False, None, [])
+    assert (off.standing.enabled, off.next_run, look(known, LATER)) == (False, None, [])
     on, _ = scheduling.change(known, "sync", on=True, actor="ana", now=LATER)
     assert on.next_run == DUE + timedelta(days=1, hours=1, minutes=30)
     assert scheduling.change(known, "sync", on=True, actor="ana", now=LATER)[1] is False

@@ -1,7 +1,7 @@
 """How does what runs by itself get into the queue? A door for the worker, for pages and for commands: looking, setting, running now.
 
 look_and_queue     what the worker does every few seconds: queues what is due, once, whoever else looks at the same time
-standings          each with its time, its next run and how the last one went
+standings          each, as `Scheduled`, with its time, its next run and how the last one went
 change             switches one on or off, or sets its time of day; checked, stored and said in the log in one transaction
 run_now            queues one at once, beside its schedule
 
@@ -10,9 +10,9 @@ What is queued and that it was queued are one transaction: a worker that is kill
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
@@ -20,11 +20,11 @@ from w365core import preferences, schedule
 from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import queue
 from w365core.preferences import Expected
-from w365core.schedule import DAILY, Daily, Rhythm, Standing
+from w365core.schedule import DAILY, Daily
 from w365core.store import preferences as store_preferences, schedule as store
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
-from w365core.store.schedule import Kept
+from w365core.store.schedule import Scheduled
 
 __all__ = ["ACTOR", "Run", "Scheduled", "change", "look_and_queue", "named", "run_now", "standings"]
 
@@ -42,18 +42,6 @@ class Run:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class Scheduled:
-    """One of what runs by itself. `next_run` is None while it is off and past where it waits for a worker; `kept` is None until a worker has seen it."""
-
-    of: Daily
-    rhythm: Rhythm
-    enabled: bool
-    next_run: datetime | None
-    overdue: bool
-    kept: Kept | None
-
-
 # --- looking -------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -64,9 +52,7 @@ def look_and_queue(engine: Engine, *, now: datetime | None = None) -> list[Run]:
 
 def standings(connection: Connection, *, now: datetime | None = None) -> list[Scheduled]:
     """All of what runs by itself, in the order of the list."""
-    said, kept = store_preferences.values(connection), store.all_of_them(connection)
-    at = now or store.clock(connection)
-    return [_scheduled(one, said, kept.get(one.name), at) for one in DAILY]
+    return store.all_of_them(connection, now=now or store.clock(connection))
 
 
 def named(name: str) -> Daily:
@@ -83,13 +69,10 @@ def _look_at(engine: Engine, of: Daily, now: datetime | None) -> Run | None:
     try:
         with guarded(), engine.begin() as connection:
             store.one_by_one(connection)
-            at = now or store.clock(connection)
-            said, kept = store_preferences.values(connection), store.all_of_them(connection).get(of.name)
-            standing = _settled(of, said, kept, at)
-            moment = schedule.due(_rhythm(of, said), standing, now=at)
-            if moment is not None:
-                standing = replace(standing, last_due_at=moment)
-            if kept is None or standing != kept.standing:
+            found = store.one(connection, of, now=now or store.clock(connection))
+            moment = found.due_at
+            standing = replace(found.standing, last_due_at=moment or found.standing.last_due_at)
+            if standing != found.stored:
                 store.save(connection, of.name, standing)
             return None if moment is None else _queued(connection, of, moment)
     except AlreadyRunning:
@@ -109,20 +92,6 @@ def _jobs(connection: Connection, of: Daily, actor: str) -> tuple[int, ...]:
     return tuple(queue.ask_within(connection, kind=of.name, provider=provider, actor=actor) for provider in whose)
 
 
-def _scheduled(of: Daily, said: Mapping[str, str], kept: Kept | None, at: datetime) -> Scheduled:
-    rhythm, standing = _rhythm(of, said), _settled(of, said, kept, at)
-    is_due = schedule.due(rhythm, standing, now=at) is not None
-    return Scheduled(of, rhythm, standing.enabled, schedule.next_run(rhythm, standing, now=at), is_due, kept)
-
-
-def _settled(of: Daily, said: Mapping[str, str], kept: Kept | None, at: datetime) -> Standing:
-    return schedule.settled(kept.standing if kept else None, enabled=said[of.switch] == "yes", now=at)
-
-
-def _rhythm(of: Daily, said: Mapping[str, str]) -> Rhythm:
-    return Rhythm(time.fromisoformat(said[of.at]), store_preferences.zone(said["time_zone"]))
-
-
 # --- setting and running -------------------------------------------------------------------------------------------------------------------
 
 
@@ -137,9 +106,9 @@ def change(
     with guarded(), engine.begin() as connection:
         store.one_by_one(connection)
         changed = [_set(connection, setting, written, Who(actor, now)) for setting, written in wanted.items() if written]
-        said, kept = store_preferences.values(connection), store.all_of_them(connection).get(of.name)
-        store.save(connection, of.name, _settled(of, said, kept, now))
-        return _scheduled(of, said, store.all_of_them(connection)[of.name], now), any(changed)
+        standing = store.one(connection, of, now=now)
+        store.save(connection, of.name, standing.standing)
+    return standing, any(changed)
 
 
 def _set(connection: Connection, setting: str, written: str, who: Who) -> bool:
