@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from w365core import money
 from w365core.jobs import invoicing
 from w365core.jobs.context import Context
@@ -17,8 +15,7 @@ _MOST_KEPT = 100
 
 def carry_out(context: Context) -> Handled:
     """Bills what is due by today, never more than once for a cycle. What is held back is no failure of the job: the page Usage invoices has it."""
-    today = context.now.date()
-    due = replace(Period.until(today), last=today)
+    due = Period.due(context.now.date())
     context.report("making Drafts of what is due")
     done = invoicing.bill(context.engine, due, actor=context.actor, now=context.now, landing=context.landing)
     drafts = [

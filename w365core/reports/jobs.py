@@ -46,7 +46,7 @@ class Own:
 class Jobs:
     """The page. `failed` are those that nobody has asked for again, the newest first."""
 
-    zone: str
+    zone: tzinfo
     works: bool
     stands_still: bool  # a demo states its clock, so nothing becomes due
     tiles: tuple[Tile, ...]
@@ -106,7 +106,7 @@ def build(
     tried.sort(key=lambda pair: (pair[1].days_left, -abs(pair[0].money or money.ZERO), pair[0].number))
     own = [_own(one, [ran[job_id] for job_id in one.job_ids if job_id in ran], zone, now) for one in scheduled]
     return Jobs(
-        zone=str(zone),
+        zone=zone,
         works=works,
         stands_still=stands_still,
         tiles=(_failed_tile(failed, zone), _running_tile(unfinished, works), _next_tile(scheduled, zone, now), _tried_tile(tried)),
