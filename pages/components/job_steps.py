@@ -58,10 +58,12 @@ def _confirm(step: Step) -> None:
 
 def _retry(job: JobRun) -> None:
     st.text(f"{job_words.name(job)}, as it was asked for then by {job.actor}, and in your name now.")
+    is_useless = False
     if job.kind in queue.KINDS and (job.provider or job.kind == BILL):
         plan = queue.plan(cached.engine(), kind=job.kind, provider=job.provider, invoice=job.invoice)
-        st.caption(plain.label(plan.sentence))
-    _buttons("Try again", ":material/refresh:", lambda: _tried(job))
+        is_useless = plan.refused
+        st.caption(f":orange[:material/front_hand: {plain.label(plan.sentence)}]" if is_useless else plain.label(plan.sentence))
+    _buttons("Try again", ":material/refresh:", lambda: _tried(job), disabled=is_useless)
 
 
 def _tried(job: JobRun) -> str:
@@ -117,9 +119,9 @@ def _changed(one: Scheduled, on: bool, at: time) -> str:
     return report.when(found) + ("" if changed else " It was so already.")
 
 
-def _buttons(label: str, icon: str, take: Callable[[], str]) -> None:
+def _buttons(label: str, icon: str, take: Callable[[], str], *, disabled: bool = False) -> None:
     with st.container(horizontal=True, gap="small"):
-        is_pressed = st.button(label, key="job_now", type="primary", icon=icon)
+        is_pressed = st.button(label, key="job_now", type="primary", icon=icon, disabled=disabled)
         is_left = st.button("Leave it", key="job_leave")
     if is_left:
         asking.leave()

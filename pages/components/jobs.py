@@ -12,19 +12,22 @@ from pages.components.job_steps import CANCEL, CHANGE, RETRY, RUN, Step
 from pages.components.tables import Everything
 from w365core.jobs import queue
 from w365core.jobs.queue import JobRun
+from w365core.model import shortened
 from w365core.reports import job_words, jobs as report
 from w365core.reports.jobs import Jobs, Own
 
 _SHOWN_AT_FIRST = 5
 _NOBODY = "No worker is there, so nothing of this begins: `python -m w365core up` starts one with everything else, `python -m w365core worker` starts it alone."
 _WIDTHS = (2.6, 5.6, 1.4)
-_WIDTHS_OF_OWN = (2.2, 2.0, 3.2, 2.2)
+_WIDTHS_OF_NOW = (0.9, 2.7, 4.4, 1.6)
+_WIDTHS_OF_OWN = (1.9, 1.9, 3.8, 2.0)
+_MOST_CHARACTERS = 150
 
 
 def head(page: Jobs) -> None:
     st.title("Jobs", anchor=False)
     st.caption(
-        f"What runs, what waits, what failed, and what runs by itself. Times are those of {plain.label(str(page.zone))}; Settings and `settings set time_zone` change that."
+        f"What failed, what runs and waits, and what runs by itself. Times are those of {plain.label(str(page.zone))}, the setting `time_zone`."
     )
     done.draw()
     if not page.works:
@@ -52,8 +55,7 @@ def failed(page: Jobs) -> None:
 def _failed_row(job: JobRun, zone: tzinfo) -> None:
     name, said, act = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
     with name.container(gap=None):
-        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-            st.markdown(f"**{plain.label(job_words.name(job))}**", width="content")
+        st.markdown(f"**{plain.label(job_words.name(job))}**")
         begun = f" · begun {job.attempts:,} times" if job.attempts > 1 else ""
         st.caption(f"job {job.job_id} · {report.local(job.finished_at, zone)} · by {plain.label(job.actor)}{begun}")
     said.text(job.message)
@@ -90,10 +92,10 @@ def _unfinished(seen: Sequence[int]) -> None:
 
 
 def _running_row(job: JobRun) -> None:
-    name, said, rate = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
-    with name.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.badge("Running", icon=":material/sync:", color="blue")
-        st.markdown(f"**{plain.label(job_words.name(job))}**", width="content")
+    state, name, said, rate = st.columns(_WIDTHS_OF_NOW, gap="small", vertical_alignment="center")
+    with state:
+        standings.badge("Running")
+    name.markdown(f"**{plain.label(job_words.name(job))}**")
     with said.container(gap=None):
         st.text(job.progress or "starting")
         if job.lines_total:
@@ -104,10 +106,10 @@ def _running_row(job: JobRun) -> None:
 
 
 def _waiting_row(job: JobRun, *, before: int) -> None:
-    name, said, act = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
-    with name.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.badge("Queued", icon=":material/hourglass_top:", color="orange")
-        st.markdown(f"**{plain.label(job_words.name(job))}**", width="content")
+    state, name, said, act = st.columns(_WIDTHS_OF_NOW, gap="small", vertical_alignment="center")
+    with state:
+        standings.badge("Queued")
+    name.markdown(f"**{plain.label(job_words.name(job))}**")
     with said.container(gap=None):
         st.text(job.progress or job_words.waits(before))
         st.caption(f"job {job.job_id} · by {plain.label(job.actor)}")
@@ -151,9 +153,12 @@ def _own_row(one: Own) -> None:
 
 
 def _ended(job: JobRun) -> None:
+    """How a job of the last run went; the whole sentence stands in the history."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         standings.badge(job.state.capitalize())
-        st.caption(plain.label(job.message or job_words.name(job)), width="content")
+        st.caption(f"job {job.job_id}", width="content")
+    if job.message:
+        st.caption(plain.label(shortened(job.message, _MOST_CHARACTERS)))
 
 
 # --- providers, retries, history -----------------------------------------------------------------------------------------------------------

@@ -177,8 +177,7 @@ def _beside(tried: int, reconciled: datetime | None, zone: tzinfo) -> tuple[tupl
 def _failed_tile(failed: Sequence[JobRun], zone: tzinfo) -> Tile:
     if not failed:
         return Tile("Failed", "none", (Note("nothing waits for you"),))
-    said = "wait for you" if len(failed) > 1 else "waits for you"
-    return Tile("Failed", f"{len(failed):,}", (Note(f"{said}; newest {local(failed[0].finished_at, zone)}", is_alarming=True),))
+    return Tile("Failed", f"{len(failed):,}", (Note(f"newest {local(failed[0].finished_at, zone)}", is_alarming=True),))
 
 
 def _running_tile(unfinished: Sequence[JobRun], works: bool) -> Tile:
