@@ -19,6 +19,7 @@ _WITHOUT_FILTERS = (
     "reconciliation",
     "margin",
     "change-logs",
+    "jobs",
 )  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
@@ -41,6 +42,9 @@ page = st.navigation(
             st.Page("usage/markup.py", title="Markup updates", icon=":material/percent:", url_path="markup"),
             st.Page("usage/invoices.py", title="Usage invoices", icon=":material/request_quote:", url_path="usage-invoices"),
             st.Page("usage/why.py", title="Why is there no usage invoice?", icon=":material/troubleshoot:", url_path="why"),
+        ],
+        "Operations": [
+            st.Page("jobs/jobs.py", title="Jobs", icon=":material/work_history:", url_path="jobs"),
         ],
         "Setup": [
             st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers"),

@@ -23,6 +23,7 @@ from w365core.commands import (
     differences,
     installation,
     invoices,
+    jobs,
     markup,
     operations,
     preferences,
@@ -37,8 +38,7 @@ from w365core.jobs import saying
 
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
-    *(reconciling, change_logs, preferences),
-    operations,
+    *(reconciling, change_logs, preferences, operations, jobs),
 )
 
 

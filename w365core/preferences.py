@@ -65,6 +65,13 @@ PREFERENCES = (
         "keep_answers_days", Form.WHOLE, "0", "How long providers' answers are kept that nothing is made of; what an invoice needs is never removed; 0: for ever.",
         most=36_500,
     ),
+    # the schedule
+    Preference("sync_daily", Form.FLAG, "yes", "Whether every provider is asked for its invoices once a day, by itself."),
+    Preference("sync_at", Form.TIME, "06:00", "When that is, by the clocks of the time zone."),
+    Preference(
+        "bill_when_due", Form.FLAG, "no", "Whether Drafts are made of usage whose invoice date has come, once a day, by themselves."
+    ),
+    Preference("bill_at", Form.TIME, "08:00", "When that is, by the clocks of the time zone."),
 )  # fmt: skip
 BY_NAME = {one.name: one for one in PREFERENCES}
 

@@ -15,8 +15,9 @@ SYNC, ACCOUNTS, TEST, IMPORT, ACTION = "sync_asking", "accounts_asking", "test_a
 BILLING = "billing_asking"  # a step of a usage invoice
 RECONCILING = "reconciling_asking"  # a step of a reconciliation
 MENDING = "mending_asking"  # a mending log
+WORKING = "working_asking"  # a step of a job, or of what runs by itself
 REFUSED = "action_refused"  # why the step that was asked for is not taken
-_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, RECONCILING, MENDING, REFUSED)
+_ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, RECONCILING, MENDING, WORKING, REFUSED)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Everything else is asked anew, so that a page is never older than the database; 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -23,6 +23,8 @@ from w365core.reports import (
     differences,
     invoice_detail,
     invoice_status as status_report,
+    job_lists,
+    jobs as jobs_report,
     margin as margin_report,
     missing_references as references_report,
     reconciliation as reconciliation_report,
@@ -37,8 +39,10 @@ from w365core.reports.change_logs import ChangeLogs
 from w365core.reports.connection import Connection, Engine, Installation
 from w365core.reports.connections import Connections
 from w365core.reports.differences import Bar, Difference
-from w365core.reports.invoice_detail import Customer, InvoiceDetail
+from w365core.reports.invoice_detail import Customer, InvoiceDetail, Page
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
+from w365core.reports.job_lists import JobFilter
+from w365core.reports.jobs import Jobs
 from w365core.reports.margin import Margin
 from w365core.reports.missing_references import MissingReferences
 from w365core.reports.provider_invoice import Invoice
@@ -221,3 +225,26 @@ def change_logs() -> ChangeLogs:
     """The four checks of our change logs, as they are now."""
     with reading() as opened:
         return change_logs_report.build(mending.check(opened, today=now(opened).date()), logs=reconciliation_scope.change_logs(opened))
+
+
+def jobs() -> Jobs:
+    """What runs, waits, has failed and runs by itself, as it is now."""
+    with reading() as opened:
+        return jobs_report.load(opened, now=now(opened))
+
+
+def job_history(wanted: JobFilter, before: int | None) -> Page:
+    """A page of the jobs that have ended."""
+    with reading() as opened:
+        return job_lists.history(opened, wanted, before=before)
+
+
+def count_jobs(wanted: JobFilter) -> int:
+    with reading() as opened:
+        return job_lists.count(opened, wanted)
+
+
+def every_job(wanted: JobFilter) -> Iterator[Mapping[str, Any]]:
+    """All of them, read as they are taken, without a time limit."""
+    with reading(seconds=0) as opened:
+        yield from job_lists.everything(opened, wanted)

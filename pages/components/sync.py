@@ -6,16 +6,15 @@ Nothing runs in the page: a worker does it, and goes on where the tab is closed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 
 import streamlit as st
 
 from pages.components import address, asking, cached, connections, imports, problems, sync_invoice
 from pages.components.asking import SYNC
 from w365core.jobs import queue
-from w365core.jobs.queue import ACCOUNTS, CONNECTED, DAILY, FILES, INVOICE, TAKE_NEW, TEST, VALIDATE, JobRun
+from w365core.jobs.queue import ACCOUNTS, CONNECTED, DAILY, FILES, INVOICE, TEST, JobRun
 from w365core.model import Provider
-from w365core.reports import provider_invoice, wording
+from w365core.reports import job_words, provider_invoice
 
 _WHAT = {DAILY: "Latest invoice month", INVOICE: "One invoice"}
 _NOBODY = ":material/warning: No worker is there to do it, so it waits: `python -m w365core up` starts one with everything else, `python -m w365core worker` starts it alone."
@@ -159,9 +158,9 @@ def _going(job_id: int) -> None:
                 st.badge("Running", icon=":material/sync:", color="blue")
             else:
                 st.badge("Queued", icon=":material/hourglass_top:", color="orange")
-            st.text(f"{_name(job)}: {job.progress or _waits(before)}", width="content")
+            st.text(f"{job_words.name(job)}: {job.progress or job_words.waits(before)}", width="content")
             st.space("stretch")
-            st.caption(_rate(job), width="content")
+            st.caption(job_words.rate(job), width="content")
             if job.state == "queued":
                 st.button("Cancel", key="sync_cancel", icon=":material/close:", type="tertiary", on_click=_cancel, args=(job_id,))
         if not works:
@@ -176,9 +175,9 @@ def _ended(job: JobRun) -> None:
                 st.badge("Done", icon=":material/check_circle:", color="green")
             else:
                 st.badge(job.state.capitalize(), icon=":material/error:", color="red" if job.state == "failed" else "gray")
-            st.text(f"{_name(job)}: {job.message}")
+            st.text(f"{job_words.name(job)}: {job.message}")
             st.space("stretch")
-            st.caption(_rate(job), width="content")
+            st.caption(job_words.rate(job), width="content")
             st.button("Close", key="sync_close", icon=":material/close:", type="tertiary", on_click=_forget)
         for sentence in _said(job):
             st.text(sentence)
@@ -204,30 +203,6 @@ def _imported(job: JobRun) -> int | None:
     with cached.reading() as opened:
         known = provider_invoice.named(opened, provider=job.provider, number=job.invoice)
     return known.id if known else None
-
-
-def _name(job: JobRun) -> str:
-    if job.kind == FILES:
-        return f"Import of files as invoice {job.invoice} of {job.provider}"
-    if job.kind == VALIDATE:
-        return f"Validation of {wording.counted(len((job.asked or {}).get('invoices', ())), 'invoice')}"
-    what = {ACCOUNTS: "Account sync", TEST: "Connection test", TAKE_NEW: "New version"}.get(job.kind, "Sync")
-    return f"{what} of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
-
-
-def _waits(before: int) -> str:
-    return f"waits for {wording.counted(before, 'job')} before it" if before else "waits for the worker"
-
-
-def _rate(job: JobRun) -> str:
-    """How many lines it has read, how fast, and for how long it has run."""
-    said = [wording.counted(job.lines_done, "line")] if job.lines_done else []
-    if job.lines_per_second:
-        said.append(f"{job.lines_per_second:,} lines/s")
-    until = job.finished_at or job.heartbeat_at
-    if job.started_at and until and job.state != "queued":
-        said.append(f"{(until - job.started_at) // timedelta(seconds=1):,} s")
-    return " · ".join(said)
 
 
 def _said(job: JobRun) -> Sequence[str]:

@@ -100,7 +100,7 @@ def test_the_same_invoice_with_another_tolerance_is_not_silently_the_same_job(kn
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"kind": "bill"}, "There is no job bill"),
+        ({"kind": "guess"}, "There is no job guess"),
         ({"invoice": None}, "Say which invoice"),
         ({"invoice": "  "}, "Say which invoice"),
         ({"kind": "sync"}, "takes no invoice"),

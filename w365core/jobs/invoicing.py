@@ -51,6 +51,11 @@ class Period:
         """Everything that is due by the end of this month."""
         return replace(Period.month(f"{today:%Y-%m}"), first=_BEGINNING)
 
+    @staticmethod
+    def due(today: date) -> Period:
+        """Everything whose invoice date has come."""
+        return Period(_BEGINNING, today)
+
 
 @dataclass
 class Billed:

@@ -1,6 +1,6 @@
 """How does a page or a command ask for a job, and see how it goes? The queue's door: nothing of what a job does is imported here.
 
-ask       queues a job, or gives the one that waits or runs already
+ask       queues a job, or gives the one that waits or runs already; ask_within: the same in the caller's transaction
 plan      what it would do, in one sentence, before anybody asks
 ask_validation                 what failed for want of references, again
 keep, inbox, ask_files        files by hand: where they wait, and the look at them or their import
@@ -21,7 +21,7 @@ from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import Connection, Engine, Row
 
-from w365core import money, settings as w365settings
+from w365core import money, schedule, settings as w365settings
 from w365core.dates import DateOrder
 from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import handed
@@ -41,6 +41,7 @@ __all__ = [
     "ask",
     "ask_files",
     "ask_validation",
+    "ask_within",
     "every_provider",
     "inbox",
     "inbox_files",
@@ -61,7 +62,9 @@ TAKE_NEW = "take_new_version"  # of an invoice that was changed at the provider
 VALIDATE = "validate"  # what failed for want of references, again from what landed; asked for by `ask_validation`
 LIST = "list_invoices"
 RECONCILE = "reconcile"
-KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW, RECONCILE)
+BILL = "bill"  # Drafts of what is due, of every contract
+KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW, RECONCILE, BILL)
+OF_NO_PROVIDER = (BILL,)
 OF_ONE_INVOICE = (INVOICE, TAKE_NEW, RECONCILE)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
@@ -99,36 +102,53 @@ def ask(
     in hand with another tolerance. `seen` is what the person saw of the invoice whose new version is to be taken.
     """
     with guarded(), engine.begin() as connection:
-        name, number = _checked(connection, kind, provider, invoice, override)
-        job_runs.ask_one_by_one(connection)
-        known = job_runs.unfinished_like(connection, kind=kind, provider=name, invoice=number)
-        if known is not None:
-            if known.override_tolerance != override:
-                raise AlreadyRunning(
-                    f"Invoice {number} of {name} is queued already, with another tolerance; wait for that one, then ask again."
-                )
-            return known.job_id
-        lock = "\x1f".join((kind, name or "", number or "")).lower()
-        task = _queue.configure_task(TASK, queueing_lock=lock, connection=connection.connection.driver_connection)
-        try:
-            job_id = task.defer()
-        except AlreadyEnqueued:  # it has ended, and the queue does not know yet
-            raise AlreadyRunning("The job before this one is about to leave the queue; ask again in a moment.") from None
-        job_runs.add(
-            connection,
-            job_id=job_id,
-            kind=kind,
-            provider=name,
-            invoice=number,
-            override=override,
-            actor=actor,
-            reason=(reason or "").strip() or None,
-            asked=asdict(seen) if seen else None,
+        return ask_within(
+            connection, kind=kind, provider=provider, invoice=invoice, override=override, actor=actor, reason=reason, seen=seen
         )
+
+
+def ask_within(
+    connection: Connection,
+    *,
+    kind: str,
+    provider: str | None,
+    invoice: str | None = None,
+    override: Decimal | None = None,
+    actor: str,
+    reason: str | None = None,
+    seen: Seen | None = None,
+) -> int:
+    """What `ask` does, in the caller's transaction, which is to be rolled back where this raises."""
+    name, number = _checked(connection, kind, provider, invoice, override)
+    job_runs.ask_one_by_one(connection)
+    known = job_runs.unfinished_like(connection, kind=kind, provider=name, invoice=number)
+    if known is not None:
+        if known.override_tolerance != override:
+            raise AlreadyRunning(
+                f"Invoice {number} of {name} is queued already, with another tolerance; wait for that one, then ask again."
+            )
+        return known.job_id
+    lock = "\x1f".join((kind, name or "", number or "")).lower()
+    task = _queue.configure_task(TASK, queueing_lock=lock, connection=connection.connection.driver_connection)
+    try:
+        job_id = task.defer()
+    except AlreadyEnqueued:  # it has ended, and the queue does not know yet
+        raise AlreadyRunning("The job before this one is about to leave the queue; ask again in a moment.") from None
+    job_runs.add(
+        connection,
+        job_id=job_id,
+        kind=kind,
+        provider=name,
+        invoice=number,
+        override=override,
+        actor=actor,
+        reason=(reason or "").strip() or None,
+        asked=asdict(seen) if seen else None,
+    )
     return job_id
 
 
-def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None) -> Plan:
+def plan(engine: Engine, *, kind: str, provider: str | None, invoice: str | None = None) -> Plan:
     """What `ask` with the same arguments would lead to, as far as it is known here."""
     if kind == DAILY:
         return Plan(
@@ -145,8 +165,10 @@ def plan(engine: Engine, *, kind: str, provider: str, invoice: str | None = None
             f"Asks {provider} one harmless question for each thing that its connection can bring, and says what works and what has to be granted. Nothing is "
             "imported or changed."
         )
+    if kind == BILL:
+        return Plan(schedule.BY_NAME[BILL].does)
     if kind == TAKE_NEW:
-        return _plan_to_take(engine, provider, invoice or "")
+        return _plan_to_take(engine, provider or "", invoice or "")
     number = (invoice or "").strip()
     if not number:
         return Plan("Give the number of the invoice.", refused=True)
@@ -357,7 +379,9 @@ def _checked(
         raise CallRefused("That is no invoice number; copy it from the provider's document.")
     if override is not None and (kind != INVOICE or not money.is_plausible(override) or override < 0):
         raise CallRefused("A tolerance is for one invoice, and an amount of at least 0.")
-    if provider is None and kind == DAILY:
+    if kind in OF_NO_PROVIDER and provider is not None:
+        raise CallRefused("This job is about every contract and takes no provider.")
+    if provider is None and kind in (DAILY, *OF_NO_PROVIDER):
         return None, None
     if provider is None:
         asked = {**dict.fromkeys(OF_ONE_INVOICE, f"whose invoice {number} is"), ACCOUNTS: "whose accounts"}

@@ -23,11 +23,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, handing, listing, proving, reconciling, saying, syncing, taking, validating
+from w365core.jobs import accounts, billing_when_due, handing, listing, proving, reconciling, saying, syncing, taking, validating
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
-from w365core.jobs.queue import ACCOUNTS, AGAIN, DAILY, FILES, LIST, RECONCILE, TAKE_NEW, TEST, VALIDATE
+from w365core.jobs.queue import ACCOUNTS, AGAIN, BILL, DAILY, FILES, LIST, RECONCILE, TAKE_NEW, TEST, VALIDATE
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Seen
 from w365core.store import job_runs
@@ -100,6 +100,8 @@ def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
         if job.kind == RECONCILE:
             kept = reconciling.carry_out(context, provider_name=job.provider, invoice_number=job.invoice or "")
             return Handled(kept.sentence, {"reconciliation_id": kept.run_id, "new": kept.is_new, "rows": kept.rows})
+        if job.kind == BILL:
+            return billing_when_due.carry_out(context)
         if job.kind == DAILY:
             return syncing.sync_daily(context, provider_name=job.provider)
         how = {"override": job.override_tolerance, "reason": job.reason}

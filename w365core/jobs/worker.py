@@ -1,6 +1,6 @@
-"""Who runs what was queued? A process that takes one job at a time and starts a child for it, until it is asked to stop.
+"""Who runs what was queued, and queues what runs by itself? A process that takes one job at a time and starts a child for it, until it is asked to stop.
 
-The child parses and stores; the worker gives signs of life and looks after jobs whose worker has died. Asked to stop, it gives the job in hand a few
+The child parses and stores; the worker gives signs of life, looks after jobs whose worker has died, and keeps the daily schedule. Asked to stop, it gives the job in hand a few
 seconds, then ends the child and hands the job back to the queue: an import is whole or not at all, so it may begin anew at any time. Where the
 database goes away it waits for it.
 """
@@ -26,6 +26,7 @@ from procrastinate.jobs import Job
 from sqlalchemy import Engine
 
 from w365core.errors import ConfigurationMissing, StoreUnavailable
+from w365core.jobs import scheduling
 from w365core.jobs.children import dying_with_us
 from w365core.jobs.context import Report, open_context
 from w365core.jobs.queue import AGAIN, TASK
@@ -38,6 +39,7 @@ MOST_ATTEMPTS = 5
 SECONDS_TO_FINISH = 5.0
 _SECONDS_TO_DIE = 2.0
 _SECONDS_BETWEEN_TRIES = 2.0
+_SECONDS_BETWEEN_LOOKS = 10.0  # at the schedule
 _SECONDS_UNTIL_AGAIN = 20  # where somebody else is at the same invoice, or the database was away
 
 
@@ -84,7 +86,7 @@ async def _serve(settings: Settings, report: Report, stop: asyncio.Event) -> Non
                 shutdown_graceful_timeout=SECONDS_TO_FINISH,
             )
         )
-        helpers = [asyncio.create_task(stop.wait()), asyncio.create_task(hands.look_after_the_dead())]
+        helpers = [asyncio.create_task(one) for one in (stop.wait(), hands.look_after_the_dead(), hands.keep_the_schedule())]
         await asyncio.wait([working, *helpers], return_when=asyncio.FIRST_COMPLETED)
         for task in (working, *helpers):
             task.cancel()
@@ -195,6 +197,14 @@ class Hands:
             if again:
                 self.report(f"queued again, since their worker has died: {', '.join(f'job {job_id}' for job_id in again)}")
             await asyncio.sleep(self.settings.sweep / 2)
+
+    async def keep_the_schedule(self) -> None:
+        """Every few seconds: what is due goes into the queue. Several workers look; under a lock, one of them queues it."""
+        while True:
+            for run in await asyncio.to_thread(scheduling.look_and_queue, self.engine, now=self.settings.now):
+                jobs = ", ".join(f"job {job_id}" for job_id in run.job_ids) or run.message
+                self.report(f"{run.of.label}, due {run.due_at:%Y-%m-%d %H:%M} UTC: {jobs}")
+            await asyncio.sleep(min(_SECONDS_BETWEEN_LOOKS, self.settings.sweep))
 
     async def _write(self, statement: Callable[..., Any]) -> Any:
         def write() -> Any:

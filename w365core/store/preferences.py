@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.postgresql import insert
@@ -18,6 +19,19 @@ def values(connection: Connection) -> dict[str, str]:
     """Every setting's value in force, by name."""
     kept = {row.name: row.value for row in connection.execute(select(preference.c.name, preference.c.value))}
     return {one.name: kept.get(one.name, one.default) for one in PREFERENCES}
+
+
+def time_zone(connection: Connection) -> ZoneInfo:
+    """The zone that times are shown in."""
+    return zone(values(connection)["time_zone"])
+
+
+def zone(name: str) -> ZoneInfo:
+    """The zone of that name; UTC where this machine does not know it."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        return ZoneInfo("UTC")
 
 
 def all_of_them(connection: Connection) -> list[dict[str, Any]]:

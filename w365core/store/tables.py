@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from w365core import frames, reconciliation as reconciled
 from w365core.frames import Kind
@@ -735,7 +735,8 @@ job_run = Table(
     Column("outcome", JSONB),
     Column("message", Text, nullable=False, server_default=""),
     CheckConstraint(
-        "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection', 'list_invoices', 'validate', 'take_new_version', 'reconcile')",
+        "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection', 'list_invoices', 'validate', 'take_new_version', "
+        "'reconcile', 'bill', 'notify')",
         name="kind_known",
     ),
     CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state_known"),
@@ -746,6 +747,7 @@ job_run = Table(
     *_finite("override_tolerance"),
 )
 Index("job_run_unfinished_idx", job_run.c.job_id, postgresql_where=job_run.c.finished_at.is_(None))
+Index("job_run_failed_idx", job_run.c.job_id, postgresql_where=text("state = 'failed'"))
 
 # Each line export asked of the provider: a still-young operation is waited on again, not asked for again.
 line_export = Table(
@@ -846,4 +848,19 @@ currency_rate = Table(
     Column("set_by", Text, nullable=False),
     _moment("set_at", nullable=False),
     CheckConstraint("rate_to_base > 0 and rate_to_base <> 'NaN'", name="rate_plausible"),
+)
+
+# --- the schedule ------------------------------------------------------------------------------------------------------------------------
+
+# What runs by itself every day, how far it is. Whether it is on and its time of day are settings; `enabled` is what a worker saw last.
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    _moment("since", nullable=False),  # nothing that was due until then is made up for
+    _moment("last_due_at"),  # when the last run was due, by the installation's clock
+    _moment("last_run_at"),  # when it was queued, by the database's
+    Column("job_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("message", Text, nullable=False, server_default=""),  # why it queued nothing
 )
