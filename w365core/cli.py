@@ -25,6 +25,7 @@ from w365core.commands import (
     installation,
     invoices,
     markup,
+    messages,
     preferences,
     providers,
     reconciling,
@@ -36,7 +37,7 @@ from w365core.errors import W365Error
 
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
-    *(reconciling, change_logs, preferences),
+    *(reconciling, change_logs, preferences, messages),
 )
 
 

@@ -142,7 +142,11 @@ def test_html_that_is_more_than_text_tables_and_links_is_refused(html: str, said
 
 @pytest.mark.parametrize("html", ["<p style={{ name }}>k</p>", "<a href='{{ name }}'>k</a>", "<p {{ name }}>k</p>", "<{{ name }}>"])
 def test_a_place_from_which_a_name_could_break_out_is_refused_when_the_template_is_kept(html: str) -> None:
-    example = {"name": "https://fine.example"} if "href" in html else {"name": "p" if html == "<{{ name }}>" else "red" if "style" in html else ""}
+    example = (
+        {"name": "https://fine.example"}
+        if "href" in html
+        else {"name": "p" if html == "<{{ name }}>" else "red" if "style" in html else ""}
+    )
     assert "a customer's name could make of it" in check(Template("s", "x", html), example)
 
 

@@ -26,6 +26,7 @@ from procrastinate.jobs import Job
 from sqlalchemy import Engine
 
 from w365core.errors import ConfigurationMissing, StoreUnavailable
+from w365core.jobs import delivering
 from w365core.jobs.children import dying_with_us
 from w365core.jobs.context import Report, open_context
 from w365core.jobs.queue import AGAIN, TASK
@@ -85,6 +86,7 @@ async def _serve(settings: Settings, report: Report, stop: asyncio.Event) -> Non
             )
         )
         helpers = [asyncio.create_task(stop.wait()), asyncio.create_task(hands.look_after_the_dead())]
+        helpers.append(asyncio.create_task(delivering.keep_sending(settings, engine, report)))
         await asyncio.wait([working, *helpers], return_when=asyncio.FIRST_COMPLETED)
         for task in (working, *helpers):
             task.cancel()

@@ -28,7 +28,9 @@ class Kind:
         return f"message_{self.name}"
 
 
-def _invoice(number: str, amount: str, sentence: str, todo: str, *, timing: str = "", is_new: bool = False, status: str = "Error") -> dict[str, Any]:
+def _invoice(
+    number: str, amount: str, sentence: str, todo: str, *, timing: str = "", is_new: bool = False, status: str = "Error"
+) -> dict[str, Any]:
     total, currency = amount.replace(",", "").split()
     return {
         "number": number,
@@ -86,7 +88,9 @@ KINDS = (
             "providers": [{"provider": "streamone", "sentence": "StreamOne did not answer; try later."}],
         },
     ),
-    Kind("invoice_available", "Invoice available", "Once for each import that succeeds.", defaults.INVOICE_AVAILABLE, _ANY | {"invoice": _IN}),
+    Kind(
+        "invoice_available", "Invoice available", "Once for each import that succeeds.", defaults.INVOICE_AVAILABLE, _ANY | {"invoice": _IN}
+    ),
     Kind("invoice_failed", "Invoice failed", "Once for each invoice and reason.", defaults.INVOICE_FAILED, _ANY | {"invoice": _FAILED}),
     Kind(
         "invoice_changed",

@@ -75,7 +75,11 @@ def check(template: Template, example: Facts) -> str:
     for facts in (example, hostile(example)):
         made = render(template, facts)
         if isinstance(made, Unfit):
-            return made.sentence if facts is example else f"{made.sentence} That is what a customer's name could make of it: put quotes around it, or move it."
+            return (
+                made.sentence
+                if facts is example
+                else f"{made.sentence} That is what a customer's name could make of it: put quotes around it, or move it."
+            )
     return ""
 
 
@@ -162,7 +166,9 @@ def _objection(tree: nodes.Template) -> str:
     """Why a template is not run at all; blank where it may be."""
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _HARMLESS):
-            return f"uses {type(node).__name__.lower()} in line {node.lineno}; templates may print fields, use if and for, and nothing else."
+            return (
+                f"uses {type(node).__name__.lower()} in line {node.lineno}; templates may print fields, use if and for, and nothing else."
+            )
         if isinstance(node, nodes.Name) and node.name == "self":
             return f"names self in line {node.lineno}; templates may print fields, use if and for, and nothing else."
         if isinstance(node, nodes.For) and node.recursive:
