@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.store.tables import outbox, sync_run
@@ -162,12 +162,9 @@ def _first(connection: Connection, query: Any) -> Message | None:
 def providers_not_asked(connection: Connection) -> list[Mapping[str, Any]]:
     """The providers whose last daily run failed, with its sentence and when."""
     last = (
-        select(sync_run.c.provider, sync_run.c.status, sync_run.c.message, sync_run.c.started_at)
-        .where(
-            sync_run.c.command == "sync", sync_run.c.provider.is_not(None), or_(sync_run.c.status == "failed", sync_run.c.status == "done")
-        )
-        .distinct(sync_run.c.provider)
-        .order_by(sync_run.c.provider, sync_run.c.sync_run_id.desc())
-        .subquery()
+        select(func.max(sync_run.c.sync_run_id))
+        .where(sync_run.c.command == "sync", sync_run.c.provider.is_not(None), sync_run.c.status.in_(("failed", "done")))
+        .group_by(sync_run.c.provider)
     )
-    return [dict(row) for row in connection.execute(select(last).where(last.c.status == "failed")).mappings()]
+    query = select(sync_run.c.provider, sync_run.c.message, sync_run.c.started_at).where(sync_run.c.sync_run_id.in_(last))
+    return [dict(row) for row in connection.execute(query.where(sync_run.c.status == "failed").order_by(sync_run.c.provider)).mappings()]
