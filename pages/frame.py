@@ -18,6 +18,7 @@ _WITHOUT_FILTERS = (
     "reconciliation",
     "margin",
     "change-logs",
+    "messages",
 )  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
@@ -40,6 +41,9 @@ page = st.navigation(
             st.Page("usage/markup.py", title="Markup updates", icon=":material/percent:", url_path="markup"),
             st.Page("usage/invoices.py", title="Usage invoices", icon=":material/request_quote:", url_path="usage-invoices"),
             st.Page("usage/why.py", title="Why is there no usage invoice?", icon=":material/troubleshoot:", url_path="why"),
+        ],
+        "Operations": [
+            st.Page("operations/messages.py", title="Messages", icon=":material/mail:", url_path="messages"),
         ],
         "Setup": [
             st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers"),

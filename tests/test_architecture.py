@@ -71,7 +71,7 @@ PARTS = {
     "channels": Part(("nouns", "providers"), ("requests",)),
     "kernels": Part(("nouns", "intake", "rating", "reconcile"), ("polars", "pyarrow", "numpy", "msgspec", "isal"), pure=True, exact=True),
     "store": Part(("nouns",), ("sqlalchemy", "psycopg", "alembic", "polars"), exact=True),
-    "reports": Part(("nouns", "store"), ("polars", "plotly", "xlsxwriter")),
+    "reports": Part(("nouns", "messages", "store"), ("polars", "plotly", "xlsxwriter")),
     "jobs": Part(_ABOVE, ("procrastinate", "jinja2", "prometheus_client")),
     "sandbox": Part(("nouns",), ("starlette", "uvicorn")),
     "pages/components": Part(("nouns", "reports", *DOORS), ("streamlit",)),

@@ -6,7 +6,7 @@ Everything else is asked anew, so that a page is never older than the database; 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import diagnosing, invoicing, mending, supplying
+from w365core.jobs import diagnosing, invoicing, mending, messaging, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
     change_logs as change_logs_report,
@@ -24,6 +24,7 @@ from w365core.reports import (
     invoice_detail,
     invoice_status as status_report,
     margin as margin_report,
+    messages as messages_report,
     missing_references as references_report,
     reconciliation as reconciliation_report,
     reconciliation_evidence,
@@ -39,6 +40,7 @@ from w365core.reports.differences import Bar, Difference
 from w365core.reports.invoice_detail import Customer, InvoiceDetail
 from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 from w365core.reports.margin import Margin
+from w365core.reports.messages import Message, Messages
 from w365core.reports.missing_references import MissingReferences
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.reconciliation import Reconciliation
@@ -212,3 +214,33 @@ def change_logs() -> ChangeLogs:
     """The four checks of our change logs, as they are now."""
     with reading() as opened:
         return change_logs_report.build(mending.check(opened, today=now(opened).date()), logs=reconciliation_scope.change_logs(opened))
+
+
+def messages(*, states: Sequence[str], kinds: Sequence[str]) -> Messages:
+    """The outbox and who is told, as it is now."""
+    with reading() as opened:
+        return messages_report.load(opened, states=states, kinds=kinds, now=now(opened))
+
+
+def templates() -> dict[str, messaging.Words]:
+    """What messages say, as it is now."""
+    with reading() as opened:
+        return messaging.words(opened)
+
+
+def said_today(kind: str) -> messaging.Facts | None:
+    """The facts of what there is to be said of that kind today; None where there is nothing."""
+    with reading() as opened:
+        return messaging.today(opened, now=now(opened)).get(kind)
+
+
+def message(outbox_id: int) -> Message | None:
+    """One message, as it is now."""
+    with reading() as opened:
+        return messages_report.message(opened, outbox_id)
+
+
+def settings() -> Mapping[str, str]:
+    """The values in force."""
+    with reading() as opened:
+        return messages_report.settings(opened)

@@ -20,7 +20,15 @@ from w365core.model import Secret
 
 NOW = datetime(2026, 11, 12, 6, tzinfo=UTC)
 SECRET = "planted-webhook-secret-Lw90"
-NOTICE = Notice("0123abcd@w365.example", "invoice_failed", "invoice_failed:csp:G1:x", "Failed: Müller", "text\n", {"invoice": {"number": "G1", "total": "1.10"}}, NOW)
+NOTICE = Notice(
+    "0123abcd@w365.example",
+    "invoice_failed",
+    "invoice_failed:csp:G1:x",
+    "Failed: Müller",
+    "text\n",
+    {"invoice": {"number": "G1", "total": "1.10"}},
+    NOW,
+)
 
 
 @pytest.fixture

@@ -58,8 +58,23 @@ def change(connection: Connection, invoice_id: int, **values: object) -> None:
 def test_the_summary_says_what_came_in_what_failed_why_and_what_to_do(sender: Context) -> None:
     add(sender, number="G-IN", header="1234.50", imported_at=NOW - timedelta(hours=1))
     add(sender, number="G-OLD", imported_at=NOW - timedelta(days=9), last_attempt_at=NOW - timedelta(days=9))
-    add(sender, number="G-BAD", status="Error", header="8100", failure="unresolved_references", message="3 customers are in nobody's records.")
-    add(sender, number="G-OLD-BAD", status="Error", header="10", failure="invalid_data", message="No column for the amount.", last_attempt_at=NOW - 5 * DAY)
+    add(
+        sender,
+        number="G-BAD",
+        status="Error",
+        header="8100",
+        failure="unresolved_references",
+        message="3 customers are in nobody's records.",
+    )
+    add(
+        sender,
+        number="G-OLD-BAD",
+        status="Error",
+        header="10",
+        failure="invalid_data",
+        message="No column for the amount.",
+        last_attempt_at=NOW - 5 * DAY,
+    )
     add(sender, number="G-WAITS", status="Populating", header="420", currency="USD", imported_at=NOW)
     with sender.engine.begin() as connection:
         run = {"command": "sync", "actor": "x", "started_at": NOW, "status": "failed"}
@@ -122,7 +137,10 @@ def test_an_invoice_that_came_in_is_said_once_per_import(sender: Context) -> Non
     mine = add(sender, number="G-IN", header="1234.50", imported_at=NOW)
     for _ in range(2):
         notifying.after(sender)
-    assert kinds(sender) == ["invoice_available"] and "G-IN of csp, dated 8 Nov 2026, has come in: 1,234.50 EUR" in texts(sender, "invoice_available")[0]
+    assert (
+        kinds(sender) == ["invoice_available"]
+        and "G-IN of csp, dated 8 Nov 2026, has come in: 1,234.50 EUR" in texts(sender, "invoice_available")[0]
+    )
     with sender.engine.begin() as connection:
         change(connection, mine, import_run_id=8)
     notifying.after(sender)
@@ -143,12 +161,28 @@ def test_a_failure_is_said_once_per_reason_however_often_it_is_tried(sender: Con
 
 
 def test_what_failed_long_ago_and_was_not_tried_since_is_left_to_the_summary(sender: Context) -> None:
-    add(sender, number="G-BAD", status="Error", failure="provider_error", message="m", first_seen=NOW - 5 * DAY, last_attempt_at=NOW - 5 * DAY)
+    add(
+        sender,
+        number="G-BAD",
+        status="Error",
+        failure="provider_error",
+        message="m",
+        first_seen=NOW - 5 * DAY,
+        last_attempt_at=NOW - 5 * DAY,
+    )
     assert notifying.after(sender).queued == ()
 
 
 def test_a_change_at_the_provider_is_said_once_per_change(sender: Context) -> None:
-    mine = add(sender, number="G-NEW", header="10000", imported_at=NOW - 9 * DAY, last_attempt_at=NOW - 9 * DAY, changed_at_provider=True, header_total_now=12000)
+    mine = add(
+        sender,
+        number="G-NEW",
+        header="10000",
+        imported_at=NOW - 9 * DAY,
+        last_attempt_at=NOW - 9 * DAY,
+        changed_at_provider=True,
+        header_total_now=12000,
+    )
     notifying.after(sender)
     notifying.daily(sender)
     assert kinds(sender) == ["invoice_changed", "daily_summary"]
@@ -190,7 +224,10 @@ def test_markups_that_have_changed_since_are_said_once_per_state_with_what_it_mo
     with sender.engine.begin() as connection:
         connection.execute(update(subscription).where(subscription.c.subscription_id == "U-1").values(markup_pct=20))
     notifying.daily(sender)
-    assert [message.subject[:27] for message in outbox(sender.engine, kind="markup_drift")] == ["Markups have changed: 3.00 ", "Markups have changed: 5.00 "]
+    assert [message.subject[:27] for message in outbox(sender.engine, kind="markup_drift")] == [
+        "Markups have changed: 3.00 ",
+        "Markups have changed: 5.00 ",
+    ]
 
 
 def test_a_kind_that_is_switched_off_is_not_said(sender: Context) -> None:
@@ -207,6 +244,14 @@ def test_links_are_there_where_the_application_has_an_address(sender: Context) -
     notifying.daily(sender)
     assert f"https://w365.example/invoices?invoice={mine}" in texts(sender, "invoice_available")[0]
     assert "https://w365.example/invoices\n" in texts(sender, "daily_summary")[0]
+
+
+@pytest.mark.parametrize("address", ["w365.example", "javascript:alert(1)", 'https://x.example/"><b>', "https://ana@x.example"])
+def test_what_is_no_address_makes_no_link_and_spoils_no_message(sender: Context, address: str) -> None:
+    told(sender, message_app_address=address)
+    notifying.daily(sender)
+    (summary,) = outbox(sender.engine)
+    assert summary.facts["link"] == "" and "<p" in summary.body_html and "href" not in summary.body_html
 
 
 # --- nobody to tell ------------------------------------------------------------------------------------------------------------------------
@@ -226,7 +271,9 @@ def test_a_blank_to_warns_and_keeps_what_would_have_been_sent(context: Context, 
 def test_without_a_mail_server_it_is_withheld_too(context: Context) -> None:
     told(context, mail_to="ana@x.example")
     notifying.daily(context)
-    assert [(one.state, one.said) for one in outbox(context.engine)] == [("withheld", "No mail server is set, so nobody was told: set mail_server.")]
+    assert [(one.state, one.said) for one in outbox(context.engine)] == [
+        ("withheld", "No mail server is set, so nobody was told: set mail_server.")
+    ]
 
 
 def test_a_webhook_is_a_channel_of_its_own(sender: Context) -> None:
@@ -281,7 +328,13 @@ def test_after_a_sync_it_is_said_what_came_in_and_what_did_not(sender: Context, 
 
 
 def test_a_name_that_is_markup_or_a_template_stays_a_name(sender: Context) -> None:
-    add(sender, number="G-BAD", status="Error", failure="unresolved_references", message="<script>x()</script> {{ 7*7 }} is in nobody's records.\r\nBcc: x")
+    add(
+        sender,
+        number="G-BAD",
+        status="Error",
+        failure="unresolved_references",
+        message="<script>x()</script> {{ 7*7 }} is in nobody's records.\r\nBcc: x",
+    )
     notifying.daily(sender)
     (failed,) = outbox(sender.engine, kind="invoice_failed")
     assert "<script>x()</script> {{ 7*7 }} is in nobody's records. Bcc: x" in failed.body_text

@@ -183,10 +183,14 @@ def test_a_setting_that_was_taken_away_makes_it_wait(sender: Context, box: Mailb
     assert not box.taken
 
 
-def test_what_should_not_happen_is_a_reference_and_keeps_the_others_from_nothing(sender: Context, box: Mailbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_should_not_happen_is_a_reference_and_keeps_the_others_from_nothing(
+    sender: Context, box: Mailbox, caplog: pytest.LogCaptureFixture
+) -> None:
     queue(sender, 2)
     with sender.engine.begin() as connection:
-        connection.execute(text("insert into preference values ('mail_port', 'none', 'x', now()) on conflict (name) do update set value = 'none'"))
+        connection.execute(
+            text("insert into preference values ('mail_port', 'none', 'x', now()) on conflict (name) do update set value = 'none'")
+        )
     assert [one.state for one in sending.send_due(sender)] == ["waiting", "waiting"]
     kept = outbox(sender.engine)
     assert all("look for reference" in one.said for one in kept) and kept[0].said.split()[-5] in caplog.text
@@ -200,7 +204,9 @@ def test_no_password_is_in_the_outbox_or_the_log(sender: Context, box: Mailbox, 
     queue(sender)
     sending.send_due(secret)
     with sender.engine.connect() as connection:
-        everything = "".join(str(row) for name in ("outbox", "audit_log", "preference") for row in connection.execute(text(f"select * from {name}")))
+        everything = "".join(
+            str(row) for name in ("outbox", "audit_log", "preference") for row in connection.execute(text(f"select * from {name}"))
+        )
     assert password not in everything + caplog.text and SECRET not in everything + caplog.text and password not in repr(secret)
 
 

@@ -123,14 +123,13 @@ def send_test(engine: Engine, kind: str, draft: Draft | None = None, *, to: str 
 
 
 def release(engine: Engine, outbox_id: int, *, actor: str, now: datetime) -> Message:
-    """A failed or withheld message waits to be sent again, for those whom the template or the settings name now. CallRefused where it was sent, or could
-    not be."""
+    """A message that was not sent is sent next, for those whom the template or the settings name now. CallRefused where it was sent, or could not be."""
     with guarded(), engine.begin() as connection:
         message = _locked(connection, outbox_id)
-        if message.state == "waiting":
+        if message.state in ("sent", "discarded"):
+            raise CallRefused(f"Message {outbox_id} was {message.state}; only what was not sent is sent again.")
+        if message.state == "waiting" and not message.attempts:
             return message
-        if message.state not in ("failed", "withheld"):
-            raise CallRefused(f"Message {outbox_id} was {message.state}; only what failed or was withheld is sent again.")
         settings = outgoing.values(connection)
         to, cc = message.mail_to, message.mail_cc
         if message.channel == outgoing.MAIL:

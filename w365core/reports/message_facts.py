@@ -7,6 +7,7 @@ provider says now, a lapsing window by its last day, drift by what has drifted.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from w365core.store import drift, outbox, preferences, queries
 
 MOST_ROWS = 100  # of each list in a message
 _LONGEST = 500
+_WEB = re.compile(r"(?i)https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def load(connection: Connection, *, now: datetime, with_markups: bool = True) ->
         since=before or now - timedelta(days=1),
         now=now,
         zone=zone,
-        address=known["message_app_address"].rstrip("/"),
+        address=_address(known["message_app_address"]),
     )
 
 
@@ -215,6 +217,11 @@ def _of(one: Invoice, here: Situation) -> dict[str, Any]:
         "is_new": one.first_seen_at > here.since,
         "link": f"{here.address}/invoices?invoice={one.id}" if here.address else "",
     }
+
+
+def _address(written: str) -> str:
+    """Where the application is, for links; blank where what was set is no address of the web."""
+    return written.rstrip("/") if _WEB.fullmatch(written) else ""
 
 
 def _common(here: Situation, page: str) -> dict[str, str]:
