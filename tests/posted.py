@@ -25,6 +25,7 @@ def to_mail(context: Context, box: Mailbox, **settings: str) -> None:
     told(context, **(known | {"mail_port": str(box.port)} | settings))
 
 
-def outbox(engine: Engine, **wanted: str) -> list[Message]:
+def outbox(engine: Engine, kind: str | None = None) -> list[Message]:
     with engine.connect() as connection:
-        return list(reversed(store.listed(connection, **wanted)))
+        numbers = [row["outbox_id"] for row in store.briefs(connection, kinds=(kind,) if kind else ())]
+        return [store.find(connection, number) for number in reversed(numbers)]

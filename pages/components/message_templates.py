@@ -67,9 +67,7 @@ def _form(words: Words) -> Draft:
         height=200,
         help="Blank: plain text alone. Text, tables and links; no scripts, no pictures",
     )
-    st.caption(
-        f"Fields: {', '.join(f'`{name}`' for name in sorted(words.kind.example))}. Print one with `{{{{ name }}}}`; lists with `{{% for one in … %}}`, questions with `{{% if … %}}`."
-    )
+    _fields(words)
     draft = Draft(subject, text, html, whom, copies)
     with st.container(horizontal=True, gap="small"):
         if st.button(
@@ -85,6 +83,21 @@ def _form(words: Words) -> Draft:
         ):
             _restore(words)
     return draft
+
+
+def _fields(words: Words) -> None:
+    """What the templates of this message may name."""
+    with st.expander("Fields of this message", icon=":material/data_object:"):
+        st.caption(
+            "Print one with `{{ name }}`, go through a list with `{% for one in name %} … {% endfor %}`, ask with `{% if name %} … {% endif %}`."
+        )
+        for name, inside in messaging.fields(words.kind):
+            st.markdown(_field(name, inside))
+
+
+def _field(name: str, inside: tuple[str, ...]) -> str:
+    named = ", ".join(f"`{one}`" for one in inside)
+    return f"`{name}` with {named}" if inside else f"`{name}`"
 
 
 def _preview(words: Words, draft: Draft) -> None:

@@ -93,42 +93,48 @@ def _row(one: Unsent) -> None:
     with name.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.text(one.title, width="content")
-            standings.badge(report.STANDINGS[one.message.state])
-        st.caption(f"{one.message.channel} · {one.since}{f' · {plain.label(one.message.mail_to)}' if one.message.mail_to else ''}")
+            standings.badge(report.STANDINGS[one.state])
+        st.caption(f"{one.channel} · {one.since}{f' · {plain.label(one.to)}' if one.to else ''}")
     with said.container(gap=None):
-        st.text(one.message.subject)
+        st.text(one.subject)
         st.caption(f":material/arrow_forward: {plain.label(one.why)}")
     with figures.container(gap="xsmall", horizontal_alignment="right"):
         if one.about:
             st.markdown(f"**{plain.label(one.about)}**", text_alignment="right")
         with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
-            _buttons(one.message, where="row")
+            _send(one)
+            _discard(one.number, one.subject)
 
 
-def _buttons(message: Message, *, where: str) -> None:
-    number = message.outbox_id
+def _send(one: Unsent) -> None:
     what = "Puts it first in the queue, for those who are told now; the worker sends it within seconds"
-    send = "Try now" if message.state == "waiting" else "Send"
-    st.button(send, key=f"send_{where}_{number}", icon=":material/send:", help=what, on_click=_step, args=(messaging.release, message))
     st.button(
-        "Discard",
-        key=f"discard_{where}_{number}",
-        icon=":material/delete:",
-        help="It is not sent, now or later",
+        "Try now" if one.state == "waiting" else "Send",
+        key=f"send_{one.number}",
+        icon=":material/send:",
+        help=what if one.can_be_sent else "Say first who is told, and through which server",
+        disabled=not one.can_be_sent,
         on_click=_step,
-        args=(messaging.discard, message),
+        args=(messaging.release, one.number, one.subject),
     )
 
 
-def _step(step: Callable[..., Any], message: Message) -> None:
+def _discard(number: int, subject: str) -> None:
+    what = "It is not sent, now or later"
+    st.button(
+        "Discard", key=f"discard_{number}", icon=":material/delete:", help=what, on_click=_step, args=(messaging.discard, number, subject)
+    )
+
+
+def _step(step: Callable[..., Any], number: int, subject: str) -> None:
     """Called by a button: takes the step and says what it did, or why it was not taken."""
     try:
-        step(cached.engine(), message.outbox_id, actor=queue.person(), now=cached.installation().now)
+        step(cached.engine(), number, actor=queue.person(), now=cached.installation().now)
     except W365Error as error:
         return done.say(f"Not done. {error}")
     if step is messaging.discard:
-        return done.say(f"Message {message.outbox_id}, {message.subject}, was discarded: it is not sent any more.")
-    return done.say(f"Message {message.outbox_id}, {message.subject}, waits to be sent; a worker sends it within seconds.")
+        return done.say(f"Message {number}, {subject}, was discarded: it is not sent any more.")
+    return done.say(f"Message {number}, {subject}, waits to be sent; a worker sends it within seconds.")
 
 
 # --- the outbox ------------------------------------------------------------------------------------------------------------------------------
@@ -176,9 +182,6 @@ def opened(row: Mapping[str, Any] | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             standings.badge(report.STANDINGS[message.state])
             st.text(message.subject, width="content")
-            if message.state not in ("sent", "discarded"):
-                st.space("stretch")
-                _buttons(message, where="open")
         st.text(_how(message))
         words(message.subject, message.body_text, message.body_html, key=f"open_{message.outbox_id}")
 

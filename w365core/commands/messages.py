@@ -49,7 +49,7 @@ def outbox_list(
         raise CallRefused(f"--state is {state!r}; there are {', '.join(outbox.STATES)}.")
     context = opened()
     with guarded(), context.engine.connect() as connection:
-        rows = [_row(message) for message in outbox.listed(connection, state=state, most=_MOST_SHOWN)]
+        rows = outbox.briefs(connection, states=(state,) if state else (), most=_MOST_SHOWN)
     shown = ("outbox_id", "queued_at", "kind", "channel", "state", "attempts", "mail_to", "subject", "said")
     printing.table(rows, shown, json, empty="No message yet: `notify` queues what there is to be said.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -61,6 +62,15 @@ def named(kind: str) -> Kind:
     found = BY_NAME.get(kind.strip().lower().replace("-", "_"))
     if found is None:
         raise CallRefused(f"There is no message {kind.strip()[:60]!r}; there are {', '.join(BY_NAME)}.")
+    return found
+
+
+def fields(kind: Kind) -> list[tuple[str, tuple[str, ...]]]:
+    """What its templates may name, and of a list or a whole what is in each."""
+    found = []
+    for name, value in kind.example.items():
+        one = value[0] if isinstance(value, list) and value else value
+        found.append((name, tuple(one) if isinstance(one, Mapping) else ()))
     return found
 
 

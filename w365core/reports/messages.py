@@ -17,9 +17,10 @@ from w365core.messages.kinds import BY_NAME, KINDS
 from w365core.reports import wording
 from w365core.reports.headlines import Note, Tile
 from w365core.reports.tables import Column, Table, moment
-from w365core.store import outbox, preferences
+from w365core.store import message_templates, outbox, preferences
 from w365core.store.outbox import STATES, Message
 
+Row = Mapping[str, Any]
 MOST_SHOWN = 500
 STANDINGS = {state: state.capitalize() for state in STATES}
 TITLES = {kind.name: kind.title for kind in KINDS}
@@ -37,61 +38,62 @@ class Way:
 
 @dataclass(frozen=True)
 class Unsent:
-    """A message that needs a person: what it says, what it is about in money, and why it was not sent."""
+    """A message that needs a person: what it is, what it is about in money, why it was not sent, and whether it could be now."""
 
-    message: Message
+    number: int
+    state: str
+    channel: str
     title: str
+    subject: str
+    to: str
     about: str
     why: str
     since: str
+    can_be_sent: bool
 
 
 @dataclass(frozen=True)
 class Messages:
-    """The page. `withheld` is how many have the same reason: that nobody is told."""
+    """The page."""
 
     ways: tuple[Way, ...]
     tiles: tuple[Tile, ...]
     unsent: tuple[Unsent, ...]
     table: Table
     settings: Mapping[str, str]
-    zone: ZoneInfo
     is_empty: bool
 
 
 def load(connection: Connection, *, states: Sequence[str], kinds: Sequence[str], now: datetime) -> Messages:
     """The page as things are now; `states` and `kinds` narrow the table alone."""
-    known = preferences.values(connection)
-    found = outbox.listed(connection, most=MOST_SHOWN)
-    needing = [
-        *outbox.listed(connection, state="failed"),
-        *outbox.listed(connection, state="withheld"),
-        *outbox.listed(connection, state="waiting"),
-    ]
-    return build(found, needing, outbox.counted(connection), known, states=states, kinds=kinds, now=now)
+    return build(
+        outbox.briefs(connection, states=states, kinds=kinds, most=MOST_SHOWN),
+        outbox.briefs(connection, stuck=True, most=MOST_SHOWN),
+        outbox.counted(connection),
+        preferences.values(connection),
+        own_to={kind: row["mail_to"] for kind, row in message_templates.all_of_them(connection).items() if row["mail_to"]},
+        now=now,
+    )
 
 
 def build(
-    found: Sequence[Message],
-    needing: Sequence[Message],
+    shown: Sequence[Row],
+    stuck: Sequence[Row],
     counts: Mapping[str, int],
     settings: Mapping[str, str],
     *,
-    states: Sequence[str],
-    kinds: Sequence[str],
+    own_to: Mapping[str, str],
     now: datetime,
 ) -> Messages:
+    """`shown` are the rows of the table, `stuck` what needs a person; `own_to` whom templates name themselves, by kind."""
     zone = ZoneInfo(settings["time_zone"])
-    shown = [one for one in found if (not states or one.state in states) and (not kinds or one.kind in kinds)]
-    stuck = [one for one in needing if one.state != "waiting" or one.said]
     return Messages(
-        ways=(_mail(settings), _webhook(settings)),
+        ways=(_mail(settings, own_to), _webhook(settings)),
         tiles=_tiles(counts, stuck),
-        unsent=tuple(_unsent(one, now) for one in sorted(stuck, key=_first)),
+        unsent=tuple(_unsent(one, settings, own_to, now) for one in sorted(stuck, key=_first)),
         table=Table("messages", _columns(zone), [_row(one, zone) for one in shown]),
         settings=settings,
-        zone=zone,
-        is_empty=not found,
+        is_empty=not any(counts.values()),
     )
 
 
@@ -105,13 +107,6 @@ def settings(connection: Connection) -> Mapping[str, str]:
     return preferences.values(connection)
 
 
-def about(message: Message) -> str:
-    """The money that a message is about, blank where it is about none."""
-    facts = message.facts
-    one = facts.get("invoice")
-    return str((one or {}).get("amount") or facts.get("held_up") or facts.get("difference") or "")
-
-
 def title(kind: str) -> str:
     """As people call it."""
     return BY_NAME[kind].title if kind in BY_NAME else kind
@@ -120,8 +115,13 @@ def title(kind: str) -> str:
 # --- the ways ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _mail(settings: Mapping[str, str]) -> Way:
+def _mail(settings: Mapping[str, str], own_to: Mapping[str, str]) -> Way:
     to, server = settings["mail_to"], settings["mail_server"]
+    if server and own_to and not to:
+        named = ", ".join(title(kind).lower() for kind in own_to)
+        return Way(
+            "Mail", False, True, f"Only those whom templates name are told ({named}); every other message is kept below, since To is blank."
+        )
     if not to:
         return Way(
             "Mail",
@@ -158,8 +158,8 @@ def _host(url: str) -> str:
 # --- figures and rows ------------------------------------------------------------------------------------------------------------------------
 
 
-def _tiles(counts: Mapping[str, int], stuck: Sequence[Message]) -> tuple[Tile, ...]:
-    trying = sum(one.state == "waiting" for one in stuck)
+def _tiles(counts: Mapping[str, int], stuck: Sequence[Row]) -> tuple[Tile, ...]:
+    trying = sum(one["state"] == "waiting" for one in stuck)
     retried = (Note(f"{trying:,} tried in vain so far", is_alarming=True),) if trying else (Note("sent within seconds"),)
     return (
         Tile("Failed", f"{counts['failed']:,}", (Note("nobody tries them again by itself", is_alarming=bool(counts["failed"])),)),
@@ -169,30 +169,41 @@ def _tiles(counts: Mapping[str, int], stuck: Sequence[Message]) -> tuple[Tile, .
     )
 
 
-def _first(one: Message) -> tuple:
-    """What failed before what was withheld before what is still tried; in each the biggest money first, by its currency."""
-    amount = (one.facts.get("invoice") or {}).get("total")
-    size = Decimal(amount).copy_abs() if amount else money.ZERO
-    return (("failed", "withheld", "waiting").index(one.state), -size, -one.outbox_id)
+def _first(one: Row) -> tuple:
+    """What failed before what was withheld before what is still tried; in each the summary, then the biggest money first."""
+    size = Decimal(one["total"]).copy_abs() if one["total"] else money.ZERO
+    return (("failed", "withheld", "waiting").index(one["state"]), one["kind"] != "daily_summary", -size, -one["outbox_id"])
 
 
-def _unsent(one: Message, now: datetime) -> Unsent:
-    again = f" Tried {wording.counted(one.attempts, 'time')}; tried again by itself." if one.state == "waiting" else ""
-    since = wording.age(one.queued_at, now=now)
-    return Unsent(one, title(one.kind), about(one), one.said + again, since if since == "just now" else f"{since} ago")
+def _unsent(one: Row, settings: Mapping[str, str], own_to: Mapping[str, str], now: datetime) -> Unsent:
+    again = f" Tried {wording.counted(one['attempts'], 'time')}; tried again by itself." if one["state"] == "waiting" else ""
+    since = wording.age(one["queued_at"], now=now)
+    named = settings["mail_to"] or own_to.get(one["kind"]) or (one["mail_to"] if one["key"].startswith("test:") else "")
+    return Unsent(
+        number=one["outbox_id"],
+        state=one["state"],
+        channel=one["channel"],
+        title=title(one["kind"]),
+        subject=one["subject"],
+        to=one["mail_to"],
+        about=one["about"],
+        why=one["said"] + again,
+        since=since if since == "just now" else f"{since} ago",
+        can_be_sent=one["channel"] != "mail" or bool(named and settings["mail_server"]),
+    )
 
 
 def _columns(zone: ZoneInfo) -> tuple[Column, ...]:
     where = f"Time zone {zone.key}"
     return (
-        Column("outbox_id", "Number", Kind.ID, width=70),
-        moment("queued_at", "Queued", width=125, help=where),
-        Column("standing", "Status", width=105),
-        Column("title", "Message", width=170),
+        Column("outbox_id", "Number", Kind.ID, width=62),
+        moment("queued_at", "Queued", width=118, help=where),
+        Column("standing", "Status", width=98),
+        Column("title", "Message", width=150),
+        Column("subject", "Subject", width=325),
+        Column("about", "About", width=115, help="The money that it is about"),
+        Column("mail_to", "To", width=150),
         Column("channel", "By", width=75),
-        Column("subject", "Subject", width=380),
-        Column("about", "About", width=130, help="The money that it is about"),
-        Column("mail_to", "To", width=200),
         Column("attempts", "Attempts", Kind.WHOLE, width=70),
         Column("said", "How it went", width=320),
         moment("sent_at", "Sent", width=125, help=where),
@@ -202,8 +213,8 @@ def _columns(zone: ZoneInfo) -> tuple[Column, ...]:
     )
 
 
-def _row(one: Message, zone: ZoneInfo) -> dict[str, Any]:
-    names = ("outbox_id", "channel", "subject", "mail_to", "mail_cc", "attempts", "said", "message_id", "key")
-    told = {name: getattr(one, name) for name in names} | {"outbox_id": str(one.outbox_id)}
-    moments = {name: value.astimezone(zone) if (value := getattr(one, name)) else None for name in ("queued_at", "sent_at")}
-    return told | moments | {"standing": STANDINGS[one.state], "title": title(one.kind), "about": about(one)}
+def _row(one: Row, zone: ZoneInfo) -> dict[str, Any]:
+    names = ("channel", "subject", "about", "mail_to", "mail_cc", "attempts", "said", "message_id", "key")
+    moments = {name: one[name].astimezone(zone) if one[name] else None for name in ("queued_at", "sent_at")}
+    known = {"outbox_id": str(one["outbox_id"]), "standing": STANDINGS[one["state"]], "title": title(one["kind"])}
+    return {name: one[name] for name in names} | moments | known

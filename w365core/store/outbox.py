@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.store.tables import outbox, sync_run
@@ -45,6 +45,14 @@ class Message:
 
 
 _COLUMNS = [outbox.c[name] for name in Message.__dataclass_fields__]
+_BRIEF = [outbox.c[name] for name in Message.__dataclass_fields__ if name not in ("body_text", "body_html", "facts")]
+
+
+def _fact(*path: str) -> Any:
+    return outbox.c.facts[path].astext
+
+
+_ABOUT = func.coalesce(_fact("invoice", "amount"), _fact("held_up"), _fact("difference"), "")
 
 
 def add(connection: Connection, **values: Any) -> int | None:
@@ -57,14 +65,19 @@ def find(connection: Connection, outbox_id: int) -> Message | None:
     return _first(connection, select(*_COLUMNS).where(outbox.c.outbox_id == outbox_id))
 
 
-def listed(connection: Connection, *, state: str | None = None, kind: str | None = None, most: int = 200) -> Sequence[Message]:
-    """The newest first."""
-    query = select(*_COLUMNS).order_by(outbox.c.outbox_id.desc()).limit(most)
-    if state:
-        query = query.where(outbox.c.state == state)
-    if kind:
-        query = query.where(outbox.c.kind == kind)
-    return [Message(**row) for row in connection.execute(query).mappings()]
+def briefs(
+    connection: Connection, *, states: Sequence[str] = (), kinds: Sequence[str] = (), stuck: bool = False, most: int = 200
+) -> Sequence[Mapping[str, Any]]:
+    """The newest first, without their words; `about` is the money that a message is about, as it says it, and `total` its digits where it is of one
+    invoice. `stuck`: those that failed, were withheld or were tried in vain."""
+    query = select(*_BRIEF, _ABOUT.label("about"), _fact("invoice", "total").label("total")).order_by(outbox.c.outbox_id.desc()).limit(most)
+    if states:
+        query = query.where(outbox.c.state.in_(list(states)))
+    if kinds:
+        query = query.where(outbox.c.kind.in_(list(kinds)))
+    if stuck:
+        query = query.where(or_(outbox.c.state.in_(("failed", "withheld")), and_(outbox.c.state == "waiting", outbox.c.said != "")))
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def counted(connection: Connection) -> Mapping[str, int]:
