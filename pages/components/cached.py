@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import diagnosing, invoicing, mending, messaging, supplying
+from w365core.jobs import diagnosing, invoicing, mending, messaging, queue, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
     change_logs as change_logs_report,
@@ -244,3 +244,9 @@ def settings() -> Mapping[str, str]:
     """The values in force."""
     with reading() as opened:
         return messages_report.settings(opened)
+
+
+def messages_going() -> tuple[int, bool]:
+    """How many messages are about to be sent, and whether a worker is there to do it."""
+    with reading() as opened:
+        return messages_report.going(opened), queue.someone_works(opened)

@@ -15,12 +15,11 @@ _EXAMPLE, _TODAY = "An example", "As of now"
 def draw() -> None:
     """The choice of a message, its editor and its preview."""
     titles = {kind.name: kind.title for kind in messaging.KINDS}
-    asked = st.query_params.get(_KIND)
     st.segmented_control(
         "Message",
         list(titles),
         format_func=titles.get,
-        default=asked if asked in titles else next(iter(titles)),
+        default=next(iter(titles)),
         key=_KIND,
         bind="query-params",
         required=True,

@@ -15,7 +15,8 @@ from w365core.reports import messages as report, wording
 from w365core.reports.messages import Message, Messages, Unsent, Way
 
 _STATES, _KINDS = "message_states", "message_kinds"  # the widgets' keys are the names in the URL
-_SHOWN_AT_FIRST = 5
+_SHOWN_AT_FIRST = 6
+_SHORT = 1_500  # characters of HTML that need less room
 _WIDTHS = (2.6, 5.0, 2.4)
 _PAGE = '<!doctype html><html><body style="background: #ffffff; margin: 16px">{}</body></html>'
 
@@ -69,6 +70,24 @@ def _save_recipients(to: str, cc: str) -> None:
     changed = [preferring.change(cached.engine(), name, value, **who)[1] for name, value in (("mail_to", to), ("mail_cc", cc))]
     done.say(f"Messages go to {to.strip() or 'nobody'} from now on." if any(changed) else "They went there already; nothing was changed.")
     st.rerun()
+
+
+def going(page: Messages) -> None:
+    """While messages are about to be sent: looks every few seconds, and draws the page anew once they have gone."""
+    if page.going:
+        _look(page.going)
+
+
+@st.fragment(run_every=2)
+def _look(before: int) -> None:
+    with problems.boundary():
+        now, works = cached.messages_going()
+        with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge("Being sent" if works else "Waits", icon=":material/outgoing_mail:", color="blue" if works else "orange")
+            nobody = " No worker is there to send: `python -m w365core worker` starts one, `outbox send` sends by hand."
+            st.caption(f"{wording.counted(now, 'message')} in the queue.{'' if works else nobody}")
+    if now != before:
+        st.rerun()
 
 
 # --- what needs a person ---------------------------------------------------------------------------------------------------------------------
@@ -181,7 +200,7 @@ def opened(row: Mapping[str, Any] | None) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             standings.badge(report.STANDINGS[message.state])
-            st.text(message.subject, width="content")
+            st.text(report.title(message.kind), width="content")
         st.text(_how(message))
         words(message.subject, message.body_text, message.body_html, key=f"open_{message.outbox_id}")
 
@@ -207,6 +226,9 @@ def words(subject: str, text: str, html: str, *, key: str) -> None:
     )
     if html and shown == "As mail":
         # An address of its own kind has an origin of its own: whatever stands in the mail, it cannot reach this page.
-        st.iframe(f"data:text/html;charset=utf-8;base64,{base64.b64encode(_PAGE.format(html).encode()).decode()}", height=420)
+        st.iframe(
+            f"data:text/html;charset=utf-8;base64,{base64.b64encode(_PAGE.format(html).encode()).decode()}",
+            height=420 if len(html) > _SHORT else 220,
+        )
     else:
         st.code(text, language=None, wrap_lines=True)

@@ -11,6 +11,7 @@ def page() -> None:
     _head()
     done.draw()
     report = cached.messages(**messages.chosen())
+    messages.going(report)
     messages.ways(report)
     tiles.draw(report.tiles)
     st.subheader("Not sent", anchor=False)

@@ -47,6 +47,11 @@ def failed(context: Context) -> Context:
     return context
 
 
+def words_of(page: Opened, kind: str) -> AppTest:
+    """The page with that message's words open."""
+    return page().segmented_control("message").set_value(kind).run()
+
+
 def values(engine: Engine) -> dict[str, str]:
     with engine.connect() as connection:
         return preferences.values(connection)
@@ -111,7 +116,7 @@ def test_the_table_is_narrowed_by_the_address(page: Opened, failed: Context) -> 
 
 
 def test_words_are_changed_previewed_and_taken_back(page: Opened, failed: Context) -> None:
-    app = page(message="invoice_failed")
+    app = words_of(page, "invoice_failed")
     assert "Failed: invoice G0000002 of csp-example, 8,100.00 EUR" in unmarked(app)
     app.text_input("subject_invoice_failed_0_0").set_value("Oh no: {{ invoice.number }}").run()
     assert "Oh no: G0000002" in unmarked(app) and messaging_words(failed).is_default
@@ -123,7 +128,7 @@ def test_words_are_changed_previewed_and_taken_back(page: Opened, failed: Contex
 
 
 def test_a_draft_that_makes_no_message_is_a_sentence_beside_it_and_is_not_kept(page: Opened, failed: Context) -> None:
-    app = page(message="invoice_failed")
+    app = words_of(page, "invoice_failed")
     app.text_area("text_invoice_failed_0_0").set_value("{{ ''.__class__.__mro__ }}").run()
     assert "Makes no message" in "".join(m.value for m in app.markdown) and "no attribute" in unmarked(app)
     app.button("save_invoice_failed").click().run()
@@ -131,20 +136,20 @@ def test_a_draft_that_makes_no_message_is_a_sentence_beside_it_and_is_not_kept(p
 
 
 def test_a_preview_as_of_now_is_what_would_be_said(page: Opened, failed: Context) -> None:
-    app = page(message="daily_summary")
+    app = words_of(page, "daily_summary")
     app.segmented_control("message_preview").set_value("As of now").run()
     assert "12 Nov 2026: 0 came in, 2 failed, 8,110.00 EUR held up" in unmarked(app)
-    app = page(message="retry_lapsing")
+    app = words_of(page, "retry_lapsing")
     app.segmented_control("message_preview").set_value("As of now").run()
     assert "There is nothing to be said of this kind right now." in unmarked(app)
 
 
 def test_a_test_is_queued_for_the_one_named_in_the_words_of_the_draft(page: Opened, failed: Context) -> None:
-    app = page(message="invoice_failed")
+    app = words_of(page, "invoice_failed")
     app.button("message_test").click().run()
     assert "To is blank: set mail_to" in unmarked(app)
     to_mail(failed, Mailbox(port=2525))
-    app = page(message="invoice_failed")
+    app = words_of(page, "invoice_failed")
     app.text_input("subject_invoice_failed_0_0").set_value("Draft of {{ invoice.number }}")
     app.text_input("message_test_to").set_value("eve@x.example").run()
     app.button("message_test").click().run()
@@ -153,7 +158,7 @@ def test_a_test_is_queued_for_the_one_named_in_the_words_of_the_draft(page: Open
 
 
 def test_a_message_is_switched_off_and_on(page: Opened, failed: Context) -> None:
-    app = page(message="invoice_failed")
+    app = words_of(page, "invoice_failed")
     app.button("message_switch").click().run()
     assert values(failed.engine)["message_invoice_failed"] == "no" and "Invoice failed is not sent any more from now on." in unmarked(app)
     app.button("message_switch").click().run()

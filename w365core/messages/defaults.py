@@ -135,7 +135,7 @@ RETRY_LAPSING = _of_one_invoice(
     "Invoice {{ invoice.number }} of {{ invoice.provider }}, {{ invoice.amount }}, is still in Error, and will soon not be tried any more.",
 )
 MARKUP_DRIFT = Template(
-    "{% if rows %}Markups have changed: {{ difference }} on usage that is not invoiced yet{% else %}Usage without a markup{% endif %}",
+    "{% if rows %}Markups have changed: {{ difference }} on usage that is not invoiced yet{% else %}Usage without a markup: {{ cost }} cannot be sold{% endif %}",
     """{{ headline }}
 
 {% for one in rows %}

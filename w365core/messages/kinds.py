@@ -115,6 +115,7 @@ KINDS = (
         | {
             "headline": "2 subscriptions have another markup now than usage that is not invoiced yet.",
             "difference": "118.40 EUR",
+            "cost": "77.10 EUR",
             "rows": [
                 {
                     "customer": "Contoso & Sons",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,10 +19,10 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.model import StatusReason
-from w365core.reports import countdown, wording
+from w365core.reports import countdown, headlines, wording
 from w365core.reports.provider_invoice import BILLED, CHANGED, WARNING, Invoice, invoice
 from w365core.reports.worklist import attention
-from w365core.store import drift, outbox, preferences, queries
+from w365core.store import drift, outbox, preferences, queries, references
 
 MOST_ROWS = 100  # of each list in a message
 _LONGEST = 500
@@ -45,6 +46,7 @@ class Situation:
     drifted: Sequence[Mapping[str, Any]]
     blank: Sequence[Mapping[str, Any]]
     not_asked: Sequence[Mapping[str, Any]]
+    rates: Mapping[str, Decimal]  # to base, for the order alone
     since: datetime  # of the summary before
     now: datetime
     zone: ZoneInfo
@@ -61,6 +63,7 @@ def load(connection: Connection, *, now: datetime, with_markups: bool = True) ->
         drifted=drift.drifted(connection) if with_markups else (),
         blank=drift.blank(connection) if with_markups else (),
         not_asked=outbox.providers_not_asked(connection),
+        rates=references.currencies(connection),
         since=before or now - timedelta(days=1),
         now=now,
         zone=zone,
@@ -105,10 +108,10 @@ def summary_key(now: datetime, zone: ZoneInfo) -> str:
 
 def _summary(here: Situation) -> Event:
     invoices = [invoice(row) for row in here.rows]
-    failed = sorted((i for i in invoices if i.status == StatusReason.ERROR), key=_biggest)
-    came = sorted((i for i in invoices if i.status in BILLED and i.imported_at and i.imported_at > here.since), key=_biggest)
-    changed = sorted((i for i in invoices if i.standing == CHANGED), key=_biggest)
-    waiting = sorted((i for i in invoices if i.status == StatusReason.POPULATING), key=_biggest)
+    failed = _biggest_first((i for i in invoices if i.status == StatusReason.ERROR), here)
+    came = _biggest_first((i for i in invoices if i.status in BILLED and i.imported_at and i.imported_at > here.since), here)
+    changed = _biggest_first((i for i in invoices if i.standing == CHANGED), here)
+    waiting = _biggest_first((i for i in invoices if i.status == StatusReason.POPULATING), here)
     held_up = wording.sums((i.money, i.currency) for i in failed + waiting if i.money is not None)
     facts = {
         "day": wording.day(here.now.astimezone(here.zone)),
@@ -184,7 +187,8 @@ def _drift(here: Situation) -> Event:
     moved = wording.sums((money.in_currency(row["difference"], row["currency"]), row["currency"]) for row in here.drifted)
     state = [(r["subscription_id"], r["currency"], r["markup_now"], r["markup_lowest"], r["markup_highest"]) for r in here.drifted]
     state += [(r["subscription_id"], r["currency"]) for r in here.blank]
-    facts = {"headline": " ".join(said), "difference": moved, "rows": rows, "blank": blank}
+    cost = wording.sums((money.in_currency(row["cost"], row["currency"]), row["currency"]) for row in here.blank)
+    facts = {"headline": " ".join(said), "difference": moved, "cost": cost, "rows": rows, "blank": blank}
     return Event("markup_drift", f"markup_drift:{_hash(repr(sorted(map(str, state))))}", _common(here, "markup") | facts)
 
 
@@ -233,9 +237,8 @@ def _moment(at: datetime, zone: ZoneInfo) -> str:
     return f"{wording.moment(local)} {local.tzname()}"
 
 
-def _biggest(one: Invoice) -> tuple:
-    """Per currency, the biggest first: amounts of two currencies are never compared."""
-    return (one.currency, -(one.money or money.ZERO).copy_abs(), one.provider, one.number)
+def _biggest_first(group: Iterable[Invoice], here: Situation) -> list[Invoice]:
+    return sorted(group, key=lambda one: (-headlines.in_base(one, here.rates), one.provider, one.number))
 
 
 def _span(lowest: Any, highest: Any) -> str:

@@ -54,13 +54,14 @@ class Unsent:
 
 @dataclass(frozen=True)
 class Messages:
-    """The page."""
+    """The page. `going` is how many are about to be sent for the first time."""
 
     ways: tuple[Way, ...]
     tiles: tuple[Tile, ...]
     unsent: tuple[Unsent, ...]
     table: Table
     settings: Mapping[str, str]
+    going: int
     is_empty: bool
 
 
@@ -93,6 +94,7 @@ def build(
         unsent=tuple(_unsent(one, settings, own_to, now) for one in sorted(stuck, key=_first)),
         table=Table("messages", _columns(zone), [_row(one, zone) for one in shown]),
         settings=settings,
+        going=counts["waiting"] - _in_vain(stuck),
         is_empty=not any(counts.values()),
     )
 
@@ -100,6 +102,11 @@ def build(
 def message(connection: Connection, outbox_id: int) -> Message | None:
     """One of them."""
     return outbox.find(connection, outbox_id)
+
+
+def going(connection: Connection) -> int:
+    """How many are about to be sent for the first time."""
+    return outbox.counted(connection)["waiting"] - _in_vain(outbox.briefs(connection, stuck=True, most=MOST_SHOWN))
 
 
 def settings(connection: Connection) -> Mapping[str, str]:
@@ -159,7 +166,7 @@ def _host(url: str) -> str:
 
 
 def _tiles(counts: Mapping[str, int], stuck: Sequence[Row]) -> tuple[Tile, ...]:
-    trying = sum(one["state"] == "waiting" for one in stuck)
+    trying = _in_vain(stuck)
     retried = (Note(f"{trying:,} tried in vain so far", is_alarming=True),) if trying else (Note("sent within seconds"),)
     return (
         Tile("Failed", f"{counts['failed']:,}", (Note("nobody tries them again by itself", is_alarming=bool(counts["failed"])),)),
@@ -167,6 +174,11 @@ def _tiles(counts: Mapping[str, int], stuck: Sequence[Row]) -> tuple[Tile, ...]:
         Tile("Waiting", f"{counts['waiting']:,}", retried),
         Tile("Sent", f"{counts['sent']:,}", (Note("taken by the other side"),)),
     )
+
+
+def _in_vain(stuck: Sequence[Row]) -> int:
+    """How many wait for another attempt."""
+    return sum(one["state"] == "waiting" for one in stuck)
 
 
 def _first(one: Row) -> tuple:
@@ -179,6 +191,8 @@ def _unsent(one: Row, settings: Mapping[str, str], own_to: Mapping[str, str], no
     again = f" Tried {wording.counted(one['attempts'], 'time')}; tried again by itself." if one["state"] == "waiting" else ""
     since = wording.age(one["queued_at"], now=now)
     named = settings["mail_to"] or own_to.get(one["kind"]) or (one["mail_to"] if one["key"].startswith("test:") else "")
+    can_be_sent = one["channel"] != "mail" or bool(named and settings["mail_server"])
+    ready = one["state"] == "withheld" and can_be_sent
     return Unsent(
         number=one["outbox_id"],
         state=one["state"],
@@ -187,9 +201,9 @@ def _unsent(one: Row, settings: Mapping[str, str], own_to: Mapping[str, str], no
         subject=one["subject"],
         to=one["mail_to"],
         about=one["about"],
-        why=one["said"] + again,
+        why="Written while nobody was told; it can be sent now." if ready else one["said"] + again,
         since=since if since == "just now" else f"{since} ago",
-        can_be_sent=one["channel"] != "mail" or bool(named and settings["mail_server"]),
+        can_be_sent=can_be_sent,
     )
 
 

@@ -52,7 +52,7 @@ def _fact(*path: str) -> Any:
     return outbox.c.facts[path].astext
 
 
-_ABOUT = func.coalesce(_fact("invoice", "amount"), _fact("held_up"), _fact("difference"), "")
+_ABOUT = func.coalesce(_fact("invoice", "amount"), *(func.nullif(_fact(name), "") for name in ("held_up", "difference", "cost")), "")
 
 
 def add(connection: Connection, **values: Any) -> int | None:
