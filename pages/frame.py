@@ -20,6 +20,7 @@ _WITHOUT_FILTERS = (
     "margin",
     "change-logs",
     "jobs",
+    "messages",
 )  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
@@ -45,6 +46,7 @@ page = st.navigation(
         ],
         "Operations": [
             st.Page("jobs/jobs.py", title="Jobs", icon=":material/work_history:", url_path="jobs"),
+            st.Page("operations/messages.py", title="Messages", icon=":material/mail:", url_path="messages"),
         ],
         "Setup": [
             st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers"),

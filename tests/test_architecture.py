@@ -32,7 +32,21 @@ class Part:
     exact: bool = False  # money passes here: no float
 
 
-_ABOVE = ("nouns", "settings", "providers", "intake", "rating", "billing", "reconcile", "diagnosis", "kernels", "store", "reports")
+_ABOVE = (
+    "nouns",
+    "settings",
+    "providers",
+    "intake",
+    "rating",
+    "billing",
+    "reconcile",
+    "diagnosis",
+    "kernels",
+    "messages",
+    "store",
+    "reports",
+    "channels",
+)
 DOORS = (
     "queue",
     "naming",
@@ -42,8 +56,7 @@ DOORS = (
     "invoicing",
     "diagnosing",
     "correcting",
-    *("reviewing", "mending", "preferring", "rates", "contracts"),
-    *("scheduling", "asking_again"),
+    *("reviewing", "mending", "preferring", "rates", "contracts", "scheduling", "asking_again", "messaging"),
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
@@ -54,9 +67,11 @@ PARTS = {
     "billing": Part(("nouns",), ("polars",), pure=True, exact=True),
     "reconcile": Part(("nouns",), ("polars",), pure=True, exact=True),
     "diagnosis": Part(("nouns",), ("polars",), pure=True, exact=True),
+    "messages": Part(("nouns",), ("jinja2",), pure=True, exact=True),
+    "channels": Part(("nouns", "providers"), ("requests",)),
     "kernels": Part(("nouns", "intake", "rating", "reconcile"), ("polars", "pyarrow", "numpy", "msgspec", "isal"), pure=True, exact=True),
     "store": Part(("nouns",), ("sqlalchemy", "psycopg", "alembic", "polars"), exact=True),
-    "reports": Part(("nouns", "store"), ("polars", "plotly", "xlsxwriter")),
+    "reports": Part(("nouns", "messages", "store"), ("polars", "plotly", "xlsxwriter")),
     "jobs": Part(_ABOVE, ("procrastinate", "jinja2", "prometheus_client")),
     "sandbox": Part(("nouns",), ("starlette", "uvicorn")),
     "pages/components": Part(("nouns", "reports", *DOORS), ("streamlit",)),
@@ -64,7 +79,7 @@ PARTS = {
 }
 HARMLESS = {
     *("__future__", "abc", "array", "bisect", "calendar", "collections", "csv", "dataclasses", "datetime", "decimal", "enum", "fractions"),
-    *("functools", "hashlib", "heapq", "io", "itertools", "operator", "re", "string", "types", "typing", "unicodedata"),
+    *("functools", "hashlib", "heapq", "html", "io", "itertools", "operator", "re", "string", "types", "typing", "unicodedata"),
 }
 HANDED_A_CONNECTION = ("store", "reports", "jobs", "pages/components")
 CONNECTION_TYPES = {"Connection", "Engine", "Row"}  # what is handed through; every other name of sqlalchemy builds or runs SQL

@@ -25,6 +25,7 @@ from w365core.commands import (
     invoices,
     jobs,
     markup,
+    messages,
     operations,
     preferences,
     providers,
@@ -38,7 +39,7 @@ from w365core.jobs import saying
 
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
-    *(reconciling, change_logs, preferences, operations, jobs),
+    *(reconciling, change_logs, preferences, operations, jobs, messages),
 )
 
 

@@ -72,6 +72,46 @@ PREFERENCES = (
         "bill_when_due", Form.FLAG, "no", "Whether Drafts are made of usage whose invoice date has come, once a day, by themselves."
     ),
     Preference("bill_at", Form.TIME, "08:00", "When that is, by the clocks of the time zone."),
+    # Messages: who is told, by which way, and of what.
+    Preference(
+        "mail_to",
+        Form.ADDRESSES,
+        "",
+        "Who gets messages by mail, unless a template names others. Blank: nobody, and every message is withheld.",
+    ),
+    Preference("mail_cc", Form.ADDRESSES, "", "Who gets a copy."),
+    Preference("mail_from", Form.ADDRESSES, "", "The address that mail comes from. Blank: the first one of mail_to."),
+    Preference("mail_server", Form.TEXT, "", "The SMTP server. Blank: no mail leaves, and every message is withheld."),
+    Preference("mail_port", Form.WHOLE, "587", "Its port.", least=1, most=65535),
+    Preference(
+        "mail_security",
+        Form.CHOICE,
+        "starttls",
+        "How the connection is kept private: starttls, tls from the first byte, or none.",
+        choices=("starttls", "tls", "none"),
+    ),
+    Preference(
+        "mail_user", Form.TEXT, "", "The account at the server; its password is in the environment, W365_SMTP_PASSWORD. Blank: no sign-in."
+    ),
+    Preference("webhook_url", Form.TEXT, "", "Where every message is also posted as JSON, over https. Blank: nowhere."),
+    Preference(
+        "webhook_hosts",
+        Form.TEXT,
+        "",
+        "The hosts that webhook_url may lead to, and those below them, separated by commas; loopback needs no entry.",
+    ),
+    Preference("message_daily_summary", Form.FLAG, "yes", "Whether the daily summary is sent."),
+    Preference("message_invoice_available", Form.FLAG, "yes", "Whether it is said that an invoice has come in."),
+    Preference("message_invoice_failed", Form.FLAG, "yes", "Whether it is said that an invoice has failed."),
+    Preference("message_invoice_changed", Form.FLAG, "yes", "Whether it is said that the provider has changed an imported invoice."),
+    Preference("message_retry_lapsing", Form.FLAG, "yes", "Whether it is said that a failed invoice will soon be tried no more."),
+    Preference("message_markup_drift", Form.FLAG, "yes", "Whether it is said that markups have changed since usage came in."),
+    Preference(
+        "message_app_address",
+        Form.TEXT,
+        "",
+        "The address of this application, such as https://w365.example, for links in messages. Blank: no links.",
+    ),
 )  # fmt: skip
 BY_NAME = {one.name: one for one in PREFERENCES}
 

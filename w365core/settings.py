@@ -8,6 +8,8 @@ W365_SWEEP          seconds of silence after which a worker counts as dead and i
 W365_PG_OSUSER      the account that runs the embedded server when we are root
 W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
 W365_LOG            json: what happens is told as one JSON document a line; unset: in sentences
+W365_SMTP_PASSWORD  the password of mail_user at the mail server; never stored, printed or logged
+W365_WEBHOOK_SECRET what each message to the webhook is signed with; never stored, printed or logged
 W365_KEY            what stored tokens are encrypted with; unset: a key file under W365_HOME, made when it is first needed
 """
 
@@ -61,6 +63,14 @@ class Settings:
     def refresh_token(self, provider_name: str) -> Secret:
         """The provider's first refresh token; blank where the environment has none."""
         return Secret(self.environment.get(secret_variable(provider_name, "REFRESH"), "").strip())
+
+    def smtp_password(self) -> Secret:
+        """The password at the mail server; blank where the environment has none."""
+        return Secret(self.environment.get("W365_SMTP_PASSWORD", ""))
+
+    def webhook_secret(self) -> Secret:
+        """What is signed with; blank where the environment has none."""
+        return Secret(self.environment.get("W365_WEBHOOK_SECRET", "").strip())
 
     def token_key(self) -> Secret:
         """What stored tokens are encrypted with: W365_KEY, else the key file. ConfigurationMissing where neither can be used."""

@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from w365core.errors import StoreUnavailable
-from w365core.jobs import diagnosing, invoicing, mending, rates, supplying
+from w365core.jobs import diagnosing, invoicing, mending, messaging, queue, rates, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
     change_logs as change_logs_report,
@@ -26,6 +26,7 @@ from w365core.reports import (
     job_lists,
     jobs as jobs_report,
     margin as margin_report,
+    messages as messages_report,
     missing_references as references_report,
     reconciliation as reconciliation_report,
     reconciliation_evidence,
@@ -44,6 +45,7 @@ from w365core.reports.invoice_status import InvoiceFilter, InvoiceStatus
 from w365core.reports.job_lists import JobFilter
 from w365core.reports.jobs import Jobs
 from w365core.reports.margin import Margin
+from w365core.reports.messages import Message, Messages
 from w365core.reports.missing_references import MissingReferences
 from w365core.reports.provider_invoice import Invoice
 from w365core.reports.reconciliation import Reconciliation
@@ -248,3 +250,39 @@ def every_job(wanted: JobFilter) -> Iterator[Mapping[str, Any]]:
     """All of them, read as they are taken, without a time limit."""
     with reading(seconds=0) as opened:
         yield from job_lists.everything(opened, wanted)
+
+
+def messages(*, states: Sequence[str], kinds: Sequence[str]) -> Messages:
+    """The outbox and who is told, as it is now."""
+    with reading() as opened:
+        return messages_report.load(opened, states=states, kinds=kinds, now=now(opened))
+
+
+def templates() -> dict[str, messaging.Words]:
+    """What messages say, as it is now."""
+    with reading() as opened:
+        return messaging.words(opened)
+
+
+def said_today(kind: str) -> messaging.Facts | None:
+    """The facts of what there is to be said of that kind today; None where there is nothing."""
+    with reading() as opened:
+        return messaging.today(opened, now=now(opened)).get(kind)
+
+
+def message(outbox_id: int) -> Message | None:
+    """One message, as it is now."""
+    with reading() as opened:
+        return messages_report.message(opened, outbox_id)
+
+
+def message_settings() -> Mapping[str, str]:
+    """The values in force."""
+    with reading() as opened:
+        return messages_report.settings(opened)
+
+
+def messages_going() -> tuple[int, bool]:
+    """How many messages are about to be sent, and whether a worker is there to do it."""
+    with reading() as opened:
+        return messages_report.going(opened), queue.someone_works(opened)

@@ -27,11 +27,15 @@ _LOOKS = {
     "Draft": Look(":material/edit_note:", "✎", "blue", "#5b9bd5"),
     "Billed": Look(":material/send:", "✓", "green", "#6cb886"),
     "Paid": Look(":material/paid:", "●", "gray", "#9aa5b1"),
+    "Waiting": Look(":material/schedule:", "◔", "blue", "#5b9bd5"),
+    "Sent": Look(":material/mark_email_read:", "✓", "green", "#6cb886"),
+    "Failed": Look(":material/error:", "✕", "red", "#e5635f"),
+    "Withheld": Look(":material/unsubscribe:", "!", "orange", "#e8b04c"),
+    "Discarded": Look(":material/delete:", "⌫", "gray", "#9aa5b1"),
     "Deleted": Look(":material/delete:", "⌫", "gray", "#9aa5b1"),
     "Running": Look(":material/sync:", "◔", "blue", "#5b9bd5"),
     "Queued": Look(":material/hourglass_top:", "○", "orange", "#e8b04c"),
     "Done": Look(":material/check_circle:", "✓", "green", "#6cb886"),
-    "Failed": Look(":material/error:", "✕", "red", "#e5635f"),
     "Cancelled": Look(":material/block:", "–", "gray", "#9aa5b1"),
 }
 

@@ -25,7 +25,7 @@ def sync(
     json: Json = False,
 ) -> None:
     """The daily job; with --invoice a manual sync of that one."""
-    from w365core.jobs import syncing
+    from w365core.jobs import notifying, syncing
     from w365core.store.engine import guarded
 
     override = typed.amount(override_tolerance, "--override-tolerance", least=Decimal(0))
@@ -38,6 +38,7 @@ def sync(
             result = syncing.sync_invoice(context, provider_name=provider, invoice_number=invoice, **how)
         else:
             result = syncing.sync_daily(context, provider_name=provider)
+    notifying.after(context)
     printing.sync_result(result, json)
     raise typer.Exit(result.exit_code)
 
@@ -61,7 +62,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Imports an invoice from files downloaded by hand."""
-    from w365core.jobs import filing
+    from w365core.jobs import filing, notifying
     from w365core.store.engine import guarded
 
     claimed = filing.Claimed(
@@ -82,6 +83,7 @@ def import_(
     context = opened()
     with guarded():
         filed = filing.import_by_hand(context, files, claimed)
+    notifying.after(context)
     printing.filed(filed, json)
     raise typer.Exit(filed.outcome.exit_code)
 

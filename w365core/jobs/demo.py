@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.errors import CallRefused, ProviderUnavailable
-from w365core.jobs import accounts, filing, loading, reconciling, settling, syncing
+from w365core.jobs import accounts, filing, loading, notifying, reconciling, settling, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed
 from w365core.jobs.importing import Outcome
@@ -128,6 +128,7 @@ def fill(context: Context, *, sandbox_url: str) -> SyncResult | None:
             raise ProviderUnavailable(f"The demo is not complete: {known.failures[0][1]} {_GO_ON}")
     settling.settle(demo)
     reconciling.reconcile_every(demo)
+    notifying.daily(replace(demo, report=lambda sentence: None))
     with demo.engine.begin() as connection:
         _say(connection, "demo", "filled")
     return SyncResult(outcomes)

@@ -23,11 +23,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, billing_when_due, handing, listing, proving, reconciling, saying, syncing, taking, validating
+from w365core.jobs import accounts, billing_when_due, handing, listing, notifying, proving, reconciling, saying, syncing, taking, validating
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
-from w365core.jobs.queue import ACCOUNTS, AGAIN, BILL, DAILY, FILES, LIST, RECONCILE, TAKE_NEW, TEST, VALIDATE
+from w365core.jobs.queue import ACCOUNTS, AGAIN, BILL, DAILY, FILES, INVOICE, LIST, RECONCILE, TAKE_NEW, TEST, VALIDATE
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Seen
 from w365core.store import job_runs
@@ -36,6 +36,7 @@ from w365core.store.job_runs import JobRun
 
 _BEAT = 0.5  # seconds between two signs of life
 _RATE_OVER = 10  # beats
+_IMPORTS = (DAILY, INVOICE, FILES, VALIDATE, TAKE_NEW)  # jobs after which there may be something to be said
 _log = logging.getLogger("w365core.jobs")
 
 
@@ -76,6 +77,8 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
     else:
         state = "failed" if result.failures else "done"
         _end(context.engine, told, state=state, message=summary(result), outcome=outcome(result))
+    if job.kind in _IMPORTS:
+        notifying.after(context)
     return 0
 
 

@@ -26,7 +26,7 @@ from procrastinate.jobs import Job
 from sqlalchemy import Engine
 
 from w365core.errors import ConfigurationMissing, StoreUnavailable
-from w365core.jobs import scheduling
+from w365core.jobs import delivering, scheduling
 from w365core.jobs.children import dying_with_us
 from w365core.jobs.context import Report, open_context
 from w365core.jobs.queue import AGAIN, TASK
@@ -86,7 +86,8 @@ async def _serve(settings: Settings, report: Report, stop: asyncio.Event) -> Non
                 shutdown_graceful_timeout=SECONDS_TO_FINISH,
             )
         )
-        helpers = [asyncio.create_task(one) for one in (stop.wait(), hands.look_after_the_dead(), hands.keep_the_schedule())]
+        beside = (stop.wait(), hands.look_after_the_dead(), hands.keep_the_schedule(), delivering.keep_sending(settings, engine, report))
+        helpers = [asyncio.create_task(one) for one in beside]
         await asyncio.wait([working, *helpers], return_when=asyncio.FIRST_COMPLETED)
         for task in (working, *helpers):
             task.cancel()

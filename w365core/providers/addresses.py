@@ -56,10 +56,18 @@ class Service(Enum):
 
 
 @dataclass(frozen=True)
+class Hosts:
+    """Hosts that somebody has listed, and those below them: what no `Service` is, such as the receiver of a webhook."""
+
+    label: str
+    suffixes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Allowed:
     """What an address of one service may be: its hosts over https and, where configured so, anything on loopback."""
 
-    service: Service
+    service: Service | Hosts
     loopback: bool = False
 
 
@@ -108,6 +116,12 @@ def admitted(url: str, *, within: Allowed) -> str:
             "Nothing was sent there; check the provider's URLs and report it if it happens again."
         )
     return _spelled(address) + address.rest
+
+
+def objection(url: str, *, within: Allowed) -> str:
+    """Why an address may not be called, as the end of a sentence; blank where it may."""
+    address, why = _read(url)
+    return why or _objection(address, within)
 
 
 def joined(location: str, *, base: str, within: Allowed) -> str:
@@ -169,7 +183,7 @@ def _objection(address: _Address, within: Allowed) -> str:
     if _ip(address.host) is not None:
         return "it is an IP address"
     if not any(address.host == suffix or address.host.endswith("." + suffix) for suffix in within.service.suffixes):
-        return f"its host is none of {', '.join(within.service.suffixes)}"
+        return f"its host is none of {', '.join(within.service.suffixes)}" if within.service.suffixes else "no host is listed for it"
     if address.scheme != "https":
         return "it is not https"
     return "" if address.port == 443 else f"its port is {address.port}, not 443"

@@ -864,3 +864,51 @@ schedule = Table(
     Column("job_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     Column("message", Text, nullable=False, server_default=""),  # why it queued nothing
 )
+
+# --- messages ------------------------------------------------------------------------------------------------------------------------------
+
+# What somebody has changed of a message's template; what is not here has its default.
+message_template = Table(
+    "message_template",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("body_text", Text, nullable=False),
+    Column("body_html", Text, nullable=False, server_default=""),  # blank: text alone
+    Column("mail_to", Text, nullable=False, server_default=""),  # blank: those of the setting mail_to
+    Column("mail_cc", Text, nullable=False, server_default=""),
+    Column("version", Integer, nullable=False),
+    Column("set_by", Text, nullable=False),
+    _moment("set_at", nullable=False),
+)
+
+# Every message, written before it is sent, once per key and channel; its words are kept as they were sent.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("outbox_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("key", Text, nullable=False),  # what happened: a second message of the same is never queued
+    Column("kind", Text, nullable=False),
+    Column("message_id", Text, nullable=False, unique=True),  # the same on every attempt
+    Column("subject", Text, nullable=False),
+    Column("body_text", Text, nullable=False),
+    Column("body_html", Text, nullable=False, server_default=""),
+    Column("facts", JSONB, nullable=False),
+    Column("mail_to", Text, nullable=False, server_default=""),
+    Column("mail_cc", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("said", Text, nullable=False, server_default=""),  # how the last attempt went, or why there was none
+    Column("actor", Text, nullable=False),
+    _moment("queued_at", nullable=False),
+    _moment("next_attempt_at"),
+    _moment("last_attempt_at"),
+    _moment("sent_at"),
+    UniqueConstraint("channel", "key"),
+    CheckConstraint("channel in ('mail', 'webhook')", name="channel_known"),
+    CheckConstraint("state in ('waiting', 'sent', 'failed', 'withheld', 'discarded')", name="state_known"),
+    CheckConstraint("(state = 'waiting') = (next_attempt_at is not null)", name="waiting_has_moment"),
+    CheckConstraint("(state = 'sent') = (sent_at is not null)", name="sent_has_moment"),
+)
+Index("outbox_waiting_idx", outbox.c.next_attempt_at, postgresql_where=outbox.c.state == "waiting")

@@ -1,0 +1,31 @@
+"""Who sends what waits in the outbox? Each worker, beside its jobs, every few seconds; a message that one of them holds is left to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+
+from sqlalchemy import Engine
+
+from w365core.jobs import sending
+from w365core.jobs.context import Context, Report, actor, clock
+from w365core.settings import Settings
+
+SECONDS_BETWEEN = 5.0
+
+
+async def keep_sending(settings: Settings, engine: Engine, report: Report) -> None:
+    """Until it is cancelled; a message in hand is finished first. StoreUnavailable where the database goes away."""
+    stopped = threading.Event()
+    try:
+        while True:
+            await asyncio.to_thread(partial(_send, settings, engine, report, stopped))
+            await asyncio.sleep(SECONDS_BETWEEN)
+    finally:
+        stopped.set()
+
+
+def _send(settings: Settings, engine: Engine, report: Report, stopped: threading.Event) -> None:
+    context = Context(settings, engine, clock(settings, engine), actor(), report)
+    sending.send_due(context, goes_on=lambda: not stopped.is_set())
