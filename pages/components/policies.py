@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import cached, charts, empty, plain, problems, tables
+from pages.components import cached, charts, empty, plain, problems, signed_in, tables
 from w365core import money, tolerance
 from w365core.errors import CallRefused
-from w365core.jobs import queue, tolerances
+from w365core.jobs import tolerances
 from w365core.reports import wording
 from w365core.reports.tolerances import Tolerances
 from w365core.tolerance import Policy
@@ -131,12 +131,12 @@ def _effect(policy: Policy) -> str:
 
 
 def _save(policy: Policy) -> None:
-    _, changed = tolerances.set_policy(cached.engine(), policy, actor=queue.person(), now=cached.installation().now)
+    _, changed = tolerances.set_policy(cached.engine(), policy, actor=signed_in.person(), now=cached.installation().now)
     _shown_anew("The policy is set." if changed else "The policy was so already.")
 
 
 def _remove(policy: Policy) -> None:
-    tolerances.remove_policy(cached.engine(), policy.provider, policy.currency, actor=queue.person(), now=cached.installation().now)
+    tolerances.remove_policy(cached.engine(), policy.provider, policy.currency, actor=signed_in.person(), now=cached.installation().now)
     _shown_anew("The policy is removed; the default holds again.")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from w365core import preferences
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.preferences import BY_NAME, Expected, Form, Preference
 from w365core.store import preferences as store
 from w365core.store.engine import guarded
@@ -17,6 +18,7 @@ from w365core.store.ledger import Who
 __all__ = ["change", "clear", "named"]
 
 
+@acts("set setting")
 def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime) -> tuple[str, bool]:
     """Sets it; returns the value as it is stored, and whether that changed anything. CallRefused where it is no value of that setting."""
     of = named(name)
@@ -29,6 +31,7 @@ def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime
         return value, store.save(connection, of, value, who=Who(actor, now))
 
 
+@acts("set setting")
 def clear(engine: Engine, name: str, *, actor: str, now: datetime) -> tuple[str, bool]:
     """Back to its default; returns that, and whether anything changed."""
     of = named(name)

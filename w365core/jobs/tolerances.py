@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from w365core import money, tolerance
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.store import policies, providers
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
@@ -24,6 +25,7 @@ __all__ = ["Policy", "refuse_beyond", "remove_policy", "set_policy"]
 _LONGEST = 500
 
 
+@acts("set tolerance")
 def set_policy(engine: Engine, policy: Policy, *, actor: str, now: datetime) -> tuple[Policy, bool]:
     """Sets a policy; returns it as it is stored and whether that changed anything. CallRefused where it makes no sense."""
     with guarded(), engine.begin() as connection:
@@ -37,6 +39,7 @@ def set_policy(engine: Engine, policy: Policy, *, actor: str, now: datetime) -> 
         return checked, policies.save(connection, checked, who=Who(actor, now))
 
 
+@acts("set tolerance")
 def remove_policy(engine: Engine, provider: str, currency: str, *, actor: str, now: datetime) -> Policy:
     """Takes a policy away; the default holds again. CallRefused where there is none."""
     with guarded(), engine.begin() as connection:
