@@ -48,6 +48,7 @@ DOORS = (
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
     "settings": Part(("nouns",)),
+    "serving": Part(("nouns", "settings")),
     "providers": Part(("nouns",), ("requests", "msal", "cryptography")),
     "intake": Part(("nouns",), ("polars", "rapidfuzz"), pure=True, exact=True),
     "rating": Part(("nouns",), ("polars",), pure=True, exact=True),
