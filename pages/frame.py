@@ -18,6 +18,8 @@ _WITHOUT_FILTERS = (
     "reconciliation",
     "margin",
     "change-logs",
+    "audit",
+    "people",
 )  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
@@ -48,6 +50,10 @@ page = st.navigation(
         "Setup": [
             st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers"),
             st.Page("providers/tolerance.py", title="Tolerance", icon=":material/rule:", url_path="tolerance"),
+        ],
+        "Operations": [
+            st.Page("operations/audit.py", title="Audit log", icon=":material/history:", url_path="audit"),
+            st.Page("operations/people.py", title="People", icon=":material/group:", url_path="people"),
         ],
     },
     position="sidebar" if role else "hidden",

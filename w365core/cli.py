@@ -17,6 +17,7 @@ from typer.models import CommandInfo
 
 from w365core import printing
 from w365core.commands import (
+    access,
     billing,
     change_logs,
     changes,
@@ -37,6 +38,7 @@ from w365core.errors import W365Error
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
     *(reconciling, change_logs, preferences),
+    access,
 )
 
 

@@ -8,6 +8,7 @@ W365_SWEEP          seconds of silence after which a worker counts as dead and i
 W365_PG_OSUSER      the account that runs the embedded server when we are root
 W365_SECRET_<NAME>, W365_REFRESH_<NAME>           a provider's secret; never stored, printed or logged
 W365_KEY            what stored tokens are encrypted with; unset: a key file under W365_HOME, made when it is first needed
+W365_NEW_KEY        what `rotate-key` encrypts them with from now on; unset: a new key file in the place of the old one
 W365_OIDC_METADATA_URL, W365_OIDC_CLIENT_ID, W365_OIDC_CLIENT_SECRET, W365_PUBLIC_URL     sign-in for the web app; without them it is for one person
 W365_OIDC_ROLE_CLAIM, W365_SIGN_IN_HOURS, W365_COOKIE_SECRET     which claim gives a role, how long a sign-in lasts, what its cookie is signed with
 """
@@ -67,7 +68,16 @@ class Settings:
 
     def token_key(self) -> Secret:
         """What stored tokens are encrypted with: W365_KEY, else the key file. ConfigurationMissing where neither can be used."""
-        return Secret(self.environment.get("W365_KEY", "")) or _key_of(self.home / KEY_FILE)
+        return Secret(self.environment.get("W365_KEY", "")) or key_of(self.home / KEY_FILE)
+
+    @property
+    def key_is_of_environment(self) -> bool:
+        """Whether W365_KEY is set, so that the key file says nothing."""
+        return bool(self.environment.get("W365_KEY", ""))
+
+    def new_key(self) -> Secret:
+        """What a rotation goes over to, where the environment says; blank where a new key file is to be made."""
+        return Secret(self.environment.get("W365_NEW_KEY", ""))
 
     def sign_in(self) -> dict[str, str] | None:
         """What Streamlit is told of the provider of identities, as its section `auth`; None where nothing is set. ConfigurationMissing where half is."""
@@ -83,7 +93,7 @@ class Settings:
                 raise ConfigurationMissing(f"{name} is {address!r}; write an https address (plain http on this machine alone).")
         return {
             "redirect_uri": f"{public.rstrip('/')}/oauth2callback",
-            "cookie_secret": self.environment.get("W365_COOKIE_SECRET", "") or _key_of(self.home / COOKIE_FILE).reveal(),
+            "cookie_secret": self.environment.get("W365_COOKIE_SECRET", "") or key_of(self.home / COOKIE_FILE).reveal(),
             "client_id": client,
             "client_secret": secret,
             "server_metadata_url": metadata,
@@ -101,8 +111,8 @@ def secret_variable(provider_name: str, kind: str = "SECRET") -> str:
     return f"W365_{kind}_{provider_name.upper().replace('-', '_')}"
 
 
-def _key_of(path: Path) -> Secret:
-    """The key in the file, which is made whole or not at all, for its owner's eyes only."""
+def key_of(path: Path) -> Secret:
+    """The key in the file, which is made whole or not at all, for its owner's eyes only. ConfigurationMissing where it cannot be used."""
     try:
         if not path.exists():
             _make_key(path)

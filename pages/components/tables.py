@@ -69,7 +69,7 @@ def downloads(table: Table, *, key: str, everything: Everything | None = None, w
 
 
 def pages(
-    fetch: Callable[[Any], Page], everything: Everything, *, key: str, about: str, selects: bool = False
+    fetch: Callable[[Any], Page], everything: Everything, *, key: str, about: str, selects: bool = False, what: str = "table"
 ) -> tuple[Page, Mapping[str, Any] | None]:
     """A longer list, page by page; `about` tells the list apart from others, so that another list begins on its first page."""
     trail_key = f"{key}_trail"
@@ -80,12 +80,12 @@ def pages(
     if not page.table.rows:
         return page, None
     selected = show(page.table, key=f"{key}_{about}_{len(trail)}", selects=selects)
-    turning, leaving = st.columns(2, vertical_alignment="center")
+    turning, taking = st.columns(2, vertical_alignment="center")
     if len(trail) > 1 or page.next is not None:
         with turning:
             _turning(trail_key, about, trail, page, key)
-    with leaving:
-        downloads(page.table, key=key, everything=everything)
+    with taking:
+        downloads(page.table, key=key, everything=everything, what=what)
     return page, selected
 
 
