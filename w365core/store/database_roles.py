@@ -7,7 +7,9 @@ an installation without them goes on with one account, and the triggers.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 WORKER, PAGES = "w365_worker", "w365_pages"
@@ -31,6 +33,8 @@ _MAKE = f"""
         end loop;
     end $$
 """
+
+_MAY: WeakSet[Engine] = WeakSet()  # engines whose account may put the pages' role on: a role once granted stays
 
 # In the schema that is being made: that of the installation, or the one that a rebuild stands in.
 _GRANT = f"""
@@ -78,7 +82,18 @@ def are_there(connection: Connection) -> bool:
     return bool(connection.execute(asked, {"worker": WORKER, "pages": PAGES}).scalar())
 
 
-def can_read_as_pages(connection: Connection) -> bool:
-    """Whether this account may put on the pages' role."""
+def read_as_pages(connection: Connection) -> None:
+    """Puts the pages' role on for this transaction, where it is there and this account may: what is read then can write nothing and sees no token."""
+    engine = connection.engine
+    if engine not in _MAY:
+        if not _may_put_on(connection):
+            return  # asked again next time: the schema may be made meanwhile
+        _MAY.add(engine)
+    connection.execute(text(f"set local role {PAGES}"))
+
+
+def _may_put_on(connection: Connection) -> bool:
     asked = text("select coalesce((select pg_has_role(session_user, oid, 'member') from pg_roles where rolname = :pages), false)")
-    return bool(connection.execute(asked, {"pages": PAGES}).scalar()) and are_there(connection)
+    if not connection.execute(asked, {"pages": PAGES}).scalar():
+        return False
+    return bool(connection.execute(text("select to_regclass('audit_log') is not null")).scalar()) and are_there(connection)
