@@ -158,9 +158,7 @@ def test_imports_reconciliation_and_decisions_need_no_more_than_the_workers_righ
         estates.two_invoices_worth(served.estate)
         engine = pooled(mine)
         working = replace(estates.configure(context, served.url, records=served.estate.records(tmp_path / "records")), engine=engine)
-        assert [one.status for one in syncing.sync_daily(working, provider_name=None).outcomes if one.invoice == "G1"] == [
-            "Active/Active"
-        ]
+        assert [one.status for one in syncing.sync_daily(working, provider_name=None).outcomes if one.invoice == "G1"] == ["Active/Active"]
         known = ledger.named(engine, provider_name=estates.PROVIDER, invoice_number="G1")
         seen = Seen(known.status_reason, known.version, known.import_run_id)
         deciding.deactivate(engine, provider_invoice_id=known.provider_invoice_id, seen=seen, actor="ann", now=NOW)
