@@ -23,7 +23,7 @@ def waiting() -> None:
             st.text(f"{row['name']}, first seen {wording.moment(row['first_seen_at'])} UTC")
             st.space("stretch")
             for role in (Role.VIEWER, Role.ANALYST):
-                st.button(f"Make {role}", key=f"make_{role}_{row['subject']}", on_click=_give, args=(row["subject"], role))
+                st.button(f"Make {role}", key=f"make_{role}_{row['subject']}", on_click=_give, args=(row["subject"], role, None))
 
 
 def everybody() -> None:
@@ -65,7 +65,7 @@ def _form(row: Mapping[str, Any]) -> None:
         role = st.segmented_control("Role", options, default=row["role"] or _NONE, key=f"role_{row['subject']}", required=True)
         st.text(_effect(row, role))
         if st.button("Save", key="people_save", type="primary", icon=":material/save:", disabled=role == (row["role"] or _NONE)):
-            _give(row["subject"], role)
+            _give(row["subject"], role, row["role"])
             st.rerun()
 
 
@@ -77,8 +77,8 @@ def _effect(row: Mapping[str, Any], role: str | None) -> str:
     return f"{row['name']} becomes {role}, from the next click on."
 
 
-def _give(subject: str, role: str | None) -> None:
-    told: dict[str, Any] = {"actor": signed_in.person(), "now": cached.installation().now}
+def _give(subject: str, role: str | None, seen: str | None) -> None:
+    told: dict[str, Any] = {"actor": signed_in.person(), "now": cached.installation().now, "seen": seen}
     with problems.boundary():
         if role in (None, _NONE):
             name, _ = peopling.remove(cached.engine(), subject, **told)

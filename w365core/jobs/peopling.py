@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import EllipsisType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
@@ -66,21 +67,26 @@ def all_of_them(connection: Connection) -> Sequence[Mapping[str, Any]]:
 
 
 @acts("set role")
-def give(engine: Engine, named: str, written: str, *, actor: str, now: datetime) -> tuple[str, Role, bool]:
-    """Gives somebody a role; returns their name, the role, and whether that changed anything. CallRefused where nobody or more than one is meant."""
+def give(
+    engine: Engine, named: str, written: str, *, actor: str, now: datetime, seen: str | None | EllipsisType = ...
+) -> tuple[str, Role, bool]:
+    """Gives somebody a role; returns their name, the role, and whether that changed anything. CallRefused where nobody or more than one is meant, or where
+    they have another role by now than the one that was `seen`; left out, nothing is compared."""
     role = _role(written)
     with guarded(), engine.begin() as connection:
         of = _one(connection, named)
+        _refuse_other(of, seen, role)
         if of.role == Role.ADMIN and role != Role.ADMIN:
             _refuse_last(connection)
         return of.name, role, store.give(connection, of, role, who=Who(actor, now))
 
 
 @acts("set role")
-def remove(engine: Engine, named: str, *, actor: str, now: datetime) -> tuple[str, bool]:
-    """Takes somebody's role away; returns their name, and whether anything changed. What they did stays in the log."""
+def remove(engine: Engine, named: str, *, actor: str, now: datetime, seen: str | None | EllipsisType = ...) -> tuple[str, bool]:
+    """Takes somebody's role away; returns their name, and whether anything changed. What they did stays in the log. CallRefused as `give`."""
     with guarded(), engine.begin() as connection:
         of = _one(connection, named)
+        _refuse_other(of, seen, None)
         if of.role == Role.ADMIN:
             _refuse_last(connection)
         return of.name, store.give(connection, of, None, who=Who(actor, now))
@@ -102,6 +108,13 @@ def _one(connection: Connection, named: str) -> Row:
     if len(found) > 1:
         raise CallRefused(f"{len(found)} people are called {named.strip()[:80]!r}: name one by the subject that `people list` shows.")
     return found[0]
+
+
+def _refuse_other(of: Row, seen: str | None | EllipsisType, wanted: str | None) -> None:
+    if seen is not ... and of.role not in (seen, wanted):
+        raise CallRefused(
+            f"{of.set_by} has made {of.name} {of.role or 'somebody without a role'} since you looked; nothing was changed. Look again, then decide."
+        )
 
 
 def _refuse_last(connection: Connection) -> None:

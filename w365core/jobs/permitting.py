@@ -13,12 +13,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
 from w365core import access
 from w365core.access import AccessRefused, Person, Role
+from w365core.jobs import once
 from w365core.store import people
 from w365core.store.engine import guarded
 
@@ -30,19 +32,26 @@ _LET_IN: ContextVar[bool] = ContextVar("let in", default=False)  # a door behind
 
 
 def acts(action: Named) -> Callable[[Door], Door]:
-    """Marks a door. It takes the engine first and `actor` by name; `actions` are the names of those it can be."""
+    """Marks a door, which takes the engine first and `actor` by name. `action` is its name, or what makes one of the arguments. Whoever asks with a `key`
+    is sure that it is done once, however often they ask: DoneAlready the second time."""
 
     def mark(door: Door) -> Door:
         @functools.wraps(door)
         def guarded_door(*given: Any, **named: Any) -> Any:
             if _LET_IN.get():
                 return door(*given, **named)
+            key = named.pop("key", None)
+            engine = given[0] if given else named["engine"]
+            wanted = action if isinstance(action, str) else action(*given, **named)
             if "actor" in named or _FOR_PEOPLE.get():
-                wanted = action if isinstance(action, str) else action(*given, **named)
-                named["actor"] = let_in(given[0] if given else named["engine"], named.get("actor"), wanted)
+                named["actor"] = let_in(engine, named.get("actor"), wanted)
             token = _LET_IN.set(True)
             try:
-                return door(*given, **named)
+                if key is None:
+                    return door(*given, **named)
+                who, when = named.get("actor") or "unknown", named.get("now") or datetime.now(UTC)
+                asked = once.fingerprint(given[1:], named)
+                return once.only(engine, key, actor=who, action=wanted, asked=asked, now=when, do=lambda: door(*given, **named))
             finally:
                 _LET_IN.reset(token)
 
