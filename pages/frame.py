@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import cached, filters, footer, problems
+from pages.components import cached, filters, footer, problems, signed_in
 from w365core.reports import invoice_status, wording
 
 _WITHOUT_FILTERS = (
@@ -19,14 +19,20 @@ _WITHOUT_FILTERS = (
     "reconciliation",
     "margin",
     "change-logs",
+    "audit",
     "jobs",
     "messages",
+    "people",
 )  # pages that are not about provider invoices
 _PICTURES = Path(__file__).parent / "components" / "pictures"
 
 # Before the pages are named: else a page's icon becomes the tab's, and the browser fetches it from Google.
 st.set_page_config(page_icon=str(_PICTURES / "mark.svg"), layout="wide", initial_sidebar_state="expanded")
 st.logo(str(_PICTURES / "logo.svg"), icon_image=str(_PICTURES / "mark.svg"), size="large")
+
+role = None
+with problems.boundary():
+    role = signed_in.enter(cached.unguarded)
 
 page = st.navigation(
     {
@@ -47,24 +53,29 @@ page = st.navigation(
         "Operations": [
             st.Page("jobs/jobs.py", title="Jobs", icon=":material/work_history:", url_path="jobs"),
             st.Page("operations/messages.py", title="Messages", icon=":material/mail:", url_path="messages"),
+            st.Page("operations/audit.py", title="Audit log", icon=":material/history:", url_path="audit"),
         ],
         "Setup": [
             st.Page("providers/connections.py", title="Providers", icon=":material/hub:", url_path="providers"),
             st.Page("providers/tolerance.py", title="Tolerance", icon=":material/rule:", url_path="tolerance"),
             st.Page("operations/settings.py", title="Settings", icon=":material/settings:", url_path="settings"),
+            st.Page("operations/people.py", title="People", icon=":material/group:", url_path="people"),
         ],
-    }
+    },
+    position="sidebar" if role else "hidden",
 )
-
 st.set_page_config(page_title=f"{page.title} · w365core")
 
-with problems.boundary():
-    installation = cached.installation()
-    wording.show_times_in(installation.time_zone)
-    with cached.reading() as connection:
-        choices, customers = invoice_status.choices(connection), invoice_status.customers(connection)
-    with st.sidebar:
-        if page.url_path not in _WITHOUT_FILTERS:
-            filters.draw(choices, customers)
-        footer.draw(installation)
-    page.run()
+if role is not None:
+    with problems.boundary():
+        signed_in.refuse_route(page.url_path, role)
+        installation = cached.installation()
+        wording.show_times_in(installation.time_zone)
+        with cached.reading() as connection:
+            choices, customers = invoice_status.choices(connection), invoice_status.customers(connection)
+        with st.sidebar:
+            if page.url_path not in _WITHOUT_FILTERS:
+                filters.draw(choices, customers)
+            signed_in.badge(role)
+            footer.draw(installation)
+        page.run()

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOUNS = (
     *("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance", "correction", "usage_invoice"),
-    *("reconciliation", "preferences", "schedule"),
+    *("reconciliation", "preferences", "schedule", "access"),
 )
 COMPOSERS = ("app.py", "pages/frame.py", "w365core/cli.py", "w365core/printing.py", "w365core/__main__.py", "w365core/__init__.py")
 
@@ -57,10 +57,12 @@ DOORS = (
     "diagnosing",
     "correcting",
     *("reviewing", "mending", "preferring", "rates", "contracts", "scheduling", "asking_again", "messaging"),
+    *("permitting", "peopling"),
 )  # of jobs: what pages may ask for, none of which loads a connector
 PARTS = {
     "nouns": Part(("nouns",), ("polars",), pure=True, exact=True),
     "settings": Part(("nouns",)),
+    "serving": Part(("nouns", "settings")),
     "providers": Part(("nouns",), ("requests", "msal", "cryptography")),
     "intake": Part(("nouns",), ("polars", "rapidfuzz"), pure=True, exact=True),
     "rating": Part(("nouns",), ("polars",), pure=True, exact=True),

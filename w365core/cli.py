@@ -16,6 +16,7 @@ from typer.models import CommandInfo
 
 from w365core import printing
 from w365core.commands import (
+    access,
     billing,
     change_logs,
     changes,
@@ -39,7 +40,16 @@ from w365core.jobs import saying
 
 GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
+    *(reconciling, change_logs, preferences, operations, jobs, messages, access),
+)
+from w365core.errors import W365Error
+from w365core.jobs import saying
+
+GROUPS = (
+    *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
     *(reconciling, change_logs, preferences, operations, jobs, messages),
+    *(reconciling, change_logs, preferences),
+    access,
 )
 
 

@@ -11,6 +11,9 @@ W365_LOG            json: what happens is told as one JSON document a line; unse
 W365_SMTP_PASSWORD  the password of mail_user at the mail server; never stored, printed or logged
 W365_WEBHOOK_SECRET what each message to the webhook is signed with; never stored, printed or logged
 W365_KEY            what stored tokens are encrypted with; unset: a key file under W365_HOME, made when it is first needed
+W365_NEW_KEY        what `rotate-key` encrypts them with from now on; unset: a new key file in the place of the old one
+W365_OIDC_METADATA_URL, W365_OIDC_CLIENT_ID, W365_OIDC_CLIENT_SECRET, W365_PUBLIC_URL     sign-in for the web app; without them it is for one person
+W365_OIDC_ROLE_CLAIM, W365_SIGN_IN_HOURS, W365_COOKIE_SECRET     which claim gives a role, how long a sign-in lasts, what its cookie is signed with
 """
 
 from __future__ import annotations
@@ -24,14 +27,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from w365core.errors import ConfigurationMissing
 from w365core.model import Secret
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY_FILE = "token.key"
 _SECRET_NAME = re.compile(r"W365_(SECRET_|REFRESH_|KEY$|\w*(PASSWORD|SECRET)$)")
 _LEAST_HIDDEN = 4  # what is shorter hides nothing, and would blank ordinary words
+COOKIE_FILE = "cookie.key"
+_SIGN_IN = ("W365_OIDC_METADATA_URL", "W365_OIDC_CLIENT_ID", "W365_OIDC_CLIENT_SECRET", "W365_PUBLIC_URL")
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Settings:
     poll: float = 10.0
     sweep: float = 30.0
     pg_osuser: str = "w365pg"
+    role_claim: str = ""
+    sign_in_hours: float = 12.0
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -74,7 +82,42 @@ class Settings:
 
     def token_key(self) -> Secret:
         """What stored tokens are encrypted with: W365_KEY, else the key file. ConfigurationMissing where neither can be used."""
-        return Secret(self.environment.get("W365_KEY", "")) or _key_of(self.home / KEY_FILE)
+        return Secret(self.environment.get("W365_KEY", "")) or key_of(self.home / KEY_FILE)
+
+    @property
+    def key_is_of_environment(self) -> bool:
+        """Whether W365_KEY is set, so that the key file says nothing."""
+        return bool(self.environment.get("W365_KEY", ""))
+
+    def new_key(self) -> Secret:
+        """What a rotation goes over to, where the environment says; blank where a new key file is to be made."""
+        return Secret(self.environment.get("W365_NEW_KEY", ""))
+
+    def sign_in(self) -> dict[str, str] | None:
+        """What Streamlit is told of the provider of identities, as its section `auth`; None where nothing is set. ConfigurationMissing where half is."""
+        found = {name: self.environment.get(name, "").strip() for name in _SIGN_IN}
+        lacking = [name for name, value in found.items() if not value]
+        if len(lacking) == len(_SIGN_IN):
+            return None
+        if lacking:
+            raise ConfigurationMissing(f"Sign-in is set up by half: set {' and '.join(lacking)} too, or unset the others.")
+        metadata, client, secret, public = found.values()
+        for name, address in (("W365_OIDC_METADATA_URL", metadata), ("W365_PUBLIC_URL", public)):
+            if not _is_safe(address):
+                raise ConfigurationMissing(f"{name} is {address!r}; write an https address (plain http on this machine alone).")
+        return {
+            "redirect_uri": f"{public.rstrip('/')}/oauth2callback",
+            "cookie_secret": self.environment.get("W365_COOKIE_SECRET", "") or key_of(self.home / COOKIE_FILE).reveal(),
+            "client_id": client,
+            "client_secret": secret,
+            "server_metadata_url": metadata,
+        }
+
+
+def _is_safe(address: str) -> bool:
+    """Whether nobody on the way can read along."""
+    parts = urlsplit(address)
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
 
 
 def secret_variable(provider_name: str, kind: str = "SECRET") -> str:
@@ -82,8 +125,8 @@ def secret_variable(provider_name: str, kind: str = "SECRET") -> str:
     return f"W365_{kind}_{provider_name.upper().replace('-', '_')}"
 
 
-def _key_of(path: Path) -> Secret:
-    """The key in the file, which is made whole or not at all, for its owner's eyes only."""
+def key_of(path: Path) -> Secret:
+    """The key in the file, which is made whole or not at all, for its owner's eyes only. ConfigurationMissing where it cannot be used."""
     try:
         if not path.exists():
             _make_key(path)
@@ -127,6 +170,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         poll=_number(env, "W365_POLL", 10.0, least=0.01),
         sweep=_number(env, "W365_SWEEP", 30.0, least=1),
         pg_osuser=env.get("W365_PG_OSUSER") or "w365pg",
+        role_claim=env.get("W365_OIDC_ROLE_CLAIM", "").strip(),
+        sign_in_hours=_number(env, "W365_SIGN_IN_HOURS", 12.0, least=0.01),
         environment=env,
     )
 

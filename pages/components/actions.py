@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, asking, cached, done, plain, problems
+from pages.components import address, asking, cached, done, plain, problems, signed_in
 from pages.components.asking import ACTION, Asked
 from w365core import lifecycle
 from w365core.errors import CallRefused
-from w365core.jobs import deciding, queue
+from w365core.jobs import deciding
 from w365core.model import Seen, StatusReason
 from w365core.reports import consequences
 from w365core.reports.consequences import Stake
@@ -104,7 +104,7 @@ def _take(asked: Asked, stake: Stake, now: datetime, why: Mapping[str, Any]) -> 
     seen = Seen(invoice.status, invoice.version, invoice.import_run_id)
     step = getattr(deciding, asked.action)
     try:
-        job = step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=queue.person(), now=now, **why)
+        job = step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=signed_in.person(), now=now, **why)
     except CallRefused as refusal:
         asking.refuse(refusal)
     done.say(consequences.after(asked.action, invoice, stake, job=job))

@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import address, asking, cached, done, plain, problems
+from pages.components import address, asking, cached, done, plain, problems, signed_in
 from pages.components.asking import BILLING
 from w365core.errors import CallRefused
-from w365core.jobs import invoicing, queue
+from w365core.jobs import invoicing
 from w365core.jobs.invoicing import Period
 from w365core.reports import wording
 from w365core.reports.usage_invoice_detail import Opened
@@ -145,7 +145,7 @@ def _take(step: Step, how: dict[str, Any]) -> None:
 
 
 def _by_now() -> dict[str, Any]:
-    return {"actor": queue.person(), "now": cached.installation().now}
+    return {"actor": signed_in.person(), "now": cached.installation().now}
 
 
 def _bill(due: Sequence[Due]) -> Sequence[str]:

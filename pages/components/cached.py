@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.components import signed_in
 from w365core.errors import StoreUnavailable
 from w365core.jobs import diagnosing, invoicing, mending, messaging, queue, rates, supplying
 from w365core.jobs.supplying import Choices
@@ -59,9 +60,19 @@ from w365core.reports.why_no_usage_invoice import Found
 
 
 @st.cache_resource(show_spinner="Opening the database …")
-def engine() -> Engine:
-    """The process' engine. It keeps no connection, so it survives a restart of the database."""
+def unguarded() -> Engine:
+    """The process' engine, for the frame's question who is there. It keeps no connection, so it survives a restart of the database."""
     return connection.engine()
+
+
+def engine() -> Engine:
+    """The same for every page. AccessRefused for whoever has no role (any more)."""
+    opened = unguarded()
+    signed_in.refuse_stranger(opened)
+    return opened
+
+
+engine.clear = unguarded.clear  # where the embedded database has moved
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from datetime import date
 
 import streamlit as st
 
-from pages.components import asking, cached, done, plain, problems, tables
+from pages.components import asking, cached, done, plain, problems, signed_in, tables
 from pages.components.asking import MENDING
 from w365core.errors import CallRefused
-from w365core.jobs import mending, queue
+from w365core.jobs import mending
 from w365core.reports.change_logs import Check, Item, Proposed
 
 SHOWN_AT_FIRST = 5
@@ -111,4 +111,4 @@ def _mend(proposed: Proposed, why: str, day: date | None, archived: bool) -> Non
 
 
 def _by_now() -> dict:
-    return {"actor": queue.person(), "now": cached.installation().now}
+    return {"actor": signed_in.person(), "now": cached.installation().now}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import cached, children, problems, tables
+from pages.components import cached, children, problems, signed_in, tables
 from w365core.errors import W365Error
 from w365core.jobs import queue
 from w365core.model import Seen
@@ -130,6 +130,6 @@ def _ask(provider: str, number: str, seen: Seen) -> None:
     try:
         reason = st.session_state.get("taking_reason")
         told = {"kind": queue.TAKE_NEW, "provider": provider, "invoice": number, "reason": reason, "seen": seen}
-        st.session_state["sync_job"] = queue.ask(cached.engine(), **told, actor=queue.person())
+        st.session_state["sync_job"] = queue.ask(cached.engine(), **told, actor=signed_in.person())
     except W365Error as error:
         st.session_state["taking_said"] = str(error)

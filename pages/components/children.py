@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.components import cached, problems, tables
+from pages.components import cached, problems, signed_in, tables
 from w365core.errors import W365Error
-from w365core.jobs import deciding, queue
+from w365core.jobs import deciding
 from w365core.reports import children
 from w365core.reports.children import Children
 from w365core.reports.invoice_detail import InvoiceDetail
@@ -94,7 +94,7 @@ def _follows(held: Children, chosen: Sequence[str]) -> list[str]:
 def _take_off(provider_invoice_id: int, number: str) -> None:
     chosen, reason = list(st.session_state.get("unlink_chosen", ())), st.session_state.get("unlink_reason", "")
     try:
-        told = {"customer_invoices": chosen, "reason": reason, "actor": queue.person(), "now": cached.installation().now}
+        told = {"customer_invoices": chosen, "reason": reason, "actor": signed_in.person(), "now": cached.installation().now}
         taken = deciding.unlink(cached.engine(), provider_invoice_id=provider_invoice_id, **told)
         st.session_state["unlink_said"] = (True, children.after(taken, invoice_number=number))
         st.session_state["unlink_chosen"], st.session_state["unlink_reason"] = [], ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, charts, plain, problems, tables
+from pages.components import cached, charts, plain, problems, signed_in, tables
 from w365core.jobs import queue
 from w365core.reports import differences
 from w365core.reports.differences import Difference, Explained, Proposal
@@ -195,7 +195,7 @@ def _asking(now: bool) -> None:
 
 
 def _ask(invoice: Invoice, proposal: Proposal, reason: str) -> None:
-    asked = {"override": proposal.override, "reason": reason or "within one click", "actor": queue.person()}
+    asked = {"override": proposal.override, "reason": reason or "within one click", "actor": signed_in.person()}
     st.session_state["sync_job"] = queue.ask(
         cached.engine(), kind=queue.INVOICE, provider=invoice.provider, invoice=invoice.number, **asked
     )

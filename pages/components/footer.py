@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components import signed_in
 from w365core.reports import wording
 from w365core.reports.connection import Installation
 
@@ -13,4 +14,5 @@ def draw(installation: Installation) -> None:
     if installation.is_demo:
         clock = f", clock {wording.day(installation.stated_clock)}" if installation.stated_clock else ""
         st.badge(f"Demo data{clock}", icon=":material/science:", color="violet")
-    st.caption("Single-user mode: this app answers on this machine only (loopback).")
+    if not signed_in.is_configured():
+        st.caption("Single-user mode: this app answers on this machine only (loopback).")

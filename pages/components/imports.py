@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import asking, cached, problems, tables
+from pages.components import asking, cached, problems, signed_in, tables
 from w365core import money
 from w365core.dates import DateOrder
 from w365core.errors import CallRefused
@@ -71,7 +71,7 @@ def _checked(said: Said) -> None:
     is_current = st.session_state.get("import_look", (None, None))[1] == said
     if st.button("Check files", key="import_check", icon=":material/fact_check:", type="secondary" if is_current else "primary"):
         asked = _asked(said)
-        job_id = queue.ask_files(cached.engine(), asked, look=True, actor=queue.person())
+        job_id = queue.ask_files(cached.engine(), asked, look=True, actor=signed_in.person())
         st.session_state["import_look"] = (job_id, said, asked)
     job_id, of, asked = st.session_state.get("import_look", (None, said, None))
     if of != said:
@@ -207,7 +207,7 @@ def _preview(job_id: int, asked: FilesAsked) -> None:
             st.caption(sentence)
         trouble(job, key="import_problems")
         if ready and st.button("Import", key="import_now", type="primary", icon=":material/upload_file:"):
-            st.session_state["sync_job"] = queue.ask_files(cached.engine(), asked, look=False, actor=queue.person())
+            st.session_state["sync_job"] = queue.ask_files(cached.engine(), asked, look=False, actor=signed_in.person())
             asking.close()
             st.rerun()
 

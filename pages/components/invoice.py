@@ -18,6 +18,7 @@ from pages.components import (
     difference,
     done,
     history,
+    leaving,
     lives,
     naming,
     plain,
@@ -151,14 +152,14 @@ def _attached(detail: InvoiceDetail) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Attached files", width="content")
         for attached in detail.attached:
-            st.download_button(
+            leaving.button(
                 plain.label(attached.name),
+                what="attachment",
                 data=partial(_content, invoice, attached.name),
                 file_name=f"{invoice.number}-{attached.name}",
                 key=f"attached_{attached.name}",
                 icon=":material/attach_file:",
                 help=attached.note,
-                on_click="ignore",
             )
 
 

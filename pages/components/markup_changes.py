@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, empty, markup, markup_preview, problems
+from pages.components import cached, empty, leaving, markup, markup_preview, problems
 from w365core import money
 from w365core.correction import EDITABLE
 from w365core.errors import CallRefused
@@ -68,14 +68,14 @@ def _open(which: Chosen) -> Chosen:
 
 
 def _download(which: Chosen, label: str, ending: str, mime: str, *, excel: bool) -> None:
-    st.download_button(
+    leaving.button(
         label,
+        what="usage to edit",
         data=lambda: correcting.export(cached.engine(), _open(which), excel=excel, for_people=True)[0],
         file_name=f"usage.{ending}",
         mime=mime,
         key=f"markup_{ending}",
         icon=":material/table_view:" if excel else ":material/download:",
-        on_click="ignore",
     )
 
 

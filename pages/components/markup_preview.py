@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, plain, problems, tables, tiles
+from pages.components import cached, done, plain, problems, signed_in, tables, tiles
 from w365core.errors import CallRefused, W365Error
-from w365core.jobs import correcting, queue
+from w365core.jobs import correcting
 from w365core.jobs.correcting import Applied, Edit, Preview, Rule
 from w365core.reports import markup as report, markup_figure, wording
 from w365core.reports.tables import Table
@@ -143,7 +143,7 @@ def _apply(asked: Asked) -> None:
     if right.button(label, key="markup_apply", type="primary", icon=":material/check:", width="stretch"):
         if not reason.strip():
             raise CallRefused("Say why: the reason stays with the correction.")
-        applied = asked.apply(actor=queue.person(), now=cached.installation().now, reason=reason)
+        applied = asked.apply(actor=signed_in.person(), now=cached.installation().now, reason=reason)
         if applied.correction_id is None:
             st.session_state[_ASKED] = Asked(asked.words, applied.preview, asked.apply)
         else:
@@ -195,7 +195,7 @@ def _undo(correction_id: int) -> None:
     """Called by a button."""
     forget()
     try:
-        undone = correcting.undo(cached.engine(), correction_id, actor=queue.person(), now=cached.installation().now)
+        undone = correcting.undo(cached.engine(), correction_id, actor=signed_in.person(), now=cached.installation().now)
     except W365Error as error:
         st.session_state.update({_ASKED: error, _PLACE: WORKLIST})
         return

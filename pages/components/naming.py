@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, plain, problems
+from pages.components import cached, plain, problems, signed_in
 from w365core.jobs import naming, queue
 from w365core.jobs.naming import Shown
 from w365core.reports.provider_invoice import Invoice
@@ -41,8 +41,8 @@ def draw(invoice: Invoice) -> None:
         if st.button(
             "Remember and sync again", key="naming_remember", type="primary", icon=":material/save:", disabled=not found.importable
         ):
-            naming.remember(engine, **of, said=said)
-            st.session_state["sync_job"] = queue.ask(engine, kind=queue.INVOICE, **of, actor=queue.person())
+            naming.remember(engine, **of, said=said, actor=signed_in.person())
+            st.session_state["sync_job"] = queue.ask(engine, kind=queue.INVOICE, **of, actor=signed_in.person())
             st.toast("Remembered; the invoice is queued to be synced again.")
             st.rerun()
 

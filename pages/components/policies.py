@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import cached, charts, empty, plain, problems, tables
+from pages.components import cached, charts, empty, plain, problems, signed_in, tables
 from w365core import money, tolerance
 from w365core.errors import CallRefused
-from w365core.jobs import queue, tolerances
+from w365core.jobs import tolerances
 from w365core.reports import wording
 from w365core.reports.tolerances import Tolerances
 from w365core.tolerance import Policy
@@ -95,7 +95,7 @@ def _form(report: Tolerances, chosen: Policy | None) -> None:
         st.text(_effect(policy))
         with st.container(horizontal=True, gap="small"):
             if st.button("Save the policy", key=f"policy_save_{key}", type="primary", icon=":material/save:"):
-                _save(policy)
+                _save(policy, chosen)
             if chosen and st.button("Remove it", key=f"policy_remove_{key}", icon=":material/delete:", help="The default holds again"):
                 _remove(chosen)
 
@@ -130,13 +130,17 @@ def _effect(policy: Policy) -> str:
     return f"{policy.provider} in {policy.currency}: {said}{until}."
 
 
-def _save(policy: Policy) -> None:
-    _, changed = tolerances.set_policy(cached.engine(), policy, actor=queue.person(), now=cached.installation().now)
+def _save(policy: Policy, chosen: Policy | None) -> None:
+    is_same = chosen is not None and (chosen.provider, chosen.currency) == (policy.provider, policy.currency)
+    seen = {"seen": chosen} if is_same else {}
+    _, changed = tolerances.set_policy(cached.engine(), policy, actor=signed_in.person(), now=cached.installation().now, **seen)
     _shown_anew("The policy is set." if changed else "The policy was so already.")
 
 
 def _remove(policy: Policy) -> None:
-    tolerances.remove_policy(cached.engine(), policy.provider, policy.currency, actor=queue.person(), now=cached.installation().now)
+    tolerances.remove_policy(
+        cached.engine(), policy.provider, policy.currency, actor=signed_in.person(), now=cached.installation().now, seen=policy
+    )
     _shown_anew("The policy is removed; the default holds again.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.components import cached
+from pages.components import cached, leaving
 from w365core.reports import export, reconciliation_files
 from w365core.reports.reconciliation import Reconciliation, Wanted
 
@@ -45,14 +45,14 @@ def rows(report: Reconciliation, wanted: Wanted) -> None:
 
 
 def _button(label: str, data: Callable[[], bytes], file_name: str, mime: str, icon: str, help_: str, *, disabled: bool = False) -> None:
-    st.download_button(
+    leaving.button(
         label,
+        what="reconciliation",
         data=data,
         file_name=file_name,
         mime=mime,
         key=f"reconciliation_{label.lower()}",
         icon=icon,
-        on_click="ignore",
         help=help_,
         disabled=disabled,
     )

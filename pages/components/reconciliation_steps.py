@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import asking, cached, done, plain, problems, reconciliation_choice as choice
+from pages.components import asking, cached, done, plain, problems, reconciliation_choice as choice, signed_in
 from pages.components.asking import RECONCILING
 from w365core.errors import CallRefused
 from w365core.jobs import queue, reviewing
@@ -321,11 +321,13 @@ def history(report: Reconciliation) -> None:
 
 def _queue(provider: str, number: str) -> None:
     with problems.boundary():
-        st.session_state["sync_job"] = queue.ask(cached.engine(), kind="reconcile", provider=provider, invoice=number, actor=queue.person())
+        st.session_state["sync_job"] = queue.ask(
+            cached.engine(), kind="reconcile", provider=provider, invoice=number, actor=signed_in.person()
+        )
 
 
 def _by_now() -> dict[str, Any]:
-    return {"actor": queue.person(), "now": cached.installation().now}
+    return {"actor": signed_in.person(), "now": cached.installation().now}
 
 
 def _each(action: str, invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], do: Callable[..., reviewing.Done]) -> Sequence[str]:

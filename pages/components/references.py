@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from pages.components import address, cached, plain, references_fix, tables
+from pages.components import address, cached, leaving, plain, references_fix, signed_in, tables
 from w365core.jobs import queue
 from w365core.model import ReferenceKind
 from w365core.reports import fixes, missing_references as report, wording
@@ -85,14 +85,14 @@ def downloads(found: MissingReferences) -> None:
     ready = [thing for thing in found.things if thing.fix is not None]
     left, right = st.columns((7, 3), vertical_alignment="center")
     with left.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.download_button(
+        leaving.button(
             "Fixes CSV",
+            what="fixes",
             data=lambda: report.fixes_csv(found.things),
             file_name="fixes.csv",
             mime="text/csv",
             key="fixes_csv",
             icon=":material/build:",
-            on_click="ignore",
             disabled=not ready,
         )
         st.caption(
@@ -175,4 +175,4 @@ def _fixing(thing_id: str | None) -> None:
 
 
 def _validate(invoices: Sequence[int]) -> None:
-    st.session_state["sync_job"] = queue.ask_validation(cached.engine(), invoices, actor=queue.person())
+    st.session_state["sync_job"] = queue.ask_validation(cached.engine(), invoices, actor=signed_in.person())

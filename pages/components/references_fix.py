@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import cached, plain, problems
+from pages.components import cached, plain, problems, signed_in
 from w365core import money
-from w365core.jobs import queue, supplying
+from w365core.jobs import supplying
 from w365core.jobs.supplying import Choices, DryRun
 from w365core.model import Fix, FixAction, ReferenceKind
 from w365core.reports import wording
@@ -74,7 +74,7 @@ def what_was_done() -> None:
 
 def _apply(fixes: Sequence[Fix], *, key: str, label: str) -> None:
     """What the fixes would do, and the button that does it."""
-    how = {"actor": queue.person(), "now": cached.installation().now}
+    how = {"actor": signed_in.person(), "now": cached.installation().now}
     found = supplying.would(cached.engine(), fixes, **how)
     _foretold(found)
     reason = st.text_input("Note for the log", key=f"note_{key}", placeholder="Optional", max_chars=500)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from pages.components import address, asking, cached, connections, imports, problems, sync_invoice
+from pages.components import address, asking, cached, connections, imports, problems, signed_in, sync_invoice
 from pages.components.asking import SYNC
 from w365core.jobs import queue
 from w365core.jobs.queue import ACCOUNTS, CONNECTED, DAILY, FILES, INVOICE, TEST, JobRun
@@ -84,7 +84,7 @@ def _ask() -> None:
             return sync_invoice.draw(provider.name, close=asking.close)
         st.text(queue.plan(cached.engine(), kind=DAILY, provider=provider.name).sentence)
         if st.button("Sync now", key="sync_now", type="primary", icon=":material/sync:"):
-            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=DAILY, provider=provider.name, actor=queue.person())
+            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=DAILY, provider=provider.name, actor=signed_in.person())
             asking.close()
             st.rerun()
 
@@ -122,7 +122,7 @@ def _ask_of_one(kind: str, key: str, label: str, icon: str) -> None:
         if not works:
             st.caption(_NOBODY)
         if st.button(label, key=f"{key}_now", type="primary", icon=icon):
-            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=kind, provider=provider, actor=queue.person())
+            st.session_state["sync_job"] = queue.ask(cached.engine(), kind=kind, provider=provider, actor=signed_in.person())
             asking.close()
             st.rerun()
 
@@ -220,7 +220,7 @@ def _said(job: JobRun) -> Sequence[str]:
 
 def _cancel(job_id: int) -> None:
     with problems.boundary():
-        queue.cancel(cached.engine(), job_id, actor=queue.person())
+        queue.cancel(cached.engine(), job_id, actor=signed_in.person())
 
 
 def _forget() -> None:

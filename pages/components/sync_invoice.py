@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import address, asking, cached, problems, standings, tables
+from pages.components import address, asking, cached, problems, signed_in, standings, tables
 from w365core import money
 from w365core.errors import CallRefused
 from w365core.jobs import queue
@@ -56,7 +56,7 @@ def _refreshing(provider: str) -> None:
 
 def _ask_for_list(provider: str) -> None:
     with problems.boundary():
-        job_id = queue.ask(cached.engine(), kind=LIST, provider=provider, actor=queue.person())
+        job_id = queue.ask(cached.engine(), kind=LIST, provider=provider, actor=signed_in.person())
         st.session_state[_LISTING] = {**st.session_state.get(_LISTING, {}), provider: job_id}
 
 
@@ -123,7 +123,7 @@ def _ask(provider: str, number: str, known: Invoice | None, plan: Plan, close: C
                 st.text(str(refusal))
             return
         st.session_state["sync_job"] = queue.ask(
-            cached.engine(), kind=INVOICE, provider=provider, invoice=number, override=override, reason=reason, actor=queue.person()
+            cached.engine(), kind=INVOICE, provider=provider, invoice=number, override=override, reason=reason, actor=signed_in.person()
         )
         close()
         st.rerun()

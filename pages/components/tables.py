@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import standings
+from pages.components import leaving, standings
 from w365core.frames import Kind
 from w365core.reports import export, wording
 from w365core.reports.invoice_detail import Page
@@ -41,35 +41,35 @@ class Everything:
     count: int = 0
 
 
-def downloads(table: Table, *, key: str, everything: Everything | None = None) -> None:
-    """Two buttons: the rows of the table, or everything that it is a page of."""
+def downloads(table: Table, *, key: str, everything: Everything | None = None, what: str = "table") -> None:
+    """Two buttons: the rows of the table, or everything that it is a page of; `what` it is to who may have it."""
     take = everything.rows if everything else lambda: table.rows
     many = (everything.count if everything else len(table.rows)) > export.MOST_EXCEL_ROWS
     with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        st.download_button(
+        leaving.button(
             "CSV",
+            what=what,
             data=lambda: export.csv_bytes(table.columns, take()),
             file_name=f"{_file_name(table)}.csv",
             mime="text/csv",
             key=f"{key}_csv",
             icon=":material/download:",
-            on_click="ignore",
         )
-        st.download_button(
+        leaving.button(
             "Excel",
+            what=what,
             data=lambda: export.excel_bytes(table.columns, take(), title=table.name),
             file_name=f"{_file_name(table)}.xlsx",
             mime="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             key=f"{key}_xlsx",
             icon=":material/table_view:",
-            on_click="ignore",
             disabled=many,
             help=f"Excel takes up to {export.MOST_EXCEL_ROWS:,} rows; take the CSV." if many else None,
         )
 
 
 def pages(
-    fetch: Callable[[Any], Page], everything: Everything, *, key: str, about: str, selects: bool = False
+    fetch: Callable[[Any], Page], everything: Everything, *, key: str, about: str, selects: bool = False, what: str = "table"
 ) -> tuple[Page, Mapping[str, Any] | None]:
     """A longer list, page by page; `about` tells the list apart from others, so that another list begins on its first page."""
     trail_key = f"{key}_trail"
@@ -80,12 +80,12 @@ def pages(
     if not page.table.rows:
         return page, None
     selected = show(page.table, key=f"{key}_{about}_{len(trail)}", selects=selects)
-    turning, leaving = st.columns(2, vertical_alignment="center")
+    turning, taking = st.columns(2, vertical_alignment="center")
     if len(trail) > 1 or page.next is not None:
         with turning:
             _turning(trail_key, about, trail, page, key)
-    with leaving:
-        downloads(page.table, key=key, everything=everything)
+    with taking:
+        downloads(page.table, key=key, everything=everything, what=what)
     return page, selected
 
 

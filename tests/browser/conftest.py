@@ -71,10 +71,10 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def running_app(database_url: str, log: Path, **environment: str) -> Iterator[str]:
-    """The app's address; the process is ended afterwards. `environment` is what it is told beside the database."""
+def running_app(database_url: str, log: Path, *, port: int = 0, **environment: str) -> Iterator[str]:
+    """The app's address; the process is ended afterwards. `environment` is what it is told beside the database; without a port any free one."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("W365_", "STREAMLIT_"))}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]

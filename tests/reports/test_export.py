@@ -61,6 +61,23 @@ def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str):
     assert any(text.startswith("'") for text in strings_of(excel))
 
 
+HOSTILE = [
+    f"{before}{sign}{body}"
+    for before in ("", " ", "  ", "\t", "\r", "\n", "\u00a0", "\u3000")
+    for sign in ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+    for body in ("1+1", 'HYPERLINK("http://evil.example","x")', "cmd|' /C calc'!A0", "SUM(A1:A9)")
+]
+
+
+def test_256_hostile_texts_leave_through_every_export_without_a_live_formula():
+    rows = [row(key=text) for text in HOSTILE]
+    back = [line["Key"] for line in read_csv(export.csv_bytes(COLUMNS, rows))]
+    assert len(HOSTILE) == 256 and all(text.startswith("'") for text in back)
+    excel = export.excel_bytes(COLUMNS, rows, title="x")
+    assert "<f>" not in sheet_of(excel) and "<hyperlink" not in sheet_of(excel)
+    assert sum(text.startswith("&apos;") or text.startswith("'") for text in strings_of(excel)) == len(HOSTILE)
+
+
 def test_a_header_cannot_run_either():
     assert export.csv_bytes((Column("a", "=1+1"),), []).decode("utf-8-sig").startswith("'=1+1")
 

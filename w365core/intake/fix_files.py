@@ -38,7 +38,17 @@ _NEEDED = {
     FixAction.ADD_CURRENCY: ("rate_to_base",),
     FixAction.CHOOSE_PRODUCT: ("product_id",),
 }
-_RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_RUNS_AS_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # what an export puts an apostrophe before, also after blanks
+_RUNS_AT_ONCE = ("\t", "\r", "\n", "\0")
 
 
 @dataclass(frozen=True)
@@ -118,4 +128,6 @@ def _checked(name: str, line: int, values: Mapping[str, Value]) -> Fix | list[Pr
 
 def _unprotected(text: str) -> str:
     """The text without the apostrophe that keeps a spreadsheet from running it as a formula."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_RUNS_AS_FORMULA) else text
+    behind = text[1:]
+    is_guarded = text.startswith("'") and (behind.startswith(_RUNS_AT_ONCE) or behind.lstrip().startswith(_RUNS_AS_FORMULA))
+    return behind if is_guarded else text

@@ -27,6 +27,7 @@ from w365core.correction import COLUMNS, MOST_MARKUP, Applied, Edit, Preview, Ru
 from w365core.errors import CallRefused
 from w365core.intake.markup_files import MarkupFile
 from w365core.jobs import usage_files
+from w365core.jobs.permitting import acts
 from w365core.rating import cells, corrections, judged as rating_judged
 from w365core.rating.cells import Reading, Stored
 from w365core.rating.judged import Came, Change, Judged, Past
@@ -63,6 +64,7 @@ def preview_file(engine: Engine, *, name: str, content: bytes) -> Preview:
             return _preview_of(_judged_file(connection, file, lock=False), file.rows)
 
 
+@acts("correct usage")
 def apply_file(
     engine: Engine, *, name: str, content: bytes, actor: str, now: datetime, landing: Landing | None = None, reason: str | None = None
 ) -> Applied:
@@ -128,6 +130,7 @@ def preview_edits(engine: Engine, edits: Sequence[Edit]) -> Preview:
         return _preview_of(_judged_edits(connection, edits, lock=False), edits)
 
 
+@acts("correct usage")
 def apply_edits(
     engine: Engine,
     edits: Sequence[Edit],
@@ -162,6 +165,7 @@ def preview_rule(engine: Engine, rule: Rule) -> Preview:
         return _preview_of(judged, rows, notes, sealed=True)
 
 
+@acts("correct usage")
 def apply_rule(
     engine: Engine,
     rule: Rule,
@@ -272,6 +276,7 @@ def _keep(engine: Engine, landing: Landing | None, content: bytes, *, name: str,
     return orders.keep(engine, landing or Landing(w365settings.read().landing), content, **told, at=at, quickly=True)
 
 
+@acts("undo correction")
 def undo(engine: Engine, correction_id: int, *, actor: str, now: datetime, landing: Landing | None = None) -> Undone:
     """Gives every row the values it had before. CallRefused where that would undo what came after, or bill what was billed otherwise."""
     with _changing(engine) as connection:

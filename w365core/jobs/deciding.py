@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import queue
+from w365core.jobs.permitting import acts
 from w365core.model import Seen
 from w365core.store import billed, transitions
 from w365core.store.billed import Child
@@ -18,6 +19,7 @@ from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 
 
+@acts("activate invoice")
 def activate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime) -> int | None:
     """Makes the usage of a complete manual invoice billable, and queues the reconciliation of its license lines; returns that job's number, None where
     it has no such lines or the queue takes no such job. CallRefused as the guards say."""
@@ -31,18 +33,21 @@ def activate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str
         return None
 
 
+@acts("deactivate invoice")
 def deactivate(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime, reason: str | None = None) -> None:
     """Takes the invoice out of billing, so that it can be synced anew. CallRefused while any of its usage is invoiced."""
     with guarded(), engine.begin() as connection:
         transitions.deactivate(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen, reason=reason)
 
 
+@acts("delete invoice")
 def delete(engine: Engine, *, provider_invoice_id: int, seen: Seen, actor: str, now: datetime, reason: str | None = None) -> None:
     """Removes the invoice and its lines here. CallRefused while any of its usage is invoiced."""
     with guarded(), engine.begin() as connection:
         transitions.delete(connection, provider_invoice_id=provider_invoice_id, who=Who(actor, now), seen=seen, reason=reason)
 
 
+@acts("unlink usage")
 def unlink(
     engine: Engine, *, provider_invoice_id: int, customer_invoices: Sequence[str], reason: str, actor: str, now: datetime
 ) -> list[Child]:

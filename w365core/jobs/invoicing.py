@@ -23,6 +23,7 @@ from w365core.billing import planning
 from w365core.correction import Rule
 from w365core.errors import CallRefused
 from w365core.jobs import correcting
+from w365core.jobs.permitting import acts
 from w365core.store import billing as store, drafts, orders
 from w365core.store.engine import guarded
 from w365core.store.landing import Landing
@@ -115,6 +116,7 @@ def drafts_again(connection: Connection) -> list[Again]:
 # --- a run ---------------------------------------------------------------------------------------------------------------------------------
 
 
+@acts("bill")
 def bill(
     engine: Engine,
     period: Period,
@@ -197,6 +199,7 @@ def _comes_first(contract: Contract, earlier: Earlier) -> str:
 # --- one invoice ---------------------------------------------------------------------------------------------------------------------------
 
 
+@acts("bill")
 def regenerate(
     engine: Engine,
     invoice_number: str,
@@ -233,6 +236,7 @@ def regenerate(
     return draft
 
 
+@acts("bill")
 def regenerate_period(
     engine: Engine, period: Period, *, contract_id: str, actor: str, now: datetime, landing: Landing | None = None, dry_run: bool = False
 ) -> Billed:
@@ -252,6 +256,7 @@ def regenerate_period(
     return Billed(made=[regenerate(engine, number, **how) for number in wanted])
 
 
+@acts("delete draft")
 def unbill(
     engine: Engine, invoice_number: str, *, actor: str, now: datetime, landing: Landing | None = None, reason: str | None = None
 ) -> tuple[str, int]:
@@ -266,6 +271,7 @@ def unbill(
         return invoice.invoice_number, drafts.unmake(connection, invoice, who=Who(actor, now), keep=keep, reason=reason)
 
 
+@acts("mark customer invoice")
 def mark(engine: Engine, invoice_number: str, status: str, *, actor: str, now: datetime) -> tuple[str, str, bool]:
     """Moves it on to Billed or Paid; returns its number, the status before, and whether anything changed. CallRefused for a step back."""
     wanted = next((one for one in STATUSES if one.casefold() == status.strip().casefold()), None)

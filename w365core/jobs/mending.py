@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from w365core import money
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.store import change_log_checks as store
 from w365core.store.change_log_checks import Mending
 from w365core.store.engine import guarded
@@ -42,6 +43,7 @@ def check(connection: Connection, *, today: date) -> dict[str, list[dict[str, An
     return store.check(connection, today=today)
 
 
+@acts("mend change logs")
 def mend(
     engine: Engine,
     subscription_id: str,

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from w365core import preferences
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.preferences import BY_NAME, Expected, Form, Preference
 from w365core.store import preferences as store
 from w365core.store.engine import guarded
@@ -17,8 +18,10 @@ from w365core.store.ledger import Who
 __all__ = ["change", "clear", "named"]
 
 
-def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime) -> tuple[str, bool]:
-    """Sets it; returns the value as it is stored, and whether that changed anything. CallRefused where it is no value of that setting."""
+@acts("set setting")
+def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime, seen: str | None = None) -> tuple[str, bool]:
+    """Sets it; returns the value as it is stored, and whether that changed anything. CallRefused where it is no value of that setting, or where its value is
+    no longer the one that was `seen`; left out, nothing is compared."""
     of = named(name)
     value = preferences.checked(of, written)
     if of.form is Form.ZONE and isinstance(value, str):
@@ -26,9 +29,16 @@ def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime
     if isinstance(value, Expected):
         raise CallRefused(f"{of.name} is {written.strip()[:60]!r}; expected: {value.sentence}.")
     with guarded(), engine.begin() as connection:
+        store.one_by_one(connection)
+        stands = store.values(connection)[of.name]
+        if seen is not None and stands not in (seen, value):
+            raise CallRefused(
+                f"Somebody has set {of.name} to {stands or 'blank'} since you looked at it; nothing was changed. Look again, then decide."
+            )
         return value, store.save(connection, of, value, who=Who(actor, now))
 
 
+@acts("set setting")
 def clear(engine: Engine, name: str, *, actor: str, now: datetime) -> tuple[str, bool]:
     """Back to its default; returns that, and whether anything changed."""
     of = named(name)

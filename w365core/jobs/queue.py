@@ -27,6 +27,7 @@ from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import handed
 from w365core.jobs.context import actor as person
 from w365core.jobs.handed import HandedFile
+from w365core.jobs.permitting import acts
 from w365core.model import CAPABILITIES, InvoiceState, Provider, ProviderType, Seen, StatusReason
 from w365core.store import billed, job_runs, ledger, providers as store_providers
 from w365core.store.engine import guarded
@@ -77,6 +78,32 @@ _LONGEST = 200
 _queue = App(connector=SyncPsycopgConnector())
 
 
+_ACTIONS = {
+    DAILY: "sync",
+    INVOICE: "sync",
+    ACCOUNTS: "sync",
+    LIST: "sync",
+    TEST: "test connection",
+    TAKE_NEW: "take new version",
+    RECONCILE: "reconcile",
+}
+
+
+def _action(_engine: Engine, *, kind: str, override: Decimal | None = None, **_more: Any) -> str:
+    """What asking for this job is, to who may ask; letting a difference pass takes more than syncing."""
+    return (
+        "override tolerance" if override is not None else _ACTIONS.get(kind, "set setting")
+    )  # one that nobody has thought of is for admins
+
+
+def _action_on_files(_engine: Engine, asked: FilesAsked, *, look: bool, **_more: Any) -> str:
+    if look:
+        return "look at files"
+    if asked.activate:
+        return "activate invoice"
+    return "import files" if asked.override is None else "override tolerance"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a job would do; `refused` where it would do nothing."""
@@ -85,6 +112,7 @@ class Plan:
     refused: bool = False
 
 
+@acts(_action)
 def ask(
     engine: Engine,
     *,
@@ -237,6 +265,7 @@ class FilesAsked:
     activate: bool = False
 
 
+@acts(_action_on_files)
 def ask_files(engine: Engine, asked: FilesAsked, *, look: bool, actor: str) -> int:
     """Queues a look or an import and returns its number. CallRefused for what no job could do; AlreadyRunning where other files are being
     imported as the same invoice."""
@@ -255,6 +284,7 @@ def ask_files(engine: Engine, asked: FilesAsked, *, look: bool, actor: str) -> i
     return job_id
 
 
+@acts("validate")
 def ask_validation(engine: Engine, invoices: Sequence[int], *, actor: str, reason: str | None = None) -> int:
     """Queues the validation of these invoices (ids of ours) against our records as they are now; the number of the one that waits already, where it
     is the same. CallRefused without any."""
@@ -341,6 +371,7 @@ def recent(connection: Connection, *, most: int = 20) -> Sequence[JobRun]:
     return job_runs.recent(connection, most=most)
 
 
+@acts("cancel job")
 def cancel(engine: Engine, job_id: int, *, actor: str) -> bool:
     """Takes back a job that has not begun; False where it has."""
     with guarded(), engine.begin() as connection:

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, Row
 
 from w365core import money
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.model import StatusReason
 from w365core.reconciliation import ReviewState
 from w365core.store import ledger, reconciliation_reviews as store, reconciliations
@@ -77,6 +78,7 @@ def plan(engine: Engine, which: Chosen, *, action: str, provider: str | None, in
         return _plan(run, store.chosen(connection, run.reconciliation_id, which), action)
 
 
+@acts("decide differences")
 def accept(
     engine: Engine, which: Chosen, *, provider: str | None, invoice: str, reason: str, seen: int | None = None, actor: str, now: datetime
 ) -> Done:
@@ -87,6 +89,7 @@ def accept(
     )
 
 
+@acts("decide differences")
 def reopen(
     engine: Engine,
     which: Chosen,
@@ -105,6 +108,7 @@ def reopen(
     )
 
 
+@acts("mark differences")
 def mark(
     engine: Engine,
     which: Chosen,
@@ -202,6 +206,7 @@ def sign_off_plan(engine: Engine, *, provider: str | None, invoice: str) -> Plan
         )  # fmt: skip
 
 
+@acts("sign off")
 def sign_off(
     engine: Engine, *, provider: str | None, invoice: str, note: str | None = None, seen: int | None = None, actor: str, now: datetime
 ) -> Done:
@@ -221,6 +226,7 @@ def sign_off(
     )  # fmt: skip
 
 
+@acts("open again")
 def open_again(engine: Engine, *, provider: str | None, invoice: str, reason: str, actor: str, now: datetime) -> Done:
     """Takes a sign-off back; it stays to be told of. CallRefused without a reason, or where none stands."""
     said, who = _reason(reason, "A sign-off is taken back for a reason: say which."), Who(actor, now)

@@ -20,6 +20,7 @@ from w365core.errors import CallRefused, InputRefused
 from w365core.intake import fix_files
 from w365core.intake.fix_files import ReadFixes
 from w365core.jobs import queue, releasing, suggesting
+from w365core.jobs.permitting import acts
 from w365core.jobs.releasing import DryRun, Records, Standing, Supplied
 from w365core.model import OLD_IDS, Fix, FixAction, Problem, ReferenceKind
 from w365core.store import references, supplying as store, waiting
@@ -75,6 +76,7 @@ def choices(connection: Connection) -> Choices:
     )
 
 
+@acts("supply references")
 def would(
     engine: Engine,
     fixes: Sequence[Fix],
@@ -103,6 +105,7 @@ def would(
     )
 
 
+@acts("supply references")
 def supply(
     engine: Engine,
     fixes: Sequence[Fix],

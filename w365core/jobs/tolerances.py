@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from types import EllipsisType
 
 from sqlalchemy import Connection, Engine
 
 from w365core import money, tolerance
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.store import policies, providers
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
@@ -24,9 +26,14 @@ __all__ = ["Policy", "refuse_beyond", "remove_policy", "set_policy"]
 _LONGEST = 500
 
 
-def set_policy(engine: Engine, policy: Policy, *, actor: str, now: datetime) -> tuple[Policy, bool]:
-    """Sets a policy; returns it as it is stored and whether that changed anything. CallRefused where it makes no sense."""
+@acts("set tolerance")
+def set_policy(
+    engine: Engine, policy: Policy, *, actor: str, now: datetime, seen: Policy | None | EllipsisType = ...
+) -> tuple[Policy, bool]:
+    """Sets a policy; returns it as it is stored and whether that changed anything. CallRefused where it makes no sense, or where it is no longer `seen`,
+    the policy as the person saw it (None: there was none); left out, nothing is compared."""
     with guarded(), engine.begin() as connection:
+        policies.one_by_one(connection)
         known = providers.named(connection, policy.provider).name
         checked = _checked(
             replace(
@@ -34,15 +41,21 @@ def set_policy(engine: Engine, policy: Policy, *, actor: str, now: datetime) -> 
             ),
             now.date(),
         )
+        _refuse_other(policies.find(connection, known, checked.currency), seen, checked)
         return checked, policies.save(connection, checked, who=Who(actor, now))
 
 
-def remove_policy(engine: Engine, provider: str, currency: str, *, actor: str, now: datetime) -> Policy:
-    """Takes a policy away; the default holds again. CallRefused where there is none."""
+@acts("set tolerance")
+def remove_policy(
+    engine: Engine, provider: str, currency: str, *, actor: str, now: datetime, seen: Policy | None | EllipsisType = ...
+) -> Policy:
+    """Takes a policy away; the default holds again. CallRefused where there is none, or where it is no longer `seen`."""
     with guarded(), engine.begin() as connection:
+        policies.one_by_one(connection)
         found = policies.find(connection, provider, currency)
         if found is None:
             raise CallRefused(f"There is no policy for {provider} in {currency.upper()}; `policy list` shows those there are.")
+        _refuse_other(found, seen, None)
         policies.remove(connection, found, who=Who(actor, now))
         return found
 
@@ -57,6 +70,16 @@ def refuse_beyond(
     ruling = tolerance.may_override(policy, difference=override, header=header_total, override=override)
     if ruling.allowed is Allowed.REFUSED:
         raise CallRefused(f"{ruling.sentence} Nothing was imported.")
+
+
+def _refuse_other(stands: Policy | None, seen: Policy | None | EllipsisType, wanted: Policy | None) -> None:
+    """CallRefused where somebody has changed it since; what is to be there already is no conflict."""
+    if seen is ... or stands in (seen, wanted):
+        return
+    if stands is None:
+        raise CallRefused("Somebody has removed this policy since you looked at it; nothing was changed. Look again, then decide.")
+    limits = f"one click up to {money.plain(stands.one_click_amount)} {stands.currency}, owner {stands.owner}, because: {stands.reason}"
+    raise CallRefused(f"Somebody has set this policy since you looked at it ({limits}); nothing was changed. Look again, then decide.")
 
 
 def _checked(policy: Policy, today: date) -> Policy:

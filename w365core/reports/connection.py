@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from w365core import settings
 from w365core.errors import CallRefused, StoreUnavailable, W365Error
-from w365core.store import embedded, engine as store_engine, queries
+from w365core.store import database_roles, embedded, engine as store_engine, queries
 
 SECONDS_TO_ANSWER = 30
 TIME_ZONE = "time_zone"
@@ -46,6 +46,7 @@ def reading(engine: Engine, *, seconds: int = SECONDS_TO_ANSWER) -> Iterator[Con
         with store_engine.guarded(), engine.connect() as connection:
             connection.execute(text("set transaction isolation level repeatable read, read only"))
             connection.execute(text(f"set local statement_timeout = '{int(seconds)}s'"))
+            database_roles.read_as_pages(connection)
             yield connection
     except StoreUnavailable:
         raise StoreUnavailable(

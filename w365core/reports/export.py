@@ -17,7 +17,8 @@ from w365core.frames import Kind
 from w365core.reports.tables import Column, written
 
 MOST_EXCEL_ROWS = 200_000
-_RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
+_RUNS_AS_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full-width forms too: some programs fold them
+_RUNS_AT_ONCE = ("\t", "\r", "\n", "\0")
 _LONGEST_IN_EXCEL = 32_767  # characters of a cell
 _EXACT_IN_EXCEL = 15  # significant digits that a spreadsheet keeps of a number
 
@@ -77,7 +78,8 @@ def _formats(book: xlsxwriter.Workbook) -> dict[str, Any]:
 
 def safe(text: str) -> str:
     """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    return f"'{text}" if text.startswith(_RUNS_AS_FORMULA) else text
+    is_formula = text.startswith(_RUNS_AT_ONCE) or text.lstrip().startswith(_RUNS_AS_FORMULA)
+    return f"'{text}" if is_formula else text
 
 
 def _in_csv(value: Any) -> str:

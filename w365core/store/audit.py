@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,19 @@ from sqlalchemy import Connection, insert, select, text
 from w365core.store.tables import audit_log
 
 _FIRST = "0" * 64
+_AT_ONCE = 1000
 _CHAIN_LOCK = 3650002
+
+
+@dataclass(frozen=True)
+class Verified:
+    """`rows` fit, one after the other, the last of them sealed as `hash`; `broken` is the first that does not, None where all do, and `why`."""
+
+    rows: int
+    broken: int | None
+    why: str
+    hash: str
+    last_at: datetime | None
 
 
 def append(
@@ -64,13 +77,27 @@ def last_said(connection: Connection, *, target_kind: str, target: str) -> str:
 
 def first_broken(connection: Connection) -> int | None:
     """The number of the first row that does not fit the chain, or None where every row does."""
-    previous, expected = _FIRST, 1
-    for row in connection.execute(select(audit_log).order_by(audit_log.c.audit_id)).mappings():
+    return verify(connection).broken
+
+
+def verify(connection: Connection, *, known: tuple[int, str] | None = None) -> Verified:
+    """Goes through the whole log. `known` is a row that was noted elsewhere, by number and hash: it shows whether rows were taken off the end, or the
+    whole log was sealed anew."""
+    previous, expected, last_at = _FIRST, 1, None
+    holds_known = known is None
+    for row in connection.execution_options(yield_per=_AT_ONCE).execute(select(audit_log).order_by(audit_log.c.audit_id)).mappings():
         values = dict(row)
-        if values["audit_id"] != expected or values["previous_hash"] != previous or _seal(values) != values["hash"]:
-            return values["audit_id"]
-        previous, expected = values["hash"], expected + 1
-    return None
+        if values["audit_id"] != expected:
+            return Verified(expected - 1, values["audit_id"], f"row {expected} is missing before it", previous, last_at)
+        if values["previous_hash"] != previous:
+            return Verified(expected - 1, expected, "it does not continue the row before it", previous, last_at)
+        if _seal(values) != values["hash"]:
+            return Verified(expected - 1, expected, "its values are not those that were sealed", previous, last_at)
+        holds_known = holds_known or (expected, values["hash"]) == known
+        previous, expected, last_at = values["hash"], expected + 1, values["at"]
+    if not holds_known:
+        return Verified(expected - 1, known[0], "it is not the row that was noted, or is gone", previous, last_at)
+    return Verified(expected - 1, None, "", previous, last_at)
 
 
 def _seal(row: Mapping[str, Any]) -> str:

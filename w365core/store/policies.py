@@ -31,6 +31,11 @@ def all_of_them(connection: Connection) -> list[Mapping[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def one_by_one(connection: Connection) -> None:
+    """Whoever changes a policy next waits until this transaction has ended."""
+    connection.execute(text("lock table tolerance_policy in share row exclusive mode"))
+
+
 def save(connection: Connection, policy: Policy, *, who: Who) -> bool:
     """Sets a policy and says so in the log; False where it is set just so already."""
     before = find(connection, policy.provider, policy.currency)

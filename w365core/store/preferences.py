@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from w365core.preferences import PREFERENCES, Preference
@@ -49,6 +49,11 @@ def all_of_them(connection: Connection) -> list[dict[str, Any]]:
         }
         for one in PREFERENCES
     ]
+
+
+def one_by_one(connection: Connection) -> None:
+    """Whoever changes a setting next waits until this transaction has ended."""
+    connection.execute(text("lock table preference in share row exclusive mode"))
 
 
 def save(connection: Connection, of: Preference, value: str, *, who: Who) -> bool:

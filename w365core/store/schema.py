@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
+from w365core.store import database_roles
 from w365core.store.engine import guarded
 
 
@@ -25,7 +26,10 @@ def upgrade(engine: Engine, *, to: str = "head") -> bool:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, to)
-        return before != current(engine=None, connection=connection)
+        changed = before != current(engine=None, connection=connection)
+        if to == "head" and (changed or not database_roles.are_there(connection)):
+            database_roles.settle(connection)
+        return changed
 
 
 def current(*, engine: Engine | None, connection=None) -> str | None:

@@ -67,6 +67,17 @@ def signed_in(connection: Connection) -> set[str]:
     return set(connection.execute(select(stored_token.c.provider).where(stored_token.c.purpose == USER)).scalars())
 
 
+def every(connection: Connection) -> list[tuple[str, str, bytes]]:
+    """All that are kept: provider, purpose, the encrypted token."""
+    columns = stored_token.c.provider, stored_token.c.purpose, stored_token.c.encrypted
+    return [tuple(row) for row in connection.execute(select(*columns).order_by(*columns[:2]).with_for_update())]
+
+
+def seal_anew(connection: Connection, provider: str, purpose: str, encrypted: bytes) -> None:
+    """The same token under another key."""
+    connection.execute(update(stored_token).where(*_of(provider, purpose)).values(encrypted=encrypted))
+
+
 def keep(connection: Connection, provider: str, token: StoredToken, *, purpose: str = REFRESH) -> None:
     """Puts the token in the place of the one before it."""
     values = {name: getattr(token, name) for name in StoredToken.__dataclass_fields__}

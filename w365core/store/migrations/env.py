@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from w365core.store import tables_access  # noqa: F401  its tables are part of the metadata
 from w365core.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
