@@ -847,3 +847,11 @@ currency_rate = Table(
     _moment("set_at", nullable=False),
     CheckConstraint("rate_to_base > 0 and rate_to_base <> 'NaN'", name="rate_plausible"),
 )
+
+# Landed bytes that were removed when they had been kept long enough: that they came, when and from where stays in `landed_answer`.
+removed_content = Table(
+    "removed_content",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    _moment("removed_at", nullable=False),
+)
