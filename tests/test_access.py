@@ -144,7 +144,7 @@ def test_every_function_that_a_page_may_ask_for_has_a_rule() -> None:
 
 def test_whatever_takes_an_actor_is_an_action() -> None:
     takes = {name for name, door in doors() if "actor" in inspect.signature(door).parameters}
-    assert takes == set(ACTING)
+    assert takes - INNER == set(ACTING)
 
 
 def test_no_rule_is_of_something_that_is_not_there() -> None:
@@ -154,7 +154,7 @@ def test_no_rule_is_of_something_that_is_not_there() -> None:
 
 
 def test_every_kind_of_job_has_a_rule_of_its_own() -> None:
-    assert set(queue._ACTIONS) == set(queue.KINDS)
+    assert set(queue.ACTIONS) == set(queue.KINDS)
 
 
 @pytest.mark.parametrize("role", ROLES, ids=str)

@@ -80,6 +80,11 @@ ACTIONS = {
     "open again": Action(_APPROVER, "taking a sign-off back"),
     "set tolerance": Action(_ADMIN, "changing a tolerance policy"),
     "set setting": Action(_ADMIN, "changing a setting"),
+    "set rate": Action(_APPROVER, "setting a currency's rate"),
+    "set invoice date": Action(_APPROVER, "moving a contract's invoice date"),
+    "retry job": Action(_ANALYST, "trying a job again"),
+    "send messages": Action(_APPROVER, "sending or discarding messages"),
+    "edit templates": Action(_ADMIN, "changing what messages say"),
     "set role": Action(_ADMIN, "changing a person's role"),
 }
 
@@ -95,16 +100,20 @@ ANSWERS = frozenset(
         "correcting.receipts",
         *("reviewing.plan", "reviewing.sign_off_plan", "mending.check", "preferring.named"),
         *("peopling.all_of_them", "peopling.role_of", "peopling.is_fresh"),
+        *("rates.standing", "scheduling.standings", "scheduling.named", "messaging.fields", "messaging.named", "messaging.preview"),
+        "messaging.today",
+        "scheduling.look_and_queue",  # queues what is due without anybody
     }
 )
 """By module and function. Whoever is signed in and has a role may ask."""
 
-INNER = frozenset({"correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came"})
+INNER = frozenset({"correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within"})
 """Steps of other doors that are handed an open transaction: whoever has that has been let in; and what a sign-in itself notes."""
 
 ROUTES = {
     "/healthz": PUBLIC,
     "/readyz": PUBLIC,
+    "/metrics": PUBLIC,  # counts alone
     "": _VIEWER,  # the first page has no name of its own
     "invoices": _VIEWER,
     "missing-references": _VIEWER,
@@ -116,6 +125,9 @@ ROUTES = {
     "why": _VIEWER,
     "providers": _VIEWER,
     "tolerance": _VIEWER,
+    "settings": _VIEWER,
+    "jobs": _VIEWER,
+    "messages": _VIEWER,
     "audit": _APPROVER,
     "people": _ADMIN,
 }

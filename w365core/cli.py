@@ -42,15 +42,6 @@ GROUPS = (
     *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
     *(reconciling, change_logs, preferences, operations, jobs, messages, access),
 )
-from w365core.errors import W365Error
-from w365core.jobs import saying
-
-GROUPS = (
-    *(installation, records, providers, invoices, differences, references, transitions, changes, markup, billing, diagnosing),
-    *(reconciling, change_logs, preferences, operations, jobs, messages),
-    *(reconciling, change_logs, preferences),
-    access,
-)
 
 
 def program(called: str | None = None) -> typer.Typer:

@@ -72,6 +72,8 @@ PREFERENCES = (
         "bill_when_due", Form.FLAG, "no", "Whether Drafts are made of usage whose invoice date has come, once a day, by themselves."
     ),
     Preference("bill_at", Form.TIME, "08:00", "When that is, by the clocks of the time zone."),
+    Preference("notify_daily", Form.FLAG, "yes", "Whether the summary of the day is made, once a day, by itself."),
+    Preference("notify_at", Form.TIME, "09:00", "When that is, by the clocks of the time zone."),
     # Messages: who is told, by which way, and of what.
     Preference(
         "mail_to",

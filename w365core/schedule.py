@@ -39,6 +39,13 @@ DAILY = (
         "bill_at",
         "Makes the Draft usage invoices whose invoice date has come. Nothing is sent, and nothing leaves Draft by itself.",
     ),
+    Daily(
+        "notify",
+        "Daily summary",
+        "notify_daily",
+        "notify_at",
+        "Says what came in, what failed, why and what to do, and what else was to be said and was not: as the page Messages has it.",
+    ),
 )
 BY_NAME = {one.name: one for one in DAILY}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import asking, cached, done, plain, problems
+from pages.components import asking, cached, done, plain, problems, signed_in
 from pages.components.asking import WORKING
 from w365core.errors import CallRefused
 from w365core.jobs import asking_again, invoicing, queue, scheduling
@@ -59,7 +59,7 @@ def _confirm(step: Step) -> None:
 def _retry(job: JobRun) -> None:
     st.text(f"{job_words.name(job)}, as it was asked for then by {job.actor}, and in your name now.")
     is_useless = False
-    if job.kind in queue.KINDS and (job.provider or job.kind == BILL):
+    if job.kind in queue.KINDS and (job.provider or job.kind in queue.OF_NO_PROVIDER):
         plan = queue.plan(cached.engine(), kind=job.kind, provider=job.provider, invoice=job.invoice)
         is_useless = plan.refused
         st.caption(f":orange[:material/front_hand: {plain.label(plan.sentence)}]" if is_useless else plain.label(plan.sentence))
@@ -67,7 +67,7 @@ def _retry(job: JobRun) -> None:
 
 
 def _tried(job: JobRun) -> str:
-    again = asking_again.retry(cached.engine(), job.job_id, actor=queue.person())
+    again = asking_again.retry(cached.engine(), job.job_id, actor=signed_in.person())
     return f"Queued as job {again}: {job_words.name(job)}."
 
 
@@ -77,7 +77,7 @@ def _cancel(job: JobRun) -> None:
 
 
 def _cancelled(job: JobRun) -> str:
-    if not queue.cancel(cached.engine(), job.job_id, actor=queue.person()):
+    if not queue.cancel(cached.engine(), job.job_id, actor=signed_in.person()):
         raise CallRefused(f"Job {job.job_id} has begun meanwhile, so it was not cancelled.")
     return f"Job {job.job_id} is cancelled: {job_words.name(job)}."
 
@@ -100,7 +100,7 @@ def _would_bill() -> str:
 
 
 def _ran(one: Scheduled) -> str:
-    job_ids = scheduling.run_now(cached.engine(), one.of.name, actor=queue.person())
+    job_ids = scheduling.run_now(cached.engine(), one.of.name, actor=signed_in.person())
     return f"{one.of.label} is queued: {', '.join(f'job {job_id}' for job_id in job_ids)}."
 
 
@@ -114,7 +114,7 @@ def _change(one: Scheduled) -> None:
 
 
 def _changed(one: Scheduled, on: bool, at: time) -> str:
-    how: dict[str, Any] = {"actor": queue.person(), "now": cached.installation().now}
+    how: dict[str, Any] = {"actor": signed_in.person(), "now": cached.installation().now}
     found, changed = scheduling.change(cached.engine(), one.of.name, on=on, at=f"{at:%H:%M}", **how)
     return report.when(found) + ("" if changed else " It was so already.")
 

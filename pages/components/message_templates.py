@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import cached, done, messages, plain, problems
-from w365core.jobs import messaging, preferring, queue
+from pages.components import cached, done, messages, plain, problems, signed_in
+from w365core.jobs import messaging, preferring
 from w365core.jobs.messaging import Draft, Rendered, Words
 
 _KIND = "message"  # the widget's key is the name in the URL
@@ -153,4 +153,4 @@ def _anew(sentence: str) -> None:
 
 
 def _who() -> dict:
-    return {"actor": queue.person(), "now": cached.installation().now}
+    return {"actor": signed_in.person(), "now": cached.installation().now}

@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, plain, problems, standings
+from pages.components import cached, done, plain, problems, signed_in, standings
 from w365core.errors import W365Error
-from w365core.jobs import messaging, preferring, queue
+from w365core.jobs import messaging, preferring
 from w365core.reports import messages as report, wording
 from w365core.reports.messages import Message, Messages, Unsent, Way
 
@@ -66,7 +66,7 @@ def _recipients(settings: Mapping[str, str]) -> None:
 
 
 def _save_recipients(to: str, cc: str) -> None:
-    who = {"actor": queue.person(), "now": cached.installation().now}
+    who = {"actor": signed_in.person(), "now": cached.installation().now}
     changed = [preferring.change(cached.engine(), name, value, **who)[1] for name, value in (("mail_to", to), ("mail_cc", cc))]
     done.say(f"Messages go to {to.strip() or 'nobody'} from now on." if any(changed) else "They went there already; nothing was changed.")
     st.rerun()
@@ -148,7 +148,7 @@ def _discard(number: int, subject: str) -> None:
 def _step(step: Callable[..., Any], number: int, subject: str) -> None:
     """Called by a button: takes the step and says what it did, or why it was not taken."""
     try:
-        step(cached.engine(), number, actor=queue.person(), now=cached.installation().now)
+        step(cached.engine(), number, actor=signed_in.person(), now=cached.installation().now)
     except W365Error as error:
         return done.say(f"Not done. {error}")
     if step is messaging.discard:

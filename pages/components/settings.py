@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, empty, problems, tables
+from pages.components import cached, done, empty, problems, signed_in, tables
 from w365core import money
 from w365core.errors import CallRefused
-from w365core.jobs import contracts as contracts_door, preferring, queue, rates
+from w365core.jobs import contracts as contracts_door, preferring, rates
 from w365core.preferences import Form
 from w365core.reports import settings as report_of, wording
 from w365core.reports.settings import Notice, Setting, Settings
@@ -116,14 +116,14 @@ def _field(setting: Setting) -> str:
 
 def _save(name: str, written: str) -> None:
     with problems.boundary():
-        value, changed = preferring.change(cached.engine(), name, written, actor=queue.person(), now=cached.installation().now)
+        value, changed = preferring.change(cached.engine(), name, written, actor=signed_in.person(), now=cached.installation().now)
         done.say(f"{name} is {value or 'blank'} {'now' if changed else 'already'}.")
         st.rerun()
 
 
 def _reset(name: str) -> None:
     with problems.boundary():
-        default, _ = preferring.clear(cached.engine(), name, actor=queue.person(), now=cached.installation().now)
+        default, _ = preferring.clear(cached.engine(), name, actor=signed_in.person(), now=cached.installation().now)
         done.say(f"{name} has its default again, {default or 'blank'}.")
         st.rerun()
 
@@ -146,7 +146,7 @@ def _rate(row: Mapping[str, Any], base: str | None) -> None:
         right.text(report_of.effect_of_rate(code, row["rate"], rate, base))
         same = rate == row["rate"]
         if st.button("Confirm the rate" if same else "Set the rate", key=f"rate_save_{code}", type="primary", icon=":material/save:"):
-            who = {"actor": queue.person(), "now": cached.installation().now}
+            who = {"actor": signed_in.person(), "now": cached.installation().now}
             rates.set_rate(cached.engine(), code, rate, seen=row["rate"], **who)
             _done("currencies", f"1 {code} is {wording.digits(rate)} {base or 'in base currency'}{', as before' if same else ' now'}.")
 
@@ -165,7 +165,7 @@ def _invoice_date(row: Mapping[str, Any]) -> None:
             else "Choose another day to change it."
         )
         if st.button("Set the day", key=f"day_save_{contract}", type="primary", icon=":material/event:", disabled=not changes):
-            who = {"actor": queue.person(), "now": cached.installation().now, "reason": reason}
+            who = {"actor": signed_in.person(), "now": cached.installation().now, "reason": reason}
             contracts_door.set_invoice_date(cached.engine(), contract, day, seen=before, **who)
             _done("contracts", f"{contract} is invoiced next on {wording.day(day)}, it was {wording.day(before)}.")
 

@@ -13,6 +13,7 @@ from w365core.dates import DateOrder
 from w365core.errors import CallRefused
 from w365core.jobs import queue
 from w365core.jobs.handed import HandedFile
+from w365core.jobs.permitting import acts
 from w365core.jobs.queue import FILES, VALIDATE, FilesAsked, JobRun
 from w365core.model import Seen
 from w365core.store import job_history, job_runs
@@ -21,6 +22,7 @@ from w365core.store.engine import guarded
 __all__ = ["retry"]
 
 
+@acts("retry job")
 def retry(engine: Engine, job_id: int, *, actor: str) -> int:
     """Queues the same again and returns its number; the number of the one that waits or runs already where there is. CallRefused for a job that did not
     fail and was not cancelled, and for one that somebody has done since."""

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Engine
 
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.store import contracts as store
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
@@ -21,6 +22,7 @@ UNSEEN = date.min  # nobody looked at the day before
 _LONGEST = 500
 
 
+@acts("set invoice date")
 def set_invoice_date(
     engine: Engine,
     contract_id: str,

@@ -94,16 +94,16 @@ def _answers(context: Context, connection: Connection, days: int, *, removes: bo
         return Kept(what, setting, _FOR_EVER, None, 0, None, removes), []
     before = context.now - timedelta(days=days)
     number, size = store.answers(connection, before)
-    fingerprints = store.remove_answers(connection, before)[1] if removes else []
+    fingerprints = store.remove_answers(connection, before, at=context.now) if removes else []
     return Kept(what, setting, f"{days:,} days", before, number, size, removes), fingerprints
 
 
 def _remove_files(context: Context, fingerprints: list[str]) -> None:
-    """Only what no row names by now: the same bytes may have come again meanwhile."""
+    """But those that have come again meanwhile."""
     landing = Landing(context.settings.landing)
     with context.engine.connect() as connection:
         for fingerprint in fingerprints:
-            if not store.named(connection, fingerprint):
+            if not store.is_back(connection, fingerprint):
                 for path in (landing.path(fingerprint), landing.path(fingerprint).with_suffix(".gz")):
                     with suppress(OSError):
                         path.unlink(missing_ok=True)

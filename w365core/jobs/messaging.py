@@ -13,6 +13,7 @@ from w365core import preferences as checking
 from w365core.errors import CallRefused
 from w365core.jobs import outgoing
 from w365core.jobs.outgoing import Words, words
+from w365core.jobs.permitting import acts
 from w365core.messages import rendering
 from w365core.messages.kinds import BY_NAME, KINDS, Kind
 from w365core.messages.rendering import Facts, Rendered, Template, Unfit
@@ -87,6 +88,7 @@ def today(connection: Connection, *, now: datetime) -> dict[str, Facts]:
     return found
 
 
+@acts("edit templates")
 def save(engine: Engine, kind: str, draft: Draft, *, seen: int | None = None, actor: str, now: datetime) -> bool:
     """Keeps a template; False where it reads so already. CallRefused says what is wrong with it, or that somebody has changed it since `seen`."""
     of, normal = named(kind), _normal(draft)
@@ -104,12 +106,14 @@ def save(engine: Engine, kind: str, draft: Draft, *, seen: int | None = None, ac
         return message_templates.save(connection, of.name, written, seen=seen, who=Who(actor, now))
 
 
+@acts("edit templates")
 def clear(engine: Engine, kind: str, *, seen: int | None = None, actor: str, now: datetime) -> bool:
     """Back to the default; False where nobody had changed it."""
     with guarded(), engine.begin() as connection:
         return message_templates.clear(connection, named(kind).name, seen=seen, who=Who(actor, now))
 
 
+@acts("send messages")
 def send_test(engine: Engine, kind: str, draft: Draft | None = None, *, to: str = "", actor: str, now: datetime) -> int:
     """Queues a message with the kind's example, as the draft or the template in force words it; returns its number. CallRefused where it could not be
     sent."""
@@ -132,6 +136,7 @@ def send_test(engine: Engine, kind: str, draft: Draft | None = None, *, to: str 
         return queued.outbox_id
 
 
+@acts("send messages")
 def release(engine: Engine, outbox_id: int, *, actor: str, now: datetime) -> Message:
     """A message that was not sent is sent next, for those whom the template or the settings name now. CallRefused where it was sent, or could not be."""
     with guarded(), engine.begin() as connection:
@@ -160,6 +165,7 @@ def release(engine: Engine, outbox_id: int, *, actor: str, now: datetime) -> Mes
         return message
 
 
+@acts("send messages")
 def discard(engine: Engine, outbox_id: int, *, actor: str, now: datetime) -> Message:
     """It is not sent any more. CallRefused where it was sent."""
     with guarded(), engine.begin() as connection:

@@ -64,8 +64,9 @@ VALIDATE = "validate"  # what failed for want of references, again from what lan
 LIST = "list_invoices"
 RECONCILE = "reconcile"
 BILL = "bill"  # Drafts of what is due, of every contract
-KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW, RECONCILE, BILL)
-OF_NO_PROVIDER = (BILL,)
+NOTIFY = "notify"  # the summary of the day, and what else is to be said
+KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW, RECONCILE, BILL, NOTIFY)
+OF_NO_PROVIDER = (BILL, NOTIFY)
 OF_ONE_INVOICE = (INVOICE, TAKE_NEW, RECONCILE)
 FILES = "import_files"  # with `look` no more than a look at them
 TASK = "w365.job"  # the one task of the queue: what it is to do stands in job_run
@@ -78,7 +79,7 @@ _LONGEST = 200
 _queue = App(connector=SyncPsycopgConnector())
 
 
-_ACTIONS = {
+ACTIONS = {
     DAILY: "sync",
     INVOICE: "sync",
     ACCOUNTS: "sync",
@@ -86,13 +87,15 @@ _ACTIONS = {
     TEST: "test connection",
     TAKE_NEW: "take new version",
     RECONCILE: "reconcile",
+    BILL: "bill",
+    NOTIFY: "send messages",
 }
 
 
 def _action(_engine: Engine, *, kind: str, override: Decimal | None = None, **_more: Any) -> str:
     """What asking for this job is, to who may ask; letting a difference pass takes more than syncing."""
     return (
-        "override tolerance" if override is not None else _ACTIONS.get(kind, "set setting")
+        "override tolerance" if override is not None else ACTIONS.get(kind, "set setting")
     )  # one that nobody has thought of is for admins
 
 
@@ -193,8 +196,8 @@ def plan(engine: Engine, *, kind: str, provider: str | None, invoice: str | None
             f"Asks {provider} one harmless question for each thing that its connection can bring, and says what works and what has to be granted. Nothing is "
             "imported or changed."
         )
-    if kind == BILL:
-        return Plan(schedule.BY_NAME[BILL].does)
+    if kind in OF_NO_PROVIDER:
+        return Plan(schedule.BY_NAME[kind].does)
     if kind == TAKE_NEW:
         return _plan_to_take(engine, provider or "", invoice or "")
     number = (invoice or "").strip()

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from w365core import money
 from w365core.errors import CallRefused
+from w365core.jobs.permitting import acts
 from w365core.store import preferences, rates as store
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
@@ -38,6 +39,7 @@ def standing(connection: Connection, *, now: datetime) -> list[Standing]:
     return sorted(found, key=lambda one: (not one.is_stale, not one.rate.used, one.rate.code))
 
 
+@acts("set rate")
 def set_rate(
     engine: Engine, code: str, rate: Decimal | None, *, actor: str, now: datetime, seen: Decimal | None = None
 ) -> tuple[str, bool]:

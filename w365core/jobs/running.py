@@ -27,7 +27,7 @@ from w365core.jobs import accounts, billing_when_due, handing, listing, notifyin
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
-from w365core.jobs.queue import ACCOUNTS, AGAIN, BILL, DAILY, FILES, INVOICE, LIST, RECONCILE, TAKE_NEW, TEST, VALIDATE
+from w365core.jobs.queue import ACCOUNTS, AGAIN, BILL, DAILY, FILES, INVOICE, LIST, NOTIFY, RECONCILE, TAKE_NEW, TEST, VALIDATE
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Seen
 from w365core.store import job_runs
@@ -105,6 +105,9 @@ def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
             return Handled(kept.sentence, {"reconciliation_id": kept.run_id, "new": kept.is_new, "rows": kept.rows})
         if job.kind == BILL:
             return billing_when_due.carry_out(context)
+        if job.kind == NOTIFY:
+            told = notifying.daily(context)
+            return Handled(told.sentence, told.as_dict())
         if job.kind == DAILY:
             return syncing.sync_daily(context, provider_name=job.provider)
         how = {"override": job.override_tolerance, "reason": job.reason}

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from w365core import preferences, schedule
 from w365core.errors import AlreadyRunning, CallRefused
 from w365core.jobs import queue
+from w365core.jobs.permitting import acts
 from w365core.preferences import Expected
 from w365core.schedule import DAILY, Daily
 from w365core.store import preferences as store_preferences, schedule as store
@@ -30,6 +32,11 @@ __all__ = ["ACTOR", "Run", "Scheduled", "change", "look_and_queue", "named", "ru
 
 ACTOR = "schedule"  # who has asked for a job that nobody has asked for
 NOBODY = "No provider has a connection yet, so there was nobody to ask."
+
+
+def _action(_engine: Engine, name: str, **_more: Any) -> str:
+    """What running it now is, to who may."""
+    return queue.ACTIONS.get(name.strip().lower(), "set setting")
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ def _jobs(connection: Connection, of: Daily, actor: str) -> tuple[int, ...]:
 # --- setting and running -------------------------------------------------------------------------------------------------------------------
 
 
+@acts("set setting")
 def change(
     engine: Engine, name: str, *, at: str | None = None, on: bool | None = None, actor: str, now: datetime
 ) -> tuple[Scheduled, bool]:
@@ -119,6 +127,7 @@ def _set(connection: Connection, setting: str, written: str, who: Who) -> bool:
     return store_preferences.save(connection, of, value, who=who)
 
 
+@acts(_action)
 def run_now(engine: Engine, name: str, *, actor: str) -> tuple[int, ...]:
     """Queues its jobs and returns their numbers; those that wait or run already where there are. CallRefused where there is nobody to ask."""
     of = named(name)

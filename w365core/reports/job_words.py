@@ -18,7 +18,7 @@ KINDS = {
     "take_new_version": "New version",
     "reconcile": "Reconciliation",
     "bill": "Bill when due",
-    "notify": "Messages",
+    "notify": "Daily summary",
 }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select, text
 
-from w365core.store.tables import audit_log, job_run, landed_answer, stored_token
+from w365core.store.tables import audit_log, job_run, landed_answer, removed_content, stored_token
 
 BACKED_UP = "back up installation"
 
@@ -63,8 +63,11 @@ def last_backup(connection: Connection) -> datetime | None:
 
 
 def fingerprints(connection: Connection) -> Iterator[str]:
-    """Of everything that landed, each once."""
-    yield from connection.execute(select(landed_answer.c.fingerprint).distinct()).scalars()
+    """Of everything that landed and has not been removed since, each once."""
+    removed = select(removed_content.c.fingerprint).where(
+        removed_content.c.fingerprint == landed_answer.c.fingerprint, removed_content.c.removed_at >= landed_answer.c.received_at
+    )
+    yield from connection.execute(select(landed_answer.c.fingerprint).where(~removed.exists()).distinct()).scalars()
 
 
 def sealed_tokens(connection: Connection) -> list[tuple[str, bytes]]:

@@ -25,10 +25,15 @@ _RUNS = """
     and not exists (select from import_run i where i.sync_run_id = r.sync_run_id)
     and not exists (select from landed_answer a where a.sync_run_id = r.sync_run_id)
 """
+# By their bytes: all of whose rows are old and of the wayside, and that were not removed since they came last. The rows stay, they only grow.
 _ANSWERS = """
-    landed_answer a where a.received_at < :before and a.method <> 'ORDER' and (a.purpose = any(:wayside) or a.purpose like 'unbilled %')
-    and coalesce(a.invoice_number, 'unbilled') = 'unbilled'
-    and not exists (select from import_source s where s.fingerprint = a.fingerprint)
+    (
+        select a.fingerprint, max(a.size) as size, max(a.received_at) as received_at from landed_answer a group by a.fingerprint
+        having max(a.received_at) < :before
+           and bool_and(a.method <> 'ORDER' and (a.purpose = any(:wayside) or a.purpose like 'unbilled %') and coalesce(a.invoice_number, 'unbilled') = 'unbilled')
+    ) old
+    where not exists (select from import_source s where s.fingerprint = old.fingerprint)
+      and not exists (select from removed_content r where r.fingerprint = old.fingerprint and r.removed_at >= old.received_at)
 """
 _EXPORTS = "line_export e where e.requested_at < :before"
 
@@ -72,26 +77,26 @@ def remove_exports(connection: Connection, before: datetime) -> int:
 
 
 def answers(connection: Connection, before: datetime) -> tuple[int, int]:
-    """How many answers, and how many bytes they had when they came."""
-    row = connection.execute(text(f"select count(*), coalesce(sum(a.size), 0)::bigint from {_ANSWERS}"), _of_answers(before)).one()
+    """How many files of answers, and how many bytes they had when they came."""
+    row = connection.execute(text(f"select count(*), coalesce(sum(old.size), 0)::bigint from {_ANSWERS}"), _of_answers(before)).one()
     return row[0], row[1]
 
 
-def remove_answers(connection: Connection, before: datetime) -> tuple[int, list[str]]:
-    """How many rows went, and the fingerprints that no row names any more: their files may go once this is committed."""
-    statement = text(
-        f"delete from landed_answer where landed_answer_id in (select a.landed_answer_id from {_ANSWERS}) returning fingerprint"
-    )
-    gone = connection.execute(statement, _of_answers(before)).scalars().all()
-    left = text(
-        "select distinct f from unnest(cast(:gone as text[])) f where not exists (select from landed_answer a where a.fingerprint = f)"
-    )
-    return len(gone), list(connection.execute(left, {"gone": list(set(gone))}).scalars())
+def remove_answers(connection: Connection, before: datetime, *, at: datetime) -> list[str]:
+    """Writes down that their bytes are removed, and returns their fingerprints: the files may go once this is committed."""
+    statement = text(f"""
+        insert into removed_content (fingerprint, removed_at) select old.fingerprint, :at from {_ANSWERS}
+        on conflict (fingerprint) do update set removed_at = excluded.removed_at returning fingerprint
+    """)
+    return list(connection.execute(statement, {**_of_answers(before), "at": at}).scalars())
 
 
-def named(connection: Connection, fingerprint: str) -> bool:
-    """Whether any row names those bytes, a moment later."""
-    return connection.execute(text("select exists (select from landed_answer where fingerprint = :of)"), {"of": fingerprint}).scalar_one()
+def is_back(connection: Connection, fingerprint: str) -> bool:
+    """Whether the same bytes have come again since they were to be removed."""
+    query = text(
+        "select exists (select from landed_answer a join removed_content r using (fingerprint) where fingerprint = :of and a.received_at > r.removed_at)"
+    )
+    return connection.execute(query, {"of": fingerprint}).scalar_one()
 
 
 def _counted(connection: Connection, which: str, before: datetime) -> int:

@@ -850,6 +850,14 @@ currency_rate = Table(
     CheckConstraint("rate_to_base > 0 and rate_to_base <> 'NaN'", name="rate_plausible"),
 )
 
+# Landed bytes that were removed when they had been kept long enough: that they came, when and from where stays in `landed_answer`.
+removed_content = Table(
+    "removed_content",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    _moment("removed_at", nullable=False),
+)
+
 # --- the schedule ------------------------------------------------------------------------------------------------------------------------
 
 # What runs by itself every day, how far it is. Whether it is on and its time of day are settings; `enabled` is what a worker saw last.

@@ -1,4 +1,4 @@
-"""Since when a currency's rate is what it is, and who said so: one row for each rate that was set, or confirmed by a load, since this was kept."""
+"""Since when a currency's rate is what it is, and who said so; and which landed bytes were removed since nothing is made of them; their rows stay."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,4 +16,10 @@ def upgrade() -> None:
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("currency_rate_pkey")),
         sa.CheckConstraint("rate_to_base > 0 and rate_to_base <> 'NaN'", name=op.f("currency_rate_rate_plausible_check")),
+    )
+    op.create_table(
+        "removed_content",
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", name=op.f("removed_content_pkey")),
     )

@@ -1,0 +1,51 @@
+"""Do the files for production call commands that are there, with variables and files that are there?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.test_documentation import COMMANDS, ROOT, command_of
+from w365core import settings
+
+DEPLOY = ROOT / "deploy"
+UNITS = sorted(DEPLOY.glob("*.service"))
+CALLS = [(unit.name, line.partition("=")[2]) for unit in UNITS for line in unit.read_text().splitlines() if line.startswith("ExecStart")]
+OURS = "/opt/w365core/.venv/bin/python -m w365core "
+
+
+@pytest.mark.parametrize(("unit", "call"), CALLS)
+def test_every_service_calls_what_is_there(unit: str, call: str) -> None:
+    if call.startswith(OURS):
+        name, arguments = command_of(shlex.split(call.removeprefix(OURS)))
+        COMMANDS[name].make_context(name, arguments)
+    else:
+        assert (
+            call.startswith("/opt/w365core/.venv/bin/python -m streamlit run app.py --server.address 127.0.0.1 ")
+            and (ROOT / "app.py").exists()
+        )
+
+
+def test_there_are_services_for_web_worker_and_backup() -> None:
+    assert {unit.name for unit in UNITS} == {"w365-web.service", "w365-worker.service", "w365-backup.service"}
+    assert all("NoNewPrivileges=yes" in unit.read_text() and "User=w365" in unit.read_text() for unit in UNITS)
+    assert all(timer.with_suffix(".service").exists() for timer in DEPLOY.glob("*.timer"))
+
+
+def test_every_variable_in_them_is_one_that_we_read() -> None:
+    known = set(re.findall(r"W365_[A-Z_]+|DATABASE_URL", settings.__doc__))
+    said = {name for path in DEPLOY.iterdir() for name in re.findall(r"\b(W365_[A-Z_]+|DATABASE_URL)=", path.read_text())}
+    assert said and {"W365_SECRET_" if name.startswith("W365_SECRET_") else name for name in said} <= known | {"W365_SECRET_"}
+
+
+def test_the_example_holds_no_value_that_could_be_used() -> None:
+    values = [line.partition("=")[2] for line in (DEPLOY / "w365.env").read_text().splitlines() if line and not line.startswith("#")]
+    assert values and all("CHANGE-ME" in value for value in values)
+
+
+def test_the_image_is_made_of_files_that_are_there() -> None:
+    copied = [line.split()[1] for line in (DEPLOY / "Containerfile").read_text().splitlines() if line.startswith("COPY")]
+    assert copied and [name for name in copied if not Path(ROOT / name).exists()] == []
