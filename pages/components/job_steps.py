@@ -115,7 +115,7 @@ def _change(one: Scheduled) -> None:
 
 def _changed(one: Scheduled, on: bool, at: time) -> str:
     how: dict[str, Any] = {"actor": queue.person(), "now": cached.installation().now}
-    found, changed = scheduling.change(cached.engine(), one.of.name, on=on, at=f"{at:%H:%M}", **how)
+    found, changed = scheduling.change(cached.engine(), one.of.name, on=on, at=f"{at:%H:%M}", seen=one, **how)
     return report.when(found) + ("" if changed else " It was so already.")
 
 
