@@ -78,6 +78,16 @@ def test_what_failed_stands_on_top_with_its_sentence_and_is_tried_again_once(pag
     assert told(app)["Failed"] == "none" and len(jobs(known)) == 2
 
 
+def test_what_needs_nobody_is_dismissed_and_stays_in_the_history(page, known: Engine):
+    failed = end(known, ask(known))
+    app = page()
+    app.button(f"dismiss_{failed}").click().run()
+    assert "stays in the history. Nothing is queued" in unmarked(app)
+    app.button("job_now").click().run()
+    assert told(app)["Failed"] == "none" and app.dataframe[-1].value.to_dict("list")["How it ended"] == [["✕ Failed"]]
+    assert len(jobs(known)) == 1
+
+
 def test_a_retry_that_could_do_nothing_is_not_offered(page, known: Engine):
     with known.begin() as connection:
         b.invoice(connection, number="G1", provider="csp")
