@@ -167,4 +167,4 @@ def test_a_look_at_the_very_moment_runs_it_and_one_a_moment_before_does_not():
 def test_each_has_a_switch_and_a_time_among_the_settings_and_billing_is_off_by_itself():
     for one in DAILY:
         assert preferences.BY_NAME[one.switch].form is Form.FLAG and preferences.BY_NAME[one.at].form is Form.TIME
-    assert [preferences.BY_NAME[one.switch].default for one in DAILY] == ["yes", "no", "yes"]
+    assert {one.name: preferences.BY_NAME[one.switch].default for one in DAILY}.items() >= {"sync": "yes", "bill": "no"}.items()

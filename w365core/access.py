@@ -102,12 +102,13 @@ ANSWERS = frozenset(
         *("peopling.all_of_them", "peopling.role_of", "peopling.is_fresh"),
         *("rates.standing", "scheduling.standings", "scheduling.named", "messaging.fields", "messaging.named", "messaging.preview"),
         "messaging.today",
-        "scheduling.look_and_queue",  # queues what is due without anybody
     }
 )
 """By module and function. Whoever is signed in and has a role may ask."""
 
-INNER = frozenset({"correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within"})
+INNER = frozenset(
+    {"correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"}
+)
 """Steps of other doors that are handed an open transaction: whoever has that has been let in; and what a sign-in itself notes."""
 
 ROUTES = {

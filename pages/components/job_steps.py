@@ -17,8 +17,8 @@ from w365core.jobs.queue import BILL, JobRun
 from w365core.reports import job_words, jobs as report, wording
 from w365core.reports.jobs import Own, Scheduled
 
-RETRY, CANCEL, RUN, CHANGE = "retry", "cancel", "run", "change"
-_TITLES = {RETRY: "Try again?", CANCEL: "Cancel it?", RUN: "Run it now?", CHANGE: "When does it run?"}
+RETRY, DISMISS, CANCEL, RUN, CHANGE = "retry", "dismiss", "cancel", "run", "change"
+_TITLES = {RETRY: "Try again?", DISMISS: "Dismiss it?", CANCEL: "Cancel it?", RUN: "Run it now?", CHANGE: "When does it run?"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def _confirm(step: Step) -> None:
             return
         if step.what == RETRY:
             _retry(step.job)
+        elif step.what == DISMISS:
+            _dismiss(step.job)
         elif step.what == CANCEL:
             _cancel(step.job)
         elif step.what == RUN:
@@ -69,6 +71,18 @@ def _retry(job: JobRun) -> None:
 def _tried(job: JobRun) -> str:
     again = asking_again.retry(cached.engine(), job.job_id, actor=signed_in.person())
     return f"Queued as job {again}: {job_words.name(job)}."
+
+
+def _dismiss(job: JobRun) -> None:
+    st.text(
+        f"{job_words.name(job)} needs nobody: it leaves this list and stays in the history. Nothing is queued, and nothing else changes."
+    )
+    _buttons("Dismiss", ":material/done:", lambda: _dismissed(job))
+
+
+def _dismissed(job: JobRun) -> str:
+    asking_again.dismiss(cached.engine(), job.job_id, actor=signed_in.person())
+    return f"Job {job.job_id} is dismissed: {job_words.name(job)}. It stays in the history."
 
 
 def _cancel(job: JobRun) -> None:
@@ -115,7 +129,7 @@ def _change(one: Scheduled) -> None:
 
 def _changed(one: Scheduled, on: bool, at: time) -> str:
     how: dict[str, Any] = {"actor": signed_in.person(), "now": cached.installation().now}
-    found, changed = scheduling.change(cached.engine(), one.of.name, on=on, at=f"{at:%H:%M}", **how)
+    found, changed = scheduling.change(cached.engine(), one.of.name, on=on, at=f"{at:%H:%M}", seen=one, **how)
     return report.when(found) + ("" if changed else " It was so already.")
 
 

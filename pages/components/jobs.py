@@ -8,7 +8,7 @@ from datetime import tzinfo
 import streamlit as st
 
 from pages.components import cached, done, empty, job_filters, job_steps, plain, problems, standings, tables
-from pages.components.job_steps import CANCEL, CHANGE, RETRY, RUN, Step
+from pages.components.job_steps import CANCEL, CHANGE, DISMISS, RETRY, RUN, Step
 from pages.components.tables import Everything
 from w365core.jobs import queue
 from w365core.jobs.queue import JobRun
@@ -18,9 +18,9 @@ from w365core.reports.jobs import Jobs, Own
 
 _SHOWN_AT_FIRST = 5
 _NOBODY = "No worker is there, so nothing of this begins: `python -m w365core up` starts one with everything else, `python -m w365core worker` starts it alone."
-_WIDTHS = (2.6, 5.6, 1.4)
+_WIDTHS = (2.6, 4.6, 2.4)
 _WIDTHS_OF_NOW = (0.9, 2.7, 4.4, 1.6)
-_WIDTHS_OF_OWN = (1.9, 1.9, 3.8, 2.0)
+_WIDTHS_OF_OWN = (1.9, 1.8, 3.5, 2.4)
 _MOST_CHARACTERS = 150
 
 
@@ -59,9 +59,9 @@ def _failed_row(job: JobRun, zone: tzinfo) -> None:
         begun = f" · begun {job.attempts:,} times" if job.attempts > 1 else ""
         st.caption(f"job {job.job_id} · {report.local(job.finished_at, zone)} · by {plain.label(job.actor)}{begun}")
     said.text(job.message)
-    act.button(
-        "Retry", key=f"retry_{job.job_id}", icon=":material/refresh:", on_click=job_steps.ask, args=(Step(RETRY, job=job),), width="stretch"
-    )
+    with act.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        for label, icon, what in (("Retry", ":material/refresh:", RETRY), ("Dismiss", ":material/done:", DISMISS)):
+            st.button(label, key=f"{what}_{job.job_id}", icon=icon, on_click=job_steps.ask, args=(Step(what, job=job),))
 
 
 # --- running and waiting -------------------------------------------------------------------------------------------------------------------

@@ -127,6 +127,16 @@ def test_a_failure_waits_until_the_same_is_asked_for_again_and_no_other(known: E
     assert standing(known) == []
 
 
+def test_what_somebody_has_dismissed_waits_for_nobody_and_can_still_be_tried_again(known: Engine):
+    failed, runs = end(known, ask(known)), ask(known, invoice="G2")
+    asking_again.dismiss(known, failed, actor="bo")
+    assert standing(known) == [] and job(known, failed).state == "failed"
+    for job_id in (failed, runs, 4711):
+        with pytest.raises(CallRefused, match=f"Job {job_id} does not wait for anybody"):
+            asking_again.dismiss(known, job_id, actor="ana")
+    assert standing(known) == [] and retry(known, failed) > failed
+
+
 def test_a_look_at_files_and_a_list_wait_for_nobody_and_make_nothing_good(known: Engine):
     imported = end(known, queue.ask_files(known, _FILES, look=False, actor="ana"))
     end(known, queue.ask_files(known, _FILES, look=True, actor="ana"))

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from tests.billing.books import Books, day
 from tests.pages.conftest import page_at, unmarked
 from tests.reports import builders as b
-from w365core.jobs import preferring, queue, scheduling
+from w365core.jobs import due, preferring, queue
 from w365core.jobs.context import Context
 from w365core.store import job_runs, schedule
 from w365core.store.tables import billing_contract
@@ -78,6 +78,16 @@ def test_what_failed_stands_on_top_with_its_sentence_and_is_tried_again_once(pag
     assert told(app)["Failed"] == "none" and len(jobs(known)) == 2
 
 
+def test_what_needs_nobody_is_dismissed_and_stays_in_the_history(page, known: Engine):
+    failed = end(known, ask(known))
+    app = page()
+    app.button(f"dismiss_{failed}").click().run()
+    assert "stays in the history. Nothing is queued" in unmarked(app)
+    app.button("job_now").click().run()
+    assert told(app)["Failed"] == "none" and app.dataframe[-1].value.to_dict("list")["How it ended"] == [["✕ Failed"]]
+    assert len(jobs(known)) == 1
+
+
 def test_a_retry_that_could_do_nothing_is_not_offered(page, known: Engine):
     with known.begin() as connection:
         b.invoice(connection, number="G1", provider="csp")
@@ -134,7 +144,7 @@ def test_run_now_says_what_it_will_do_and_queues_it(page, known: Engine):
     assert "Asks every provider for its invoices" in unmarked(app) and "beside its schedule" in unmarked(app)
     app.button("job_now").click().run()
     (asked,) = jobs(known)
-    assert (asked.kind, asked.provider, asked.state) == ("sync", "csp", "queued") and asked.actor != scheduling.ACTOR
+    assert (asked.kind, asked.provider, asked.state) == ("sync", "csp", "queued") and asked.actor != due.ACTOR
     assert f"Daily sync is queued: job {asked.job_id}." in unmarked(app)
 
 
@@ -158,7 +168,7 @@ def test_how_the_last_run_went_and_a_run_that_waits_for_a_worker_are_said(page, 
     app = page()
     assert told(app)["Next by itself"] == "due" and "waits for a worker since 2026-11-12 06:00" in unmarked(app)
     assert ": No provider has a connection yet, so there was nobody to ask." in unmarked(app)
-    (run,) = scheduling.look_and_queue(known, now=NOW)
+    run = due.look_and_queue(known, now=NOW)[0]
     end(known, run.job_ids[0], "failed", "csp refused the secret.")
     app = page()
     assert "csp refused the secret." in unmarked(app) and told(app)["Failed"] == "1" and told(app)["Next by itself"] == "tomorrow 06:00"

@@ -70,6 +70,16 @@ def jobs_cancel(job: JobId, json: Json = False) -> None:
     printing.answer({"job": job, "cancelled": True}, f"Job {job} is cancelled; it had not begun.", json)
 
 
+@jobs_commands.command("dismiss")
+def jobs_dismiss(job: JobId, json: Json = False) -> None:
+    """Takes a failed job off the worklist; it stays in the history."""
+    from w365core.jobs import asking_again
+
+    context = opened()
+    asking_again.dismiss(context.engine, job, actor=context.actor)
+    printing.answer({"job": job, "dismissed": True}, f"Job {job} is dismissed; it stays in the history.", json)
+
+
 @schedule_commands.command("list")
 def schedule_list(json: Json = False) -> None:
     """What runs by itself: when it runs next, and when it ran last."""

@@ -1,4 +1,8 @@
-"""How is a job that has failed asked for again? A door for pages and commands: as it was asked for then, once, in the name of who asks now."""
+"""What can a person do about a job that has failed? A door for pages and commands.
+
+retry      asks for it again as it was asked for then, once, in the name of who asks now
+dismiss    says that it needs nobody; it stays in the history
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from w365core.model import Seen
 from w365core.store import job_history, job_runs
 from w365core.store.engine import guarded
 
-__all__ = ["retry"]
+__all__ = ["dismiss", "retry"]
 
 
 @acts("retry job")
@@ -37,6 +41,14 @@ def retry(engine: Engine, job_id: int, *, actor: str) -> int:
     if later is not None and later.state == "done":
         raise CallRefused(f"Job {later.job_id} has done the same since; nothing was queued.")
     return _asked_again(engine, job, actor)
+
+
+@acts("retry job")
+def dismiss(engine: Engine, job_id: int, *, actor: str) -> None:
+    """CallRefused where it has not failed, or somebody has dismissed it already."""
+    with guarded(), engine.begin() as connection:
+        if not job_history.dismiss(connection, job_id, actor=actor):
+            raise CallRefused(f"Job {job_id} does not wait for anybody: it has not failed, or was dismissed already. Nothing was changed.")
 
 
 def _asked_again(engine: Engine, job: JobRun, actor: str) -> int:

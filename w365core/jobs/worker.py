@@ -26,7 +26,7 @@ from procrastinate.jobs import Job
 from sqlalchemy import Engine
 
 from w365core.errors import ConfigurationMissing, StoreUnavailable
-from w365core.jobs import delivering, scheduling
+from w365core.jobs import delivering, due
 from w365core.jobs.children import dying_with_us
 from w365core.jobs.context import Report, open_context
 from w365core.jobs.queue import AGAIN, TASK
@@ -202,7 +202,7 @@ class Hands:
     async def keep_the_schedule(self) -> None:
         """Every few seconds: what is due goes into the queue. Several workers look; under a lock, one of them queues it."""
         while True:
-            for run in await asyncio.to_thread(scheduling.look_and_queue, self.engine, now=self.settings.now):
+            for run in await asyncio.to_thread(due.look_and_queue, self.engine, now=self.settings.now):
                 jobs = ", ".join(f"job {job_id}" for job_id in run.job_ids) or run.message
                 self.report(f"{run.of.label}, due {run.due_at:%Y-%m-%d %H:%M} UTC: {jobs}")
             await asyncio.sleep(min(_SECONDS_BETWEEN_LOOKS, self.settings.sweep))

@@ -37,12 +37,24 @@ class LastSync:
 
 
 def standing_failures(connection: Connection) -> list[JobRun]:
-    """Failed within so many days, and not asked for again since: neither anew nor by its schedule. The newest first; no mere looks."""
+    """Failed within so many days, not dismissed, and not asked for again since, by whomever. The newest first; no mere looks."""
     later = job_run.alias("later")
     recent = func.clock_timestamp() - func.make_interval(0, 0, 0, DAYS_A_FAILURE_STANDS)
-    query = select(*_COLUMNS).where(job_run.c.state == "failed", job_run.c.finished_at > recent, job_run.c.kind != "list_invoices", ~_LOOK)
+    query = select(*_COLUMNS).where(
+        job_run.c.state == "failed",
+        job_run.c.finished_at > recent,
+        job_run.c.kind != "list_invoices",
+        ~_LOOK,
+        job_run.c.dismissed_by.is_(None),
+    )
     made_good = select(later.c.job_id).where(later.c.job_id > job_run.c.job_id, later.c.state != "cancelled", _same(later))
     return _jobs(connection, query.where(~made_good.exists()).order_by(job_run.c.job_id.desc()))
+
+
+def dismiss(connection: Connection, job_id: int, *, actor: str) -> bool:
+    """Says that a failed job needs nobody; False where it has not failed or was dismissed already."""
+    failed = (job_run.c.job_id == job_id, job_run.c.state == "failed", job_run.c.dismissed_by.is_(None))
+    return connection.execute(job_run.update().where(*failed).values(dismissed_by=actor)).rowcount == 1
 
 
 def later_than(connection: Connection, job_id: int) -> JobRun | None:

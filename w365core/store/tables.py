@@ -734,6 +734,7 @@ job_run = Table(
     _moment("finished_at"),
     Column("outcome", JSONB),
     Column("message", Text, nullable=False, server_default=""),
+    Column("dismissed_by", Text),  # who has said that a failed one needs nobody
     CheckConstraint(
         "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection', 'list_invoices', 'validate', 'take_new_version', "
         "'reconcile', 'bill', 'notify')",

@@ -16,6 +16,7 @@ def upgrade() -> None:
         "kind in ('sync', 'sync_invoice', 'sync_accounts', 'import_files', 'test_connection', 'list_invoices', 'validate', 'take_new_version', "
         "'reconcile', 'bill', 'notify')",
     )
+    op.add_column("job_run", sa.Column("dismissed_by", sa.Text(), nullable=True))
     op.create_index("job_run_failed_idx", "job_run", ["job_id"], postgresql_where=sa.text("state = 'failed'"))
     op.create_table(
         "schedule",
