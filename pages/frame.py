@@ -62,7 +62,6 @@ st.set_page_config(page_title=f"{page.title} · w365core")
 
 if role is not None:
     with problems.boundary():
-        signed_in.refuse_route(page.url_path, role)
         installation = cached.installation()
         with cached.reading() as connection:
             choices, customers = invoice_status.choices(connection), invoice_status.customers(connection)
@@ -71,4 +70,5 @@ if role is not None:
                 filters.draw(choices, customers)
             signed_in.badge(role)
             footer.draw(installation)
+        signed_in.refuse_route(page.url_path, role)
         page.run()

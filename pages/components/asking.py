@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ BILLING = "billing_asking"  # a step of a usage invoice
 RECONCILING = "reconciling_asking"  # a step of a reconciliation
 MENDING = "mending_asking"  # a mending log
 REFUSED = "action_refused"  # why the step that was asked for is not taken
+_FORM = "asking_form"
 _ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, RECONCILING, MENDING, REFUSED)
 
 
@@ -31,6 +33,12 @@ def open_(key: str, what: object = True) -> None:
     """Called by a button: this dialog, and no other."""
     close()
     st.session_state[key] = what
+    st.session_state[_FORM] = secrets.token_hex(16)
+
+
+def form() -> str:
+    """Which opening of a dialog this is: what is asked from it twice, by a double click or a page that runs again, is done once."""
+    return st.session_state.setdefault(_FORM, secrets.token_hex(16))
 
 
 def close() -> None:
