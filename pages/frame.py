@@ -68,7 +68,6 @@ st.set_page_config(page_title=f"{page.title} · w365core")
 
 if role is not None:
     with problems.boundary():
-        signed_in.refuse_route(page.url_path, role)
         installation = cached.installation()
         wording.show_times_in(installation.time_zone)
         with cached.reading() as connection:
@@ -78,4 +77,5 @@ if role is not None:
                 filters.draw(choices, customers)
             signed_in.badge(role)
             footer.draw(installation)
+        signed_in.refuse_route(page.url_path, role)
         page.run()

@@ -147,7 +147,7 @@ DOWNLOADS = {
 def refuse_action(name: str, role: Role | None) -> None:
     """AccessRefused where the role does not reach, in words."""
     action = ACTIONS[name]
-    _refuse(role, action.role, f"{action.doing[0].upper()}{action.doing[1:]}")
+    _refuse(role, action.role, f"{action.doing[0].upper()}{action.doing[1:]}", after="; nothing was done")
 
 
 def refuse_route(path: str, role: Role | None) -> None:
@@ -162,8 +162,8 @@ def refuse_download(what: str, role: Role | None) -> None:
     _refuse(role, DOWNLOADS[what], "This file")
 
 
-def _refuse(role: Role | None, least: Role, what: str) -> None:
+def _refuse(role: Role | None, least: Role, what: str, *, after: str = "") -> None:
     if role is None:
-        raise AccessRefused(f"{what} takes the role {least}, and you have none here (any more); nothing was done. Ask an admin for it.")
+        raise AccessRefused(f"{what} takes the role {least}, and you have none here (any more){after}. Ask an admin for it.")
     if not role.reaches(least):
-        raise AccessRefused(f"{what} takes the role {least}, and yours is {role}; nothing was done. Ask somebody who has it, or an admin.")
+        raise AccessRefused(f"{what} takes the role {least}, and yours is {role}{after}. Ask somebody who has it, or an admin.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ RECONCILING = "reconciling_asking"  # a step of a reconciliation
 MENDING = "mending_asking"  # a mending log
 WORKING = "working_asking"  # a step of a job, or of what runs by itself
 REFUSED = "action_refused"  # why the step that was asked for is not taken
+_FORM = "asking_form"
 _ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, RECONCILING, MENDING, WORKING, REFUSED)
 
 
@@ -32,6 +34,12 @@ def open_(key: str, what: object = True) -> None:
     """Called by a button: this dialog, and no other."""
     close()
     st.session_state[key] = what
+    st.session_state[_FORM] = secrets.token_hex(16)
+
+
+def form() -> str:
+    """Which opening of a dialog this is: what is asked from it twice, by a double click or a page that runs again, is done once."""
+    return st.session_state.setdefault(_FORM, secrets.token_hex(16))
 
 
 def close() -> None:

@@ -145,7 +145,7 @@ def _take(step: Step, how: dict[str, Any]) -> None:
 
 
 def _by_now() -> dict[str, Any]:
-    return {"actor": signed_in.person(), "now": cached.installation().now}
+    return {"actor": signed_in.person(), "now": cached.installation().now, "form": asking.form()}
 
 
 def _bill(due: Sequence[Due]) -> Sequence[str]:

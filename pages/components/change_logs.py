@@ -103,7 +103,15 @@ def _before(proposed: Proposed, day: date | None, archived: bool) -> str:
 def _mend(proposed: Proposed, why: str, day: date | None, archived: bool) -> None:
     try:
         done.say(
-            mending.mend(cached.engine(), proposed.subscription_id, reason=why, effective_date=day, archived=archived, **_by_now()).sentence
+            mending.mend(
+                cached.engine(),
+                proposed.subscription_id,
+                reason=why,
+                effective_date=day,
+                archived=archived,
+                form=asking.form(),
+                **_by_now(),
+            ).sentence
         )
     except CallRefused as refusal:
         asking.refuse(refusal)

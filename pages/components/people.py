@@ -49,7 +49,11 @@ def what_roles_may() -> None:
     """The rules, as they are in the code."""
     st.subheader("What each role may do", anchor=False)
     st.caption("Each may also do what those above it may. It is asked of the database at every action, whatever the page shows.")
-    tables.show(report.roles(), key="roles")
+    with st.container(border=True, gap="small"):
+        for role, may in report.roles():
+            left, right = st.columns((1, 9), gap="small")
+            left.badge(role, color="blue")
+            right.text(may)
 
 
 def _people() -> report.People:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from w365core.access import AccessRefused
 from w365core.errors import CallRefused, ConfigurationMissing, InputRefused, StoreUnavailable, W365Error
 
 _log = logging.getLogger("w365core.pages")
@@ -54,6 +55,8 @@ def _title(error: W365Error) -> str:
         return "The database is away"
     if isinstance(error, ConfigurationMissing):
         return "Something has to be set up first"
+    if isinstance(error, AccessRefused):
+        return "Not for your role"
     if isinstance(error, CallRefused | InputRefused):
         return "Not done"
     return "This cannot be shown"

@@ -327,7 +327,7 @@ def _queue(provider: str, number: str) -> None:
 
 
 def _by_now() -> dict[str, Any]:
-    return {"actor": signed_in.person(), "now": cached.installation().now}
+    return {"actor": signed_in.person(), "now": cached.installation().now, "form": asking.form()}
 
 
 def _each(action: str, invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], do: Callable[..., reviewing.Done]) -> Sequence[str]:

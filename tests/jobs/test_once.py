@@ -90,6 +90,15 @@ def test_what_died_in_between_is_not_done_again_by_itself(configured: Engine) ->
         preferring.change(configured, "time_zone", "Europe/Berlin", key="k1", **TOLD)
 
 
+def test_what_is_asked_from_one_form_is_done_once_and_each_thing_apart(configured: Engine) -> None:
+    preferring.change(configured, "time_zone", "Europe/Berlin", form="f1", **TOLD)
+    preferring.change(configured, "time_zone", "Europe/Paris", form="f1", **TOLD)
+    with pytest.raises(DoneAlready):
+        preferring.change(configured, "time_zone", "Europe/Paris", form="f1", **TOLD)
+    preferring.change(configured, "time_zone", "Europe/Berlin", form="f2", **TOLD)
+    assert entries(configured, "set setting") == 3
+
+
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\nb"])
 def test_a_key_is_plain_text(configured: Engine, key: str) -> None:
     with pytest.raises(CallRefused, match="A key is plain text"):

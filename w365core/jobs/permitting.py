@@ -33,24 +33,25 @@ _LET_IN: ContextVar[bool] = ContextVar("let in", default=False)  # a door behind
 
 def acts(action: Named) -> Callable[[Door], Door]:
     """Marks a door, which takes the engine first and `actor` by name. `action` is its name, or what makes one of the arguments. Whoever asks with a `key`
-    is sure that it is done once, however often they ask: DoneAlready the second time."""
+    is sure that it is done once, however often they ask: DoneAlready the second time. `form` is such a key for whatever is asked from one form."""
 
     def mark(door: Door) -> Door:
         @functools.wraps(door)
         def guarded_door(*given: Any, **named: Any) -> Any:
             if _LET_IN.get():
                 return door(*given, **named)
-            key = named.pop("key", None)
+            key, form = named.pop("key", None), named.pop("form", None)
             engine = given[0] if given else named["engine"]
             wanted = action if isinstance(action, str) else action(*given, **named)
             if "actor" in named or _FOR_PEOPLE.get():
                 named["actor"] = let_in(engine, named.get("actor"), wanted)
             token = _LET_IN.set(True)
             try:
-                if key is None:
+                if key is None and form is None:
                     return door(*given, **named)
                 who, when = named.get("actor") or "unknown", named.get("now") or datetime.now(UTC)
                 asked = once.fingerprint(given[1:], named)
+                key = key if form is None else f"{form} {wanted} {asked}"
                 return once.only(engine, key, actor=who, action=wanted, asked=asked, now=when, do=lambda: door(*given, **named))
             finally:
                 _LET_IN.reset(token)

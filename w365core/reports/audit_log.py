@@ -21,19 +21,28 @@ __all__ = ["AuditLog", "Verified", "Wanted", "every", "load", "said", "verify"]
 MOST = 50
 _LONGEST = 60
 _COLUMNS = (
-    Column("audit_id", "No.", Kind.WHOLE, width=60),
-    moment("at", "When (UTC)", width=130),
-    Column("actor", "Who", width=140),
-    Column("action", "Did", width=190),
-    Column("target_kind", "To", width=130),
-    Column("target", "Which", Kind.ID, width=190),
-    Column("changed", "Before → after", width=420),
-    Column("reason", "Why", width=240),
+    Column("audit_id", "No.", Kind.WHOLE, width=55),
+    moment("at", "When (UTC)", width=125),
+    Column("actor", "Who", width=120),
+    Column("action", "Did", width=150),
+    Column("target", "To what", Kind.ID, width=190),
+    Column("changed", "Before → after", width=300),
+    Column("reason", "Why", width=220),
+    Column("target_kind", "Kind of that", shown=False),
     Column("before", "Before", shown=False),
     Column("after", "After", shown=False),
     Column("hash", "Seal", shown=False),
 )
 
+_FOR_MACHINES = (
+    "order",
+    "document",
+    "fingerprint",
+    "version",
+    "import_run_id",
+    "provider_invoice_id",
+    "subject",
+)  # not for a cell; the open entry has them
 _VALUE_COLUMNS = (Column("name", "Value", width=200), Column("before", "Before", width=420), Column("after", "After", width=420))
 
 
@@ -119,8 +128,14 @@ def text(value: Any) -> str:
 def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: text(entry[name]) or None for name in ("before", "after")}
     changes = differences(entry)
+    telling = [one for one in changes if one[0] not in _FOR_MACHINES] or changes
     values = [{"name": name.replace("_", " "), "before": before, "after": after} for name, before, after in changes]
-    return {**entry, **told, "changed": "; ".join(_change(*one) for one in changes), "values": values}
+    return {
+        **entry,
+        **told,
+        "changed": "; ".join(_change(*one) for one in telling),
+        "values": values,
+    }
 
 
 def _change(name: str, before: str, after: str) -> str:

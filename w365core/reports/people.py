@@ -20,7 +20,6 @@ _COLUMNS = (
     Column("email", "Address", width=200),
     Column("subject", "Subject", Kind.ID, width=260),
 )
-_ROLE_COLUMNS = (Column("role", "Role", width=90), Column("may", "May", width=1050))
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,9 @@ def build(rows: Sequence[Mapping[str, Any]]) -> People:
     return People(Table("people", _COLUMNS, [{**row, "source": _source(row)} for row in rows]), waiting)
 
 
-def roles() -> Table:
-    """What each role may do beyond the one before it."""
-    return Table("roles", _ROLE_COLUMNS, [{"role": str(role), "may": _may(role)} for role in Role])
+def roles() -> list[tuple[Role, str]]:
+    """What each role may do beyond the one before it, as a sentence."""
+    return [(role, f"{_may(role)[0].upper()}{_may(role)[1:]}.") for role in Role]
 
 
 def _source(row: Mapping[str, Any]) -> str:
