@@ -63,6 +63,7 @@ page = st.navigation(
         ],
     },
     position="sidebar" if role else "hidden",
+    expanded=True,
 )
 st.set_page_config(page_title=f"{page.title} · w365core")
 

@@ -157,5 +157,5 @@ class Books:
         """Of the ledger and of our records."""
         tables = (customer_invoice, customer_invoice_line, billing_contract, usage_invoice)
         with self.context.engine.begin() as connection:
-            ours = {table.name: rebuilding._digest(connection, table.name) for table in tables}
+            ours = {table.name: rebuilding.digest(connection, table.name) for table in tables}
             return rebuilding.digests(connection) | ours
