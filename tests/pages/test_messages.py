@@ -109,9 +109,9 @@ def test_a_message_is_sent_again_or_discarded_by_its_button(page: Opened, failed
 
 def test_the_table_is_narrowed_by_the_address(page: Opened, failed: Context) -> None:
     messaging.discard(failed.engine, outbox(failed.engine)[0].outbox_id, actor="ana", now=failed.now)
-    app = page(message_states="discarded")
+    app = page(message_states="Discarded")
     assert list(app.dataframe[0].value["Subject"]) == [outbox(failed.engine)[0].subject]
-    app = page(message_kinds="invoice_failed")
+    app = page(message_kinds="Invoice failed")
     assert len(app.dataframe[0].value) == 2
 
 
