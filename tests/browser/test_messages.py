@@ -40,8 +40,12 @@ def test_somebody_is_named_a_message_is_sent_its_words_changed_and_a_hostile_one
         visiting(browser, address) as visit,
     ):
         told(context, mail_server="127.0.0.1", mail_port=str(box.port), mail_security="none")
+        kept_back: list[tuple[str, str | None]] = []
+        visit.page.on("requestfailed", lambda request: kept_back.append((request.url, request.failure)))
         page = visit.open("messages?message=Invoice+failed&message_kinds=Invoice+failed")
         expect(page.get_by_text("Nobody is told: To is blank.")).to_be_visible()
+        subject = page.get_by_label("Subject", exact=True)
+        expect(subject).to_have_value("Failed: invoice {{ invoice.number }} of {{ invoice.provider }}, {{ invoice.amount }}")
         page.get_by_label("To", exact=True).first.fill("ana@x.example")
         page.get_by_label("To", exact=True).first.press("Tab")
         expect(page.get_by_text("From now on messages go to ana@x.example")).to_be_visible()
@@ -51,8 +55,6 @@ def test_somebody_is_named_a_message_is_sent_its_words_changed_and_a_hostile_one
         expect(page.get_by_text("waits to be sent; a worker sends it within seconds")).to_be_visible()
         expect(page.get_by_test_id("stMetric").nth(3)).to_contain_text("1")  # sent, without anybody asking for the page again
         assert box.taken[0].rcpt_tos == ["ana@x.example"]
-        subject = page.get_by_label("Subject", exact=True)
-        expect(subject).to_have_value("Failed: invoice {{ invoice.number }} of {{ invoice.provider }}, {{ invoice.amount }}")
         subject.fill("Oh no: {{ invoice.number }}")
         subject.press("Tab")
         expect(page.get_by_text("Oh no: G0000002")).to_be_visible()
@@ -63,6 +65,9 @@ def test_somebody_is_named_a_message_is_sent_its_words_changed_and_a_hostile_one
         expect(mail.locator("#seen")).to_be_visible()
         mail.locator("#trap").click()
         expect(page).to_have_title("Messages · w365core")
-        assert visit.dialogs == [] and visit.strangers == []
+        assert visit.dialogs == []
+        assert [(url, dict(kept_back).get(url)) for url in visit.strangers] == [(url, "csp") for url in visit.strangers], (
+            "nothing was fetched"
+        )
     assert "Traceback" not in (tmp_path / "app.log").read_text()
     assert {one.state for one in outbox(context.engine)} == {"sent", "withheld"}
