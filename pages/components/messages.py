@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.components import cached, done, empty, plain, problems, standings, tables
 from w365core.errors import W365Error
-from w365core.jobs import messaging, preferring, queue
+from w365core.jobs import messaging, queue
 from w365core.reports import messages as report, wording
 from w365core.reports.messages import Message, Messages, Unsent, Way
 from w365core.reports.tables import Table
@@ -71,9 +71,8 @@ def _recipients(settings: Mapping[str, str]) -> None:
 
 
 def _save_recipients(to: str, cc: str) -> None:
-    who = {"actor": queue.person(), "now": cached.installation().now}
-    changed = [preferring.change(cached.engine(), name, value, **who)[1] for name, value in (("mail_to", to), ("mail_cc", cc))]
-    done.say(f"Messages go to {to.strip() or 'nobody'} from now on." if any(changed) else "They went there already; nothing was changed.")
+    changed = messaging.tell(cached.engine(), to, cc, actor=queue.person(), now=cached.installation().now)
+    done.say(f"Messages go to {to.strip() or 'nobody'} from now on." if changed else "They went there already; nothing was changed.")
     st.rerun()
 
 
