@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from tests.conftest import NOW
 from tests.test_architecture import DOORS
 from w365core.access import ACTIONS, ANSWERS, DOWNLOADS, INNER, ROUTES, AccessRefused, Person, Role
 from w365core.correction import Rule
-from w365core.jobs import peopling, permitting, queue
+from w365core.jobs import asking_again, peopling, permitting, queue
 from w365core.jobs.invoicing import Period
 from w365core.jobs.queue import FilesAsked
 from w365core.model import Seen, StatusReason
-from w365core.store import people
+from w365core.store import job_runs, people
 from w365core.store.reconciliation_reviews import Chosen
 from w365core.tolerance import Policy
 
@@ -179,6 +180,18 @@ def test_roles_are_what_the_document_says() -> None:
     text = (ROOT / "docs" / "security.md").read_text()
     said = dict(re.findall(r"^\| ([a-z ]+) \| (viewer|analyst|approver|admin) \|$", text, re.MULTILINE))
     assert said == {name: str(action.role) for name, action in ACTIONS.items()}
+
+
+def test_what_failed_is_tried_again_by_whoever_may_ask_for_it_anew(staff) -> None:
+    engine, known = staff
+    with engine.begin() as connection:
+        job_runs.add(
+            connection, job_id=9_001, kind=queue.INVOICE, provider="nobody", invoice="1", override=Decimal(5), actor="somebody", reason=None
+        )
+        job_runs.end(connection, 9_001, state="failed", message="it was away")
+    refused = refusal(asking_again.retry, engine, known[Role.ANALYST], {"job_id": 9_001})
+    assert "Letting a difference pass takes the role approver" in str(refused)
+    assert refusal(asking_again.retry, engine, known[Role.APPROVER], {"job_id": 9_001}) is None
 
 
 def test_a_role_that_is_taken_away_holds_at_the_next_action(engine: Engine) -> None:

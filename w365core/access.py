@@ -82,7 +82,7 @@ ACTIONS = {
     "set setting": Action(_ADMIN, "changing a setting"),
     "set rate": Action(_APPROVER, "setting a currency's rate"),
     "set invoice date": Action(_APPROVER, "moving a contract's invoice date"),
-    "retry job": Action(_ANALYST, "trying a job again"),
+    "dismiss job": Action(_ANALYST, "dismissing a job"),
     "send messages": Action(_APPROVER, "sending or discarding messages"),
     "edit templates": Action(_ADMIN, "changing what messages say"),
     "set role": Action(_ADMIN, "changing a person's role"),
@@ -107,9 +107,13 @@ ANSWERS = frozenset(
 """By module and function. Whoever is signed in and has a role may ask."""
 
 INNER = frozenset(
-    {"correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"}
+    {
+        *("correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"),
+        "asking_again.retry",
+    }
 )
-"""Steps of other doors that are handed an open transaction: whoever has that has been let in; and what a sign-in itself notes."""
+"""Steps of other doors that are handed an open transaction: whoever has that has been let in; what a sign-in itself notes; and what asks through other
+doors, where the rule of what is asked for holds."""
 
 ROUTES = {
     "/healthz": PUBLIC,

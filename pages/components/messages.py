@@ -8,17 +8,22 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, plain, problems, signed_in, standings
+from pages.components import cached, done, empty, plain, problems, signed_in, standings, tables
 from w365core.errors import W365Error
-from w365core.jobs import messaging, preferring
+from w365core.jobs import messaging
 from w365core.reports import messages as report, wording
 from w365core.reports.messages import Message, Messages, Unsent, Way
+from w365core.reports.tables import Table
 
 _STATES, _KINDS = "message_states", "message_kinds"  # the widgets' keys are the names in the URL
 _SHOWN_AT_FIRST = 6
 _SHORT = 1_500  # characters of HTML that need less room
 _WIDTHS = (2.6, 5.0, 2.4)
-_PAGE = '<!doctype html><html><body style="background: #ffffff; margin: 16px">{}</body></html>'
+# Nothing in it runs and nothing is fetched for it, whatever it holds.
+_PAGE = (
+    "<!doctype html><html><head><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"></head>"
+    '<body style="background: #ffffff; margin: 16px">{}</body></html>'
+)
 
 
 # --- the ways --------------------------------------------------------------------------------------------------------------------------------
@@ -66,9 +71,8 @@ def _recipients(settings: Mapping[str, str]) -> None:
 
 
 def _save_recipients(to: str, cc: str) -> None:
-    who = {"actor": signed_in.person(), "now": cached.installation().now}
-    changed = [preferring.change(cached.engine(), name, value, **who)[1] for name, value in (("mail_to", to), ("mail_cc", cc))]
-    done.say(f"Messages go to {to.strip() or 'nobody'} from now on." if any(changed) else "They went there already; nothing was changed.")
+    changed = messaging.tell(cached.engine(), to, cc, actor=signed_in.person(), now=cached.installation().now)
+    done.say(f"Messages go to {to.strip() or 'nobody'} from now on." if changed else "They went there already; nothing was changed.")
     st.rerun()
 
 
@@ -176,17 +180,25 @@ def filters() -> None:
 
 
 def chosen() -> dict[str, tuple[str, ...]]:
-    """What is chosen now; before the widgets are drawn, what the URL says."""
-    return {"states": tuple(_value(_STATES)), "kinds": tuple(_value(_KINDS))}
+    """What is chosen now; before the widgets are drawn, what the URL says, in the words that people read."""
+    return {"states": _value(_STATES, report.STANDINGS), "kinds": _value(_KINDS, report.TITLES)}
 
 
-def table_key() -> str:
-    """Another table for another choice, so that no row of it stays chosen."""
-    return f"messages_{'_'.join(sum(chosen().values(), ()))}"
+def listed(table: Table) -> None:
+    """The messages that were chosen, and the one that is clicked."""
+    if not table.rows:
+        return empty.nothing("No message is like that. Take a filter away to see the others.")
+    anew = "_".join(sum(chosen().values(), ()))  # another table for another choice, so that no row of it stays chosen
+    row = tables.show(table, key=f"messages_{anew}", selects=True)
+    tables.downloads(table, key="messages")
+    opened(row)
 
 
-def _value(key: str) -> list[str]:
-    return list(st.session_state[key] or ()) if key in st.session_state else st.query_params.get_all(key)
+def _value(key: str, named: Mapping[str, str]) -> tuple[str, ...]:
+    if key in st.session_state:
+        return tuple(st.session_state[key] or ())
+    asked = st.query_params.get_all(key)
+    return tuple(name for name, words in named.items() if words in asked)
 
 
 def opened(row: Mapping[str, Any] | None) -> None:

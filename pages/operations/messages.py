@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import cached, done, empty, message_templates, messages, tables, tiles
+from pages.components import cached, done, empty, message_templates, messages, tiles
 
 
 def page() -> None:
     _head()
-    done.draw()
     report = cached.messages(**messages.chosen())
-    messages.going(report)
+    with st.container():  # what comes and goes has a place of its own, so that all below keeps its own
+        done.draw()
+        messages.going(report)
     messages.ways(report)
     tiles.draw(report.tiles)
     st.subheader("Not sent", anchor=False)
@@ -23,9 +24,7 @@ def page() -> None:
         )
     else:
         messages.filters()
-        row = tables.show(report.table, key=messages.table_key(), selects=True)
-        tables.downloads(report.table, key="messages")
-        messages.opened(row)
+        messages.listed(report.table)
     st.subheader("What messages say", anchor=False)
     message_templates.draw()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,6 +143,26 @@ def test_a_server_that_falls_silent_is_given_up() -> None:
     with silent(b"220 hello\r\n") as port:
         outcome = mail.send(server(port, seconds=0.3), MAIL)
     assert isinstance(outcome, Postponed) and "fell silent; whether it has taken the message is not known" in outcome.said
+
+
+def test_a_server_that_drips_is_cut_off() -> None:
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"220")
+            while not over.wait(0.05):
+                connection.sendall(b"-")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        outcome = mail.send(server(listening.getsockname()[1], seconds=0.2), MAIL)
+        over.set()
+        thread.join(5)
+    assert isinstance(outcome, Postponed) and 1 < time.monotonic() - began < 10
 
 
 def test_a_server_that_hangs_up_leaves_it_open() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,8 +13,9 @@ import pytest
 from sqlalchemy import Connection, update
 
 from tests import estates
-from tests.conftest import NOW
+from tests.conftest import NOW, Command
 from tests.estates import Estate
+from tests.jobs import working
 from tests.mailboxes import Mailbox
 from tests.posted import outbox, to_mail, told
 from tests.reports import builders as b
@@ -346,3 +348,34 @@ def test_messages_that_cannot_be_queued_fail_no_import(sender: Context, caplog: 
         connection.exec_driver_sql("alter table outbox rename to outbox_away")
     assert notifying.after(sender).queued == ()
     assert "the daily run queues them" in caplog.text
+
+
+def test_a_job_of_the_queue_says_what_became_of_its_invoice(sender: Context, tmp_path: Path) -> None:
+    estate = Estate(tmp_path / "estate")
+    estates.two_invoices_worth(estate)
+    with estates.serve(estate) as served:
+        configured = estates.configure(sender, served.url, records=estate.records(tmp_path / "records"))
+        told(sender, mail_server="")
+        log = tmp_path / "worker.log"
+        with working.worker(configured, log):
+            job = working.ended(configured, working.queued(configured), log)
+            working.until(lambda: outbox(sender.engine), lambda: f"a message; the worker said: {log.read_text()}")
+    assert job.state == "done"
+    assert [(one.kind, one.state) for one in outbox(sender.engine)] == [("invoice_available", "withheld")]
+
+
+def test_commands_that_import_say_it_too(w365: Command, written: Callable[[str, str], Path]) -> None:
+    assert w365("init").returncode == 0
+    assert w365("provider", "add", "shop", "--type", "manual").returncode == 0
+    records = {"currencies.csv": "code,rate_to_base\nEUR,1\n", "accounts.csv": "account_id,name\nA-1,Contoso\n"}
+    for name, content in records.items():
+        written(f"records/{name}", content)
+    assert w365("load", written("records/products.csv", "product_id,name\nP,Plan\n").parent).returncode == 0
+    heads = "customer_id,subscription_id,product_id,charge_type,charge_start,charge_end,quantity,unit_price,subtotal,tax,total,currency"
+    file = written("lines.csv", f"{heads}\nC-9,S-9,P,new,2026-10-01,2026-10-31,1,10,10,0,10,EUR\n")
+    done = w365(
+        "import", file, "--provider", "shop", "--invoice", "M-1", "--total", "10", "--currency", "EUR", "--invoice-date", "2026-11-08"
+    )
+    assert done.returncode == 1, done.stderr
+    listed = json.loads(w365("outbox", "list", "--json").stdout)
+    assert [(one["kind"], one["state"]) for one in listed] == [("invoice_failed", "withheld")] and "M-1" in listed[0]["subject"]

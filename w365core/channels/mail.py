@@ -18,6 +18,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
+from typing import Any
 
 from w365core.channels.outcome import Delivered, Outcome, Postponed, Refused
 from w365core.model import Secret
@@ -129,9 +130,6 @@ def _wrong(server: Server) -> str:
 
 def _handed(server: Server, mail: Mail, content: bytes, where: str) -> Outcome:
     connection = _connected(server)
-    watch = threading.Timer(_MOST_PAUSES * server.seconds, _cut_off, [connection])
-    watch.daemon = True
-    watch.start()
     try:
         if server.security == "starttls":
             connection.starttls(context=ssl.create_default_context())
@@ -140,22 +138,41 @@ def _handed(server: Server, mail: Mail, content: bytes, where: str) -> Outcome:
         options = () if mail.is_plain else ("SMTPUTF8",)
         refused = connection.sendmail(mail.sender, list(mail.recipients), content, mail_options=options)
     finally:
-        watch.cancel()
+        connection.watch.cancel()
         with suppress(OSError, smtplib.SMTPException):
             connection.quit()
     return Delivered(f"Not taken for {_each(refused, server)}." if refused else "")
 
 
-def _connected(server: Server) -> smtplib.SMTP:
+class _Watched:
+    """A connection that is cut off when the whole takes too long: a server that drips its answers, byte by byte, would never time out."""
+
+    watch: threading.Timer
+
+    def connect(self, *where: Any, **how: Any) -> tuple[int, bytes]:
+        self.watch = threading.Timer(_MOST_PAUSES * self.timeout, _cut_off, [self])
+        self.watch.daemon = True
+        self.watch.start()
+        return super().connect(*where, **how)
+
+
+class _Plain(_Watched, smtplib.SMTP):
+    pass
+
+
+class _Secure(_Watched, smtplib.SMTP_SSL):
+    pass
+
+
+def _connected(server: Server) -> _Plain | _Secure:
     host = server.host.strip("[]")
     if server.security == "tls":
-        return smtplib.SMTP_SSL(host, server.port, timeout=server.seconds, context=ssl.create_default_context())
-    return smtplib.SMTP(host, server.port, timeout=server.seconds)
+        return _Secure(host, server.port, timeout=server.seconds, context=ssl.create_default_context())
+    return _Plain(host, server.port, timeout=server.seconds)
 
 
 def _cut_off(connection: smtplib.SMTP) -> None:
-    """A server that drips its answers, byte by byte, would never time out."""
-    with suppress(OSError, AttributeError):
+    with suppress(OSError, AttributeError):  # there is no connection yet, or no more
         socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 

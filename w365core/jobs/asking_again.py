@@ -1,6 +1,6 @@
 """What can a person do about a job that has failed? A door for pages and commands.
 
-retry      asks for it again as it was asked for then, once, in the name of who asks now
+retry      asks for it again as it was asked for then, once, in the name of who asks now, who needs the role for just that
 dismiss    says that it needs nobody; it stays in the history
 """
 
@@ -26,7 +26,6 @@ from w365core.store.engine import guarded
 __all__ = ["dismiss", "retry"]
 
 
-@acts("retry job")
 def retry(engine: Engine, job_id: int, *, actor: str) -> int:
     """Queues the same again and returns its number; the number of the one that waits or runs already where there is. CallRefused for a job that did not
     fail and was not cancelled, and for one that somebody has done since."""
@@ -43,7 +42,7 @@ def retry(engine: Engine, job_id: int, *, actor: str) -> int:
     return _asked_again(engine, job, actor)
 
 
-@acts("retry job")
+@acts("dismiss job")
 def dismiss(engine: Engine, job_id: int, *, actor: str) -> None:
     """CallRefused where it has not failed, or somebody has dismissed it already."""
     with guarded(), engine.begin() as connection:

@@ -19,7 +19,7 @@ from w365core.messages.kinds import BY_NAME, KINDS, Kind
 from w365core.messages.rendering import Facts, Rendered, Template, Unfit
 from w365core.preferences import Expected
 from w365core.reports import message_facts
-from w365core.store import audit, message_templates, outbox
+from w365core.store import audit, message_templates, outbox, preferences
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 from w365core.store.outbox import Message
@@ -27,17 +27,20 @@ from w365core.store.outbox import Message
 __all__ = [
     "KINDS",
     "Draft",
+    "Facts",
     "Kind",
     "Rendered",
     "Unfit",
     "Words",
     "clear",
     "discard",
+    "fields",
     "named",
     "preview",
     "release",
     "save",
     "send_test",
+    "tell",
     "today",
     "words",
 ]
@@ -86,6 +89,15 @@ def today(connection: Connection, *, now: datetime) -> dict[str, Facts]:
     for event in message_facts.of_today(message_facts.load(connection, now=now)):
         found.setdefault(event.kind, event.facts)
     return found
+
+
+@acts("set setting")
+def tell(engine: Engine, to: str, cc: str, *, actor: str, now: datetime) -> bool:
+    """Sets who is told, To and CC together; False where they are told already."""
+    written = {"mail_to": _addresses(to, "To"), "mail_cc": _addresses(cc, "CC")}
+    with guarded(), engine.begin() as connection:
+        changed = [preferences.save(connection, checking.BY_NAME[name], value, who=Who(actor, now)) for name, value in written.items()]
+    return any(changed)
 
 
 @acts("edit templates")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -89,7 +89,7 @@ def queue(
     for one in _per_channel(kind, key, made, words, settings):
         outbox_id = None if dry_run else _write(connection, one, made, facts, settings, who)
         if dry_run or outbox_id is not None:
-            found.append(Queued(**{**one.__dict__, "outbox_id": outbox_id}))
+            found.append(replace(one, outbox_id=outbox_id))
             if one.said:
                 _log.warning("withheld: %s", one.sentence)
     return found
