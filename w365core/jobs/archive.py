@@ -80,11 +80,23 @@ def written(to: Path) -> Iterator[Writer]:
                 yield Writer(tar)
             file.flush()
             os.fsync(file.fileno())
-        os.link(aside, to)  # which fails where somebody was first
+        _name_it(aside, to)
     except FileExistsError:
         raise CallRefused(f"{to} exists already; a backup is never written over.") from None
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _name_it(aside: Path, to: Path) -> None:
+    """FileExistsError where somebody was first."""
+    try:
+        os.link(aside, to)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without links, such as a network share
+        if to.exists():
+            raise FileExistsError(to) from None
+        aside.rename(to)
 
 
 @dataclass

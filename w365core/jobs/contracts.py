@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from w365core.errors import CallRefused
 from w365core.jobs.permitting import acts
-from w365core.store import contracts as store
+from w365core.store import contracts as store, supplying
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 
@@ -39,6 +39,7 @@ def set_invoice_date(
     if len(said) > _LONGEST or not said.isprintable():
         raise CallRefused(f"The reason is plain text of at most {_LONGEST} characters.")
     with guarded(), engine.begin() as connection:
+        supplying.one_by_one(connection)  # before any row's lock: a load takes them in this order
         contract = store.locked(connection, contract_id)
         if contract is None:
             raise CallRefused(f"There is no contract {contract_id.strip()[:60]!r}; `contract list` shows them.")

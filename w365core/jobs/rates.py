@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from w365core import money
 from w365core.errors import CallRefused
 from w365core.jobs.permitting import acts
-from w365core.store import preferences, rates as store
+from w365core.store import preferences, rates as store, supplying
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 from w365core.store.rates import Rate
@@ -48,6 +48,7 @@ def set_rate(
     if rate is None or not money.is_plausible(rate) or rate <= 0:
         raise CallRefused("A rate is a number above 0, such as 0.92: an amount times its rate is the amount in base currency.")
     with guarded(), engine.begin() as connection:
+        supplying.one_by_one(connection)  # before any row's lock: a load takes them in this order
         found = store.locked(connection, code.strip())
         if found is None:
             raise CallRefused(f"There is no currency {code.strip()[:60]!r}; `add-currency CODE --rate N` adds it.")
