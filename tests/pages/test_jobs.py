@@ -125,7 +125,8 @@ def test_what_runs_says_how_far_it_is_and_what_waits_can_be_taken_back(page, kno
 
 def test_the_schedule_says_the_next_run_in_the_zone_and_is_changed_from_its_next_time_on(page, known: Engine):
     app = page()
-    assert told(app)["Next by itself"] == "tomorrow 06:00" and "Daily sync, Europe/Berlin" in unmarked(app)  # six here was an hour ago
+    assert told(app)["Next by itself"] == "today 09:00" and "Daily summary, Europe/Berlin" in unmarked(app)
+    assert "tomorrow 06:00" in unmarked(app)  # six here was an hour ago
     app.button("change_sync").click().run()
     app.time_input("schedule_at").set_value(datetime(2026, 1, 1, 7, 30).time()).run()
     app.button("job_now").click().run()
@@ -135,7 +136,7 @@ def test_the_schedule_says_the_next_run_in_the_zone_and_is_changed_from_its_next
     app.toggle("schedule_on").set_value(False).run()
     app.button("job_now").click().run()
     assert "Daily sync is off; its time of day is 07:30 (Europe/Berlin)." in unmarked(app)
-    assert told(app)["Next by itself"] == "nothing"
+    assert told(app)["Next by itself"] == "today 09:00"
 
 
 def test_run_now_says_what_it_will_do_and_queues_it(page, known: Engine):
@@ -171,7 +172,7 @@ def test_how_the_last_run_went_and_a_run_that_waits_for_a_worker_are_said(page, 
     run = due.look_and_queue(known, now=NOW)[0]
     end(known, run.job_ids[0], "failed", "csp refused the secret.")
     app = page()
-    assert "csp refused the secret." in unmarked(app) and told(app)["Failed"] == "1" and told(app)["Next by itself"] == "tomorrow 06:00"
+    assert "csp refused the secret." in unmarked(app) and told(app)["Failed"] == "1" and told(app)["Next by itself"] == "today 09:00"
 
 
 def test_each_providers_last_success_and_what_the_daily_sync_tries_again_stand_there(page, known: Engine):

@@ -48,4 +48,7 @@ def test_who_waits_for_a_role_is_given_one_by_a_button(opened, ana: str, engine:
 
 def test_what_each_role_may_do_stands_there(opened) -> None:
     said = unmarked(opened())
-    assert "signing an invoice off" in said and "Changing a tolerance policy, changing a setting, changing a person's role" in said
+    assert (
+        "signing an invoice off" in said
+        and "Changing a tolerance policy, changing a setting, changing what messages say, changing a person's role" in said
+    )

@@ -134,4 +134,7 @@ def _shown(rows: Sequence[Mapping[str, Any]], as_json: bool) -> Sequence[Mapping
 
     if as_json:
         return rows
-    return [{name: wording.moment(cell) if isinstance(cell, datetime) else cell for name, cell in row.items()} for row in rows]
+    return [
+        {name: wording.moment(cell.replace(tzinfo=None)) if isinstance(cell, datetime) else cell for name, cell in row.items()}
+        for row in rows
+    ]

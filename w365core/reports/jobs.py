@@ -137,7 +137,7 @@ def when(one: Scheduled) -> str:
 
 def local(at: datetime | None, zone: tzinfo) -> str:
     """2026-11-12 06:30 by the clocks of the zone."""
-    return wording.moment(None if at is None else at.astimezone(zone))
+    return wording.moment(None if at is None else at.astimezone(zone).replace(tzinfo=None))
 
 
 def _own(one: Scheduled, jobs: Sequence[JobRun], zone: tzinfo, now: datetime) -> Own:
