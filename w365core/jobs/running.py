@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, handing, listing, notifying, proving, reconciling, syncing, taking, validating
+from w365core.jobs import accounts, handing, listing, proving, reconciling, syncing, taking, validating
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
@@ -78,8 +78,15 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
         state = "failed" if result.failures else "done"
         _end(context.engine, told, state=state, message=summary(result), outcome=outcome(result))
     if job.kind in _IMPORTS:
-        notifying.after(context)
+        _tell(context)
     return 0
+
+
+def _tell(context: Context) -> None:
+    """Queues what there is to be said of it; templates are read only now, so that no job begins later for them."""
+    from w365core.jobs import notifying
+
+    notifying.after(context)
 
 
 def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
