@@ -153,7 +153,11 @@ class _Watched:
         self.watch = threading.Timer(_MOST_PAUSES * self.timeout, _cut_off, [self])
         self.watch.daemon = True
         self.watch.start()
-        return super().connect(*where, **how)
+        try:
+            return super().connect(*where, **how)
+        except BaseException:
+            self.watch.cancel()
+            raise
 
 
 class _Plain(_Watched, smtplib.SMTP):
@@ -172,8 +176,10 @@ def _connected(server: Server) -> _Plain | _Secure:
 
 
 def _cut_off(connection: smtplib.SMTP) -> None:
-    with suppress(OSError, AttributeError):  # there is no connection yet, or no more
-        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+    if connection.sock is not None:
+        with suppress(OSError):  # it has just been closed
+            # The plain socket's own method: that of a TLS socket pulls the session away under the reading thread.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 def _all_refused(recipients: dict[str, tuple[int, bytes]], server: Server) -> Outcome:

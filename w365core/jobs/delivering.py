@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from w365core.jobs import sending
 from w365core.jobs.context import Context, Report, actor, clock
 from w365core.settings import Settings
+from w365core.store.engine import guarded
 
 SECONDS_BETWEEN = 5.0
 
@@ -27,5 +28,6 @@ async def keep_sending(settings: Settings, engine: Engine, report: Report) -> No
 
 
 def _send(settings: Settings, engine: Engine, report: Report, stopped: threading.Event) -> None:
-    context = Context(settings, engine, clock(settings, engine), actor(), report)
+    with guarded():
+        context = Context(settings, engine, clock(settings, engine), actor(), report)
     sending.send_due(context, goes_on=lambda: not stopped.is_set())

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from w365core.errors import W365Error
 from w365core.jobs import outgoing
 from w365core.jobs.context import Context
 from w365core.jobs.outgoing import Queued
@@ -67,9 +68,11 @@ def after(context: Context) -> Told:
         with guarded(), context.engine.begin() as connection:
             here = message_facts.load(connection, now=context.now, with_markups=False)
             return Told(tuple(_queue(context, connection, message_facts.of_invoices(here), dry_run=False)))
+    except W365Error as error:
+        _log.error("messages about the import could not be queued; the daily run queues them. %s", error)
     except Exception:
         _log.exception("messages about the import could not be queued; the daily run queues them")
-        return Told(())
+    return Told(())
 
 
 def _queue(context: Context, connection: Connection, events: Sequence[Event], *, dry_run: bool) -> list[Queued]:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from w365core import settings as w365settings
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable, W365Error
-from w365core.jobs import accounts, billing_when_due, handing, listing, notifying, proving, reconciling, saying, syncing, taking, validating
+from w365core.jobs import accounts, billing_when_due, handing, listing, proving, reconciling, saying, syncing, taking, validating
 from w365core.jobs.accounts import Accounting
 from w365core.jobs.context import Context, open_context
 from w365core.jobs.handing import Handled
@@ -106,6 +106,8 @@ def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:
         if job.kind == BILL:
             return billing_when_due.carry_out(context)
         if job.kind == NOTIFY:
+            from w365core.jobs import notifying
+
             told = notifying.daily(context)
             return Handled(told.sentence, told.as_dict())
         if job.kind == DAILY:

@@ -109,12 +109,11 @@ def due(connection: Connection, now: datetime, *, most: int = 100) -> Sequence[i
 def take(connection: Connection, outbox_id: int, *, now: datetime, pauses: Sequence[timedelta], forced: bool) -> bool:
     """Counts an attempt and puts the one after it off, by one of the `pauses` after another; False where somebody else has taken it or it waits no more.
     `forced` does not wait for its time."""
-    row = connection.execute(
-        select(outbox.c.attempts, outbox.c.next_attempt_at)
-        .where(outbox.c.outbox_id == outbox_id, outbox.c.state == "waiting")
-        .with_for_update(skip_locked=True)
-    ).first()
-    if row is None or not (forced or row.next_attempt_at <= now):
+    query = select(outbox.c.attempts).where(outbox.c.outbox_id == outbox_id, outbox.c.state == "waiting")
+    if not forced:
+        query = query.where(outbox.c.next_attempt_at <= now)
+    row = connection.execute(query.with_for_update(skip_locked=True)).first()
+    if row is None:
         return False
     pause = pauses[min(row.attempts, len(pauses) - 1)]
     _change(connection, outbox_id, attempts=row.attempts + 1, last_attempt_at=now, next_attempt_at=now + pause)
@@ -122,9 +121,9 @@ def take(connection: Connection, outbox_id: int, *, now: datetime, pauses: Seque
 
 
 def hold(connection: Connection, outbox_id: int) -> Message | None:
-    """The message, for this transaction alone; None where somebody else holds it or it waits no more."""
+    """The message, for this transaction alone; waits for whoever looks at it or sends it just now, and is None where it waits no more then."""
     query = select(*_COLUMNS).where(outbox.c.outbox_id == outbox_id, outbox.c.state == "waiting")
-    return _first(connection, query.with_for_update(skip_locked=True))
+    return _first(connection, query.with_for_update())
 
 
 def mark_sent(connection: Connection, outbox_id: int, *, now: datetime, said: str) -> None:
