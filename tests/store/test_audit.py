@@ -115,3 +115,10 @@ def test_what_only_grows_refuses_to_change(sealed: Engine, table: str, statement
         connection.execute(text(statement.format(table, column)))
     with sealed.connect() as connection:
         assert connection.execute(text(f"select count(*) from {table}")).scalar_one() > 0
+
+
+def test_looking_through_the_log_leaves_the_connection_as_it_was(sealed: Engine) -> None:
+    with sealed.connect() as connection:
+        assert audit.verify(connection).rows == 5
+        connection.execute(text("set local time zone 'UTC'"))
+        assert "yield_per" not in connection.get_execution_options()

@@ -2,7 +2,7 @@
 
 acts          marks a function that changes something: the action's name, or what makes a name of its arguments
 for_people    says that whoever acts here has signed in, so that nobody acts without a name
-refuse_stranger, may     whether somebody may look at all; what they may do
+refuse_stranger, refuse_download     whether somebody may look at all, or have a file
 
 A door is handed `actor`: a `Person` who has signed in is looked up, and the function behind is given their name for the log. A plain text is the person
 at the machine, who runs commands or works alone on it; where pages are for people who have signed in, nobody acts as a plain text.
@@ -13,14 +13,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
-from w365core import access
+from w365core import access, settings as w365settings
 from w365core.access import AccessRefused, Person, Role
 from w365core.jobs import once
+from w365core.jobs.context import clock
 from w365core.store import people
 from w365core.store.engine import guarded
 
@@ -49,7 +49,7 @@ def acts(action: Named) -> Callable[[Door], Door]:
             try:
                 if key is None and form is None:
                     return door(*given, **named)
-                who, when = named.get("actor") or "unknown", named.get("now") or datetime.now(UTC)
+                who, when = named.get("actor") or "unknown", named.get("now") or clock(w365settings.read(), engine)
                 asked = once.fingerprint(given[1:], named)
                 key = key if form is None else f"{form} {wanted} {asked}"
                 return once.only(engine, key, actor=who, action=wanted, asked=asked, now=when, do=lambda: door(*given, **named))

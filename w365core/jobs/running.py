@@ -78,8 +78,15 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
         state = "failed" if result.failures else "done"
         _end(context.engine, told, state=state, message=summary(result), outcome=outcome(result))
     if job.kind in _IMPORTS:
-        notifying.after(context)
+        _say_what_came(context)
     return 0
+
+
+def _say_what_came(context: Context) -> None:
+    """Queues what there is to be said of it; templates are read only now, so that no job begins later for them."""
+    from w365core.jobs import notifying
+
+    notifying.after(context)
 
 
 def _do(context: Context, job: JobRun) -> SyncResult | Accounting | Handled:

@@ -85,7 +85,10 @@ def verify(connection: Connection, *, known: tuple[int, str] | None = None) -> V
     whole log was sealed anew."""
     previous, expected, last_at = _FIRST, 1, None
     holds_known = known is None
-    for row in connection.execution_options(yield_per=_AT_ONCE).execute(select(audit_log).order_by(audit_log.c.audit_id)).mappings():
+    asked = (
+        select(audit_log).order_by(audit_log.c.audit_id).execution_options(yield_per=_AT_ONCE)
+    )  # of this statement: the connection would keep it
+    for row in connection.execute(asked).mappings():
         values = dict(row)
         if values["audit_id"] != expected:
             return Verified(expected - 1, values["audit_id"], f"row {expected} is missing before it", previous, last_at)

@@ -36,7 +36,7 @@ def page(connection: Connection, wanted: Wanted, *, most: int, before: int | Non
 def every(connection: Connection, wanted: Wanted) -> Iterator[Mapping[str, Any]]:
     """All of them, the newest first, without holding them all."""
     asked = select(*audit_log.columns).where(*_where(wanted)).order_by(audit_log.c.audit_id.desc())
-    yield from connection.execution_options(yield_per=_AT_ONCE).execute(asked).mappings()
+    yield from connection.execute(asked.execution_options(yield_per=_AT_ONCE)).mappings()
 
 
 def count(connection: Connection, wanted: Wanted) -> int:
