@@ -64,7 +64,9 @@ def contracts(report: Settings) -> None:
     """The days; a click on a row sets one."""
     if not report.contracts.rows:
         return empty.nothing("No contract is known yet; `load` brings them from billing_contracts.csv.")
-    st.caption("The one that is invoiced soonest comes first. Click a row to set the day; `bill` moves it on with each invoice.")
+    st.caption(
+        "The one that is invoiced soonest comes first. Click a row to set the day; billing moves it on with each invoice, and Usage invoices says what is due."
+    )
     row = tables.show(report.contracts, key=f"contracts_{_shown('contracts')}", selects=True, height=300)
     tables.downloads(report.contracts, key="contracts")
     if row:

@@ -83,8 +83,9 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """rate_stale_days -> Rate stale days."""
+        """rate_stale_days -> Rate stale (days)."""
         words = [_WORDS.get(word, word) for word in self.of.name.split("_")]
+        words[-1] = "(days)" if words[-1] == "days" else words[-1]
         return " ".join((words[0][:1].upper() + words[0][1:], *words[1:]))
 
     @property
@@ -180,7 +181,7 @@ def _about_rates(rates: Sequence[RateStanding]) -> list[Notice]:
         Notice(
             "Stale rate",
             f"{one.said[0].upper()}{one.said[1:]}; {wording.counted(one.rate.invoices, 'provider invoice')} and "
-            f"{wording.counted(one.rate.contracts, 'contract')} are in it. Set the rate of today, or confirm that it still is so.",
+            f"{wording.counted(one.rate.contracts, 'contract')} are in it.",
             "Currencies",
         )
         for one in rates
@@ -197,7 +198,7 @@ def _about_contracts(contracts: Sequence[Row]) -> list[Notice]:
     return [
         Notice(
             "Day has passed",
-            f"{wording.counted(len(passed), 'contract')} should have been invoiced: {named}{more}. Usage invoices says what is due; the day can be set here.",
+            f"{wording.counted(len(passed), 'contract')} should have been invoiced: {named}{more}.",
             "Contracts",
         )
     ]
