@@ -9,11 +9,11 @@ import polars as pl
 
 def combinations(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.Series]:
     """The distinct combinations of the values in these columns, and for each row the place of its own among them."""
-    here = pl.int_range(len(frame), dtype=pl.UInt32, eager=True)
-    first = frame.select(pl.lit(here).alias("a place"), *columns).select(pl.col("a place").first().over(columns)).to_series()
-    is_first = first == here
-    numbers = (is_first.cum_sum().cast(pl.Int64) - 1).gather(first)
-    return at(frame.select(columns), is_first.arg_true()), numbers.alias("place")
+    counted = frame.select(columns).with_row_index("a place")
+    first = counted.select(pl.col("a place").first().over(columns)).to_series()
+    is_first = first == counted.get_column("a place")
+    numbers = (is_first.cum_sum().cast(pl.Int64) - 1)[first]
+    return frame.select(columns).filter(is_first), numbers.alias("place")
 
 
 def of(named: pl.Series, *, count: int) -> pl.Series:
@@ -26,7 +26,7 @@ def at(frame: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
     """The rows at these places, each as often as it is named; all null where a place is."""
     if frame.is_empty():
         return frame.clear(len(places))
-    return frame.select(pl.all().gather(places))
+    return frame[places]
 
 
 def beside(rows: pl.DataFrame, found: pl.DataFrame, *, by: str) -> pl.DataFrame:
