@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import polars as pl
+
+Cells = TypeVar("Cells", pl.DataFrame, pl.Series)
 
 
 def combinations(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.Series]:
@@ -22,11 +25,11 @@ def of(named: pl.Series, *, count: int) -> pl.Series:
     return nowhere.scatter(named, pl.int_range(len(named), eager=True)) if len(named) else nowhere
 
 
-def at(frame: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+def at(cells: Cells, places: pl.Series) -> Cells:
     """The rows at these places, each as often as it is named; all null where a place is."""
-    if frame.is_empty():
-        return frame.clear(len(places))
-    return frame[places]
+    if not len(cells) or places.null_count() == len(places):
+        return cells.clear(len(places))
+    return cells[places]
 
 
 def beside(rows: pl.DataFrame, found: pl.DataFrame, *, by: str) -> pl.DataFrame:
