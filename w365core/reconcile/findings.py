@@ -166,11 +166,11 @@ def _after_cancellation(judged: Judged) -> pl.DataFrame:
 def _after_deactivation(judged: Judged) -> pl.DataFrame:
     """Charges in a window that starts after our last Deactivate log, with no Activate or Create log between."""
     day = pl.col("effective_day").cast(pl.Date)
-    ended = our_side.of_events(judged.history, ("deactivate",)).filter(day.is_not_null())
+    ended = judged.history.ended.filter(day.is_not_null())
     if ended.is_empty():
         return _none()
     ends = ended.group_by("subscription").agg(day.max().alias("since"))
-    begins = our_side.of_events(judged.history, ("activate", "create")).join(ends, on="subscription", how="semi")
+    begins = our_side.of_events(judged.history.logs, ("activate", "create")).join(ends, on="subscription", how="semi")
     begins = begins.group_by("subscription").agg(day.max().alias("again"))
     later = _charges(judged.keyed.lines).join(ends, on="subscription").join(begins, on="subscription", how="left")
     later = _printed(judged, later.filter(~(pl.col("again") >= pl.col("since")).fill_null(False)))

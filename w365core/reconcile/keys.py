@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from w365core.reconcile import places
 from w365core.reconcile.charge_types import Charge, charge_of
 
 CHARGES = pl.Enum([str(charge) for charge in Charge])
@@ -45,9 +46,8 @@ def keyed(lines: pl.DataFrame, *, owners: int) -> Keyed:
         pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
         *("seats", "terms"),
     )  # fmt: skip
-    number = owner * max(1, len(windows)) + window
-    order = number.arg_sort()
-    number = number[order]
+    of_each = max(1, len(windows))
+    number, order = places.in_order(owner * of_each + window, most=(owners + len(customers)) * of_each)
     is_first = number.ne_missing(number.shift())
     sizes = is_first.arg_true().cast(pl.Int64).extend_constant(len(lines), 1).diff().tail(-1).alias("lines")
     key = is_first.cum_sum().cast(pl.Int64) - 1

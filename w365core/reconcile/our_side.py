@@ -42,24 +42,26 @@ VIEWS = (
 class History:
     """The change logs of ours, as they were given (`logs`, with `seats`); and in the order of subscription and effective day, those without a day last: the
     place of each (`log`), the key it is found by, and what all before come to (`running`, with what all come to at its end). `starts` says where each
-    subscription's begin there, and where the last one's end."""
+    subscription's begin there, and where the last one's end. `ended` are those that deactivate."""
 
     logs: pl.DataFrame
     log: pl.Series
     keys: pl.Series
     running: pl.Series
     starts: pl.Series
+    ended: pl.DataFrame
 
 
 def replayed(logs: pl.DataFrame, *, subscriptions: int) -> History:
     """The history that logs with a `subscription` (a whole number; others are nobody's) and `seats` tell."""
     day = pl.col("effective_date").cast(pl.Int64) + _ORIGIN
     moments = logs.select((pl.col("subscription") * _SPAN + day.fill_null(_SPAN - 1)).alias("moment")).to_series()
-    log = moments.arg_sort(nulls_last=True).head(len(moments) - moments.null_count())
-    keys, seats = moments[log], logs.get_column("seats")[log].fill_null(0)
+    keys, log = places.in_order(moments.fill_null(subscriptions * _SPAN), most=subscriptions * _SPAN)  # nobody's come last
+    keys, log = (column.head(len(moments) - moments.null_count()) for column in (keys, log))
+    seats = logs.get_column("seats")[log].fill_null(0)
     running = pl.concat([pl.Series([0], dtype=seats.dtype), seats.cum_sum()])
     begin = pl.int_range(subscriptions + 1, dtype=pl.Int64, eager=True) * _SPAN
-    return History(logs, log.alias("log"), keys, running, keys.search_sorted(begin))
+    return History(logs, log.alias("log"), keys, running, keys.search_sorted(begin), of_events(logs, ("deactivate",)))
 
 
 def by_subscription(history: History) -> pl.DataFrame:
@@ -70,15 +72,15 @@ def by_subscription(history: History) -> pl.DataFrame:
         "logs": end - begin,
         "all_logs": history.running[end] - history.running[begin],
     }).with_columns(pl.when(pl.col("logs") > 0).then(pl.col("logs", "all_logs")))  # fmt: skip
-    ended = of_events(history, ("deactivate",)).group_by("subscription").agg(pl.col("effective_day").max().alias("deactivated_day"))
+    ended = history.ended.group_by("subscription").agg(pl.col("effective_day").max().alias("deactivated_day"))
     ended = ended.with_columns(pl.lit(True).alias("was_deactivated"))
     return places.beside(held, ended, by="subscription").with_columns(pl.col("was_deactivated").fill_null(False))
 
 
-def of_events(history: History, events: tuple[str, ...]) -> pl.DataFrame:
+def of_events(logs: pl.DataFrame, events: tuple[str, ...]) -> pl.DataFrame:
     """`subscription` and `effective_day` of the logs of these events, however they are spelled."""
-    spelled = [word for word in history.logs.get_column("event").unique().to_list() if folded(word or "") in events]
-    found = history.logs.filter(pl.col("event").is_in(spelled)) if spelled else history.logs.clear()
+    spelled = [word for word in logs.get_column("event").unique().to_list() if folded(word or "") in events]
+    found = logs.filter(pl.col("event").is_in(spelled)) if spelled else logs.clear()
     return found.select("subscription", pl.col("effective_date").cast(pl.Int32).alias("effective_day")).drop_nulls("subscription")
 
 

@@ -19,6 +19,17 @@ def combinations(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFr
     return frame.select(columns).filter(is_first), numbers.alias("place")
 
 
+def in_order(numbers: pl.Series, *, most: int) -> tuple[pl.Series, pl.Series]:
+    """The numbers, none negative or above `most`, sorted, and the place where each one stood. Number and place are sorted as one where an integer holds both: that
+    takes half the time of sorting places."""
+    count = max(1, len(numbers))
+    if (most + 1) * count >= 1 << 63:
+        order = numbers.arg_sort()
+        return numbers[order], order
+    both = (numbers * count + pl.int_range(len(numbers), dtype=pl.Int64, eager=True)).sort()
+    return both // count, both % count
+
+
 def of(named: pl.Series, *, count: int) -> pl.Series:
     """For each of `count` rows its place in a table whose rows name it by `named`; null where none does."""
     nowhere = pl.repeat(None, count, dtype=pl.Int64, eager=True)

@@ -22,7 +22,7 @@ class Seats:
 
 def billed() -> pl.Expr:
     """What a line charges for: the billable quantity, else the printed one."""
-    return pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity"))
+    return pl.when(pl.col("billable_quantity") != "").then("billable_quantity").otherwise("quantity")
 
 
 def seats_of(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> Seats:
@@ -44,9 +44,14 @@ def seats_of(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFram
     return Seats(found[0], *found[1])
 
 
-def as_text(scale: int) -> Iterator[pl.Expr]:
+def as_text(rows: pl.DataFrame, scale: int) -> Iterator[pl.Series]:
     """The quantities of rows as they are shown: both sides, the difference, and what is left of it."""
-    difference = pl.col("provider_quantity") - pl.col("ours")
-    yield exact.text(difference, scale).alias("quantity_difference")
-    shown = {"provider_quantity": "provider_quantity", "residual": "residual", "our_quantity": "ours", "our_quantity_then": "ours_then"}
-    yield from (exact.text(pl.col(whole), scale).alias(name) for name, whole in shown.items())
+    theirs, ours = rows.get_column("provider_quantity"), rows.get_column("ours")
+    yield exact.texts(theirs - ours, scale).alias("quantity_difference")
+    shown = {
+        "provider_quantity": theirs,
+        "residual": rows.get_column("residual"),
+        "our_quantity": ours,
+        "our_quantity_then": rows.get_column("ours_then"),
+    }
+    yield from (exact.texts(whole, scale).alias(name) for name, whole in shown.items())

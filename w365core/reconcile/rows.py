@@ -5,11 +5,12 @@ Subscriptions are numbered in the order of their ids and rows by subscription an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from w365core.reconcile import at_risk, exact, keys, names, offers, our_side, places, prices, provider_side, quantities, reasons, verdicts
+from w365core.reconcile import at_risk, keys, names, offers, our_side, places, prices, provider_side, quantities, reasons, verdicts
 from w365core.reconcile.explained import Printed, explained, unbilled
 from w365core.reconcile.keys import Keyed
 from w365core.reconcile.offers import Ours
@@ -19,18 +20,16 @@ from w365core.reconciliation import Verdict
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows in whole numbers: those of lines in the order of their `key`, which is their place, then those without a line. The change logs outside their
-    views. And what both were made of."""
+    """Rows in whole numbers: those of lines in the order of their `key`, which is their place, then those without a line. What they print stands in tables: a row
+    names the place of its own in each of them. The change logs outside the rows' views; and what all were made of."""
 
     rows: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame]
     change_logs: pl.DataFrame
     billed: pl.DataFrame  # the lines as they were given
     keyed: Keyed
     terms: pl.DataFrame
-    ours: Ours
     history: History
-    names: pl.DataFrame
-    costs: pl.Series
     scale: int
 
 
@@ -56,8 +55,16 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     whole = places.beside(whole, costs, by="key")
     whole = places.beside(whole, unbilled(changes, found.get_column("row"), currency), by="row")
     printed_names, source = names.printed(billed, keyed, places.at(ours.subscriptions, absent.get_column("subscription")))
-    whole = _with_money(whole.with_columns(source), printed_names, ours, cost_texts, seats.scale, currency)
-    return Judged(whole, changes, billed, keyed, terms, ours, history, printed_names, cost_texts, seats.scale)
+    offer = places.at(ours.subscriptions.get_column("offer"), whole.get_column("subscription"))
+    whole = whole.with_columns(source, offer)
+    tables = {
+        **{"source": printed_names, "subscription": ours.subscriptions, "window": keyed.windows},
+        **{"offer": ours.offers, "cost": cost_texts.to_frame()},
+    }
+    tables["price"], price = _priced(whole, ours, cost_texts)
+    tables["told"], told = _told(whole, tables, seats.scale, currency)
+    whole = whole.with_columns(price.alias("price"), told.alias("told"))
+    return Judged(whole, tables, changes, billed, keyed, terms, history, seats.scale)
 
 
 def _windows(keyed: Keyed, subscriptions: pl.DataFrame, history: History) -> pl.DataFrame:
@@ -97,26 +104,26 @@ def _absent(subscriptions: pl.DataFrame, keyed: Keyed) -> pl.DataFrame:
     )
 
 
-def _with_money(rows: pl.DataFrame, printed: pl.DataFrame, ours: Ours, costs: pl.Series, scale: int, currency: str) -> pl.DataFrame:
-    """Rows with `offer`, `price_verdict`, `money_at_risk` and `reason`. Of those that agree, nine of ten, nothing more than their prices is looked at."""
-    rows = rows.hstack(places.at(ours.subscriptions.select("offer"), rows.get_column("subscription")))
-    cells = (ours.offers.select("selling_price", "cost_price", "unit", "comparable").rows(), costs.to_list())
-    verdict = exact.each_combination(
-        rows, ["offer", "cost"], lambda *places: _price_verdict(*cells, *places), name="price_verdict", kind=pl.String
-    )
-    agrees = (pl.col("verdict") == str(Verdict.CONFIRMED)) & ~pl.col("changed_since")
-    others = rows.filter(~agrees).with_columns(*quantities.as_text(scale), pl.col("snapshot_day").cast(pl.Date).alias("snapshot"))
-    others = others.hstack(places.at(printed.select("subtotal"), others.get_column("source")))
-    others = others.hstack(places.at(ours.offers.select("monthly_selling_price", "monthly_cost_price"), others.get_column("offer")))
-    others = others.with_columns(places.at(costs, others.get_column("cost")).alias("unit_cost"))
-    told = others.select("row", reasons.reason().alias("reason")).with_columns(at_risk.money_at_risk(others, currency))
-    rows = places.beside(rows.with_columns(verdict), told, by="row")
-    return rows.with_columns(
-        pl.when(agrees).then(pl.lit("0")).otherwise("money_at_risk").alias("money_at_risk"), pl.col("reason").fill_null(reasons.AGREES)
-    )
+def _priced(rows: pl.DataFrame, ours: Ours, costs: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+    """The price verdicts of all pairs of an offer and a cost that rows have, and the place of each row's own among them."""
+    none, many = len(ours.offers), len(costs) + 1
+    pair = rows.get_column("offer").fill_null(none) * many + rows.get_column("cost").fill_null(many - 1)
+    pairs = pair.unique().sort()
+    offered = [*ours.offers.select("selling_price", "cost_price", "unit", "comparable").rows(), (None, None, None, False)]
+    billed = [*costs.to_list(), None]
+    verdicts = [str(prices.price_verdict(*offered[number // many], billed=billed[number % many])) for number in pairs.to_list()]
+    return pl.DataFrame({"price_verdict": pl.Series(verdicts, dtype=pl.String)}), pairs.search_sorted(pair)
 
 
-def _price_verdict(known: list[tuple], costs: list[str], offer: int | None, cost: int | None) -> str:
-    """Without a subscription there is no price of ours."""
-    terms = (None, None, None, False) if offer is None else known[offer]
-    return str(prices.price_verdict(*terms, billed=None if cost is None else costs[cost]))
+def _told(rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame], scale: int, currency: str) -> tuple[pl.DataFrame, pl.Series]:
+    """`money_at_risk` and `reason`, and the place of each row's own. Rows that agree, nine of ten, share the first, and nothing more of them is looked at."""
+    others = rows.filter((pl.col("verdict") != str(Verdict.CONFIRMED)) | pl.col("changed_since"))
+    whole = [others.with_columns(*quantities.as_text(others, scale), pl.col("snapshot_day").cast(pl.Date).alias("snapshot"))]
+    wanted = {"source": ("subtotal",), "cost": ("unit_cost",), "offer": ("monthly_selling_price", "monthly_cost_price")}
+    whole += [places.at(tables[name].select(columns), others.get_column(name)) for name, columns in wanted.items()]
+    others = pl.concat(whole, how="horizontal")
+    agreed = pl.DataFrame({"reason": [reasons.AGREES], "money_at_risk": ["0"]})
+    told = others.select(reasons.reason().alias("reason")).with_columns(at_risk.money_at_risk(others, currency))
+    place = pl.repeat(0, len(rows), dtype=pl.Int64, eager=True)
+    place = place.scatter(others.get_column("row"), pl.int_range(1, len(others) + 1, dtype=pl.Int64, eager=True))
+    return pl.concat([agreed, told]), place
