@@ -5,7 +5,7 @@ All lines of a subscription are in one bucket; lines without subscription may be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -47,7 +47,7 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
         currency=currency,
     )
     return Reconciled(
-        _table(shown(judged, currency=currency), ROW),
+        _shown(shown(judged, currency=currency), ROW),
         _table(judged.change_logs.sort("line_id", "change_log_id"), EXPLANATION),
         _table(findings.found(judged, currency=currency).sort("line_id", "line_number", "kind"), FINDING),
     )
@@ -64,5 +64,11 @@ def _places(table: pa.Table, ids: pa.Array) -> pl.Series:
 
 
 def _table(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pa.Table:
+    return _shown(frame.get_column, columns)
+
+
+def _shown(column: Callable[[str], pl.Series], columns: tuple[Column, ...]) -> pa.Table:
+    """Each column is in Arrow before the next one is made."""
     schema = frames.arrow_schema(columns)
-    return frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.newest()).cast(schema)
+    arrays = (column(field.name).to_arrow(compat_level=pl.CompatLevel.newest()).cast(field.type) for field in schema)
+    return pa.Table.from_arrays(list(arrays), schema=schema)

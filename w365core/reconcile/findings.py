@@ -52,9 +52,9 @@ def _of(*charges: Charge) -> pl.Expr:
 
 
 def _amount_off(judged: Judged, currency: str) -> pl.DataFrame:
-    lines = judged.keyed.lines.filter(_of(*_PRICED))
-    right = _plainly_right(judged, lines, currency)
-    lines = _printed(judged, lines if right is None else lines.filter(~right))
+    lines = judged.keyed.lines
+    right = _plainly_right(judged, currency)
+    lines = _printed(judged, lines.filter(_of(*_PRICED) if right is None else _of(*_PRICED) & ~right))
     without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
     lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
     cells = ["billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", *_TERMS, "ordered"]
@@ -69,8 +69,9 @@ def _amount_off(judged: Judged, currency: str) -> pl.DataFrame:
     )
 
 
-def _plainly_right(judged: Judged, lines: pl.DataFrame, currency: str) -> pl.Series | None:
-    """Whether effective price x rate x seats is within a coin of the amount, which is near the second rule; None where integers cannot say it."""
+def _plainly_right(judged: Judged, currency: str) -> pl.Series | None:
+    """Whether a line's effective price x rate x seats is within a coin of its amount, which is near the second rule; None where integers cannot say it."""
+    lines = judged.keyed.lines
     rate = exact.canonical(judged.terms.get_column("exchange_rate")).fill_null("1")
     subtotal = judged.billed.get_column("subtotal")
     printed = [exact.readable(judged.terms.get_column("effective_unit_price")), rate, exact.readable(subtotal)]
@@ -110,7 +111,7 @@ def _above_list(judged: Judged) -> pl.DataFrame:
 
 def _charged_twice(judged: Judged) -> pl.DataFrame:
     """Cycle charges of one provider subscription and window that stand when credits of the same seats are taken from them, where we hold another number."""
-    several = judged.keyed.lines.filter(~pl.col("alone") & _of(Charge.CYCLE))
+    several = judged.keyed.lines.select("key", "alone", "charge").filter(~pl.col("alone") & _of(Charge.CYCLE))
     several = several.filter(pl.col("key").is_duplicated()).get_column("key").unique()
     rows = places.at(judged.rows.select("verdict", "subscription"), several)
     agreed = (rows.get_column("verdict") == str(Verdict.CONFIRMED)) | rows.get_column("subscription").is_null()

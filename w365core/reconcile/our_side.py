@@ -17,6 +17,7 @@ from w365core.reconciliation import Fit
 _SPAN = 1 << 22  # days of a key: from the year 1 to beyond 9999
 _ORIGIN = 1 << 20
 KNOWN_TO_PROVIDER = ("provisioned", "notapplicable")
+_REPLAYED = ("seats", "effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
 STUCK = ("awaitingprovisioning", "failedprovisioning")
 
 
@@ -96,7 +97,7 @@ def looked_at(history: History, subscriptions: pl.Series) -> pl.DataFrame:
     """The logs of these subscriptions, with `log`: days as numbers, and what the states of each mean."""
     wanted = pl.DataFrame({"subscription": subscriptions.drop_nulls().unique()})
     whose = pl.DataFrame({"log": history.log, "subscription": history.keys // _SPAN}).join(wanted, on="subscription", how="semi")
-    logs = places.at(history.logs.drop("subscription"), whose.get_column("log"))
+    logs = places.at(history.logs.select(_REPLAYED), whose.get_column("log"))
     effective = pl.col("effective_date").cast(pl.Int32)
     provisioned = pl.coalesce(pl.col("provisioned_on").cast(pl.Int32), effective)
     return whose.hstack(_states(logs)).hstack(

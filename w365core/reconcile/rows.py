@@ -17,6 +17,11 @@ from w365core.reconcile.offers import Ours
 from w365core.reconcile.our_side import History
 from w365core.reconciliation import Verdict
 
+_LOOKED_AT = (
+    *("row", "source", "cost", "offer", "verdict", "changed_since", "why", "logs", "logs_outside", "snapshot"),
+    *("provider_quantity", "ours", "ours_then", "residual", "residual_settles"),
+)
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -49,7 +54,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     rows = places.beside(rows, found, by="row").with_columns(pl.coalesce("found", "verdict").alias("verdict"))
     absent = _absent(ours.subscriptions, keyed)
     whole = pl.concat([rows, absent], how="diagonal").with_columns(pl.col("changed_since").fill_null(False))
-    whole = whole.with_columns(names.line_ids(whole, keyed, ours.subscriptions))
+    whole = whole.with_columns(pl.col("snapshot_day").cast(pl.Date).alias("snapshot"), names.line_ids(whole, keyed, ours.subscriptions))
     changes = explained(of_rows.filter("outside"), names.of_windows(whole, keyed), ours.subscriptions, printed)
     costs, cost_texts = prices.unit_costs(keyed.lines, terms)
     whole = places.beside(whole, costs, by="key")
@@ -117,8 +122,8 @@ def _priced(rows: pl.DataFrame, ours: Ours, costs: pl.Series) -> tuple[pl.DataFr
 
 def _told(rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame], scale: int, currency: str) -> tuple[pl.DataFrame, pl.Series]:
     """`money_at_risk` and `reason`, and the place of each row's own. Rows that agree, nine of ten, share the first, and nothing more of them is looked at."""
-    others = rows.filter((pl.col("verdict") != str(Verdict.CONFIRMED)) | pl.col("changed_since"))
-    whole = [others.with_columns(*quantities.as_text(others, scale), pl.col("snapshot_day").cast(pl.Date).alias("snapshot"))]
+    others = rows.select(_LOOKED_AT).filter((pl.col("verdict") != str(Verdict.CONFIRMED)) | pl.col("changed_since"))
+    whole = [others.with_columns(*quantities.as_text(others, scale))]
     wanted = {"source": ("subtotal",), "cost": ("unit_cost",), "offer": ("monthly_selling_price", "monthly_cost_price")}
     whole += [places.at(tables[name].select(columns), others.get_column(name)) for name, columns in wanted.items()]
     others = pl.concat(whole, how="horizontal")

@@ -1,45 +1,54 @@
-"""What is shown of each row? All its columns, each gathered once, in the order of `line_id`."""
+"""What is shown of each row? Column by column in the order of `line_id`, each made when it is asked for: only one at a time takes room."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import polars as pl
 
-from w365core.reconcile import places, quantities
+from w365core.reconcile import exact, places
 from w365core.reconcile.rows import Judged
 
-_WHOLE = ("line_id", "lines", "verdict", "fit", "changed_since", "residual_settles", "unbilled", "snapshot_day")
-_QUANTITIES = ("provider_quantity", "ours", "ours_then", "residual")
-# What a row prints of each table, and what it is called there.
+# What is printed of each table that a row names a place of, and what it is called there.
 _PRINTED = {
-    "subscription": {name: name for name in ("subscription_id", "provider_quantity_now")}
-    | {"our_account_id": "account_id", "our_product_id": "product_id"},
-    "source": {
-        name: name
-        for name in (
-            *("provider_subscription_id", "provider_customer_id", "account_id", "customer_name", "product_id", "product_name", "subtotal"),
-        )
+    **dict.fromkeys(("provider_subscription_id", "provider_customer_id", "customer_name", "product_name", "subtotal"), "source"),
+    **dict.fromkeys(("subscription_id", "provider_quantity_now"), "subscription"),
+    **dict.fromkeys(("charge_start", "charge_end"), "window"),
+    **{
+        "cost_price": "offer",
+        "selling_price": "offer",
+        "unit_cost": "cost",
+        "price_verdict": "price",
+        "reason": "told",
+        "money_at_risk": "told",
     },
-    "window": {name: name for name in ("charge_start", "charge_end")},
-    "offer": {"cost_price": "shown_cost_price", "selling_price": "shown_selling_price"},
-    "cost": {"unit_cost": "unit_cost"},
-    "price": {"price_verdict": "price_verdict"},
-    "told": {"reason": "reason", "money_at_risk": "money_at_risk"},
 }
+_CALLED = {"cost_price": "shown_cost_price", "selling_price": "shown_selling_price"}
+_QUANTITIES = {"provider_quantity": "provider_quantity", "our_quantity": "ours", "our_quantity_then": "ours_then", "residual": "residual"}
+_OURS_FIRST = ("account_id", "product_id")
 
 
-def shown(judged: Judged, *, currency: str) -> pl.DataFrame:
-    """Every row, in the columns of ROW."""
-    rows = judged.rows.select(*_WHOLE, *_QUANTITIES, *_PRINTED)[_order(judged.rows)]
-    parts = [rows.select(_WHOLE).with_columns(*quantities.as_text(rows, judged.scale))]
-    for name, columns in _PRINTED.items():
-        table = judged.tables[name].select(pl.col(there).alias(here) for here, there in columns.items())
-        parts.append(places.at(table, rows.get_column(name)))
-    return pl.concat(parts, how="horizontal").with_columns(
-        pl.coalesce("our_account_id", "account_id").alias("account_id"),
-        pl.coalesce("our_product_id", "product_id").alias("product_id"),
-        pl.col("snapshot_day").cast(pl.Date).alias("snapshot"),
-        pl.lit(currency).alias("currency"),
-    )
+def shown(judged: Judged, *, currency: str) -> Callable[[str], pl.Series]:
+    """What makes the column of a name in ROW."""
+    return partial(_column, judged, _order(judged.rows), currency)
+
+
+def _column(judged: Judged, order: pl.Series, currency: str, name: str) -> pl.Series:
+    rows = judged.rows
+    if name in _PRINTED:
+        table = _PRINTED[name]
+        return places.at(judged.tables[table][_CALLED.get(name, name)], rows.get_column(table)[order])
+    if name in _OURS_FIRST:
+        ours, theirs = (places.at(judged.tables[table][name], rows.get_column(table)[order]) for table in ("subscription", "source"))
+        return ours.zip_with(ours.is_not_null(), theirs)
+    if name in _QUANTITIES:
+        return exact.texts(rows.get_column(_QUANTITIES[name])[order], judged.scale)
+    if name == "quantity_difference":
+        return exact.texts((rows.get_column("provider_quantity") - rows.get_column("ours"))[order], judged.scale)
+    if name == "currency":
+        return pl.repeat(currency, len(rows), dtype=pl.String, eager=True)
+    return rows.get_column(name)[order]
 
 
 def _order(rows: pl.DataFrame) -> pl.Series:
