@@ -307,11 +307,11 @@ def kept(work: Path) -> dict:
 
 
 def _keep(engine, made, number: str) -> None:
-    from w365core.reconcile import conservation
+    from w365core.kernels import conserved
     from w365core.store import reconciliations
     from w365core.store.ledger import Who
 
-    parts = conservation.parts(zip(made.rows["verdict"].to_pylist(), made.rows["subtotal"].to_pylist(), strict=True))
+    parts = conserved.parts(made.rows)
     nothing = dict.fromkeys(reconciliations.SUMS, Decimal(0))
     totals = nothing | {"header": parts.lines, "lines": parts.lines, "confirmed": parts.confirmed, "explained": parts.explained}
     run = reconciliations.Run("bench", number, "EUR", number, {}, totals | {"unexplained": parts.unexplained}, "a benchmark")

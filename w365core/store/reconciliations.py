@@ -221,7 +221,7 @@ def _copy(connection: Connection, table: str, run_id: int, rows: pa.Table) -> No
     """All of it, whatever of the table's other columns there are; blank text is null."""
     if not rows.num_rows:
         return
-    whole = rows.append_column("reconciliation_id", pa.array([str(run_id)] * rows.num_rows, pa.string()))
+    whole = rows.append_column("reconciliation_id", pa.repeat(pa.scalar(str(run_id)), rows.num_rows))
     with driver_cursor(connection, lost="nothing was stored. Reconcile it again.") as cursor:
         for batch in _batches(whole):
             columns, content = copied(batch)
