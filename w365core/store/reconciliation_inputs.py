@@ -101,7 +101,8 @@ def _lines(table: str, *, staged: bool) -> str:
     )
 
 
-# Those that the lines name, and those that belong on the invoice by everything but the lines. An invoice's own period is its header's billing period,
+# Those that the lines name, and those that belong on the invoice by everything but the lines: by `except`, since an anti-join of what the planner takes for
+# one row is a nested loop over all of them. An invoice's own period is its header's billing period,
 # else the calendar month before its date; another document is of this period where the two overlap.
 _SUBSCRIPTIONS = """
     with named as (select distinct subscription_id from reconciled_line where subscription_id is not null),
@@ -120,12 +121,11 @@ _SUBSCRIPTIONS = """
     wanted as (
         select subscription_id, false as expected from named
         union all
-        select s.subscription_id, true from subscription s
+        select missing.subscription_id, true from (select s.subscription_id from subscription s
         where lower(s.provider) = lower(%(provider)s) and s.kind = 'License' and coalesce(s.status, 'Active') = 'Active'
             and s.contract_id is not null and s.quantity > 0 and upper(s.currency) = upper(%(currency)s)
             and (s.start_date is null or s.start_date <= %(last)s) and (s.end_date is null or s.end_date >= %(last)s)
-            and not exists (select from named n where n.subscription_id = s.subscription_id)
-            and not exists (select from charged c where c.subscription_id = s.subscription_id)
+        except (select subscription_id from named union all select subscription_id from charged)) missing
     ),
     ids as (
         select s.subscription_id, lower(btrim(s.provider_subscription_id)) as key from wanted join subscription s using (subscription_id)
