@@ -42,13 +42,13 @@ def printed(billed: pl.DataFrame, keyed: Keyed, absent: pl.DataFrame) -> tuple[p
     """The names and the subtotal of lines, of rows of several lines (the least names and the sum), and of subscriptions without a line; and in which place
     (`source`) each row's stand."""
     lines = billed.select(*_OF_LINES, "subtotal")
-    several = keyed.lines.filter(~pl.col("alone")).select("key", "line")
+    several = keyed.lines.select("key", "line", "alone").filter(~pl.col("alone"))
     many = several.select("key").hstack(places.at(lines, several.get_column("line")))
     least = many.group_by("key", maintain_order=True).agg(pl.col(_OF_LINES).min())
     summed = least.join(exact.sums(many, by="key", of="subtotal"), on="key", how="left", maintain_order="left")
     ours = absent.select(pl.col("provider_subscription_id").str.to_lowercase(), pl.col("name").alias("product_name"))
     whole = pl.concat([lines, summed.drop("key"), ours], how="diagonal", rechunk=True)
-    firsts = keyed.lines.filter("first").get_column("line").cast(pl.Int64)
+    firsts = keyed.lines.select("line", "first").filter("first").get_column("line").cast(pl.Int64)
     of_many = pl.int_range(len(lines), len(lines) + len(least), dtype=pl.Int64, eager=True)
     of_absent = pl.int_range(len(lines) + len(least), len(whole), dtype=pl.Int64, eager=True)
     source = firsts.scatter(least.get_column("key"), of_many) if len(least) else firsts

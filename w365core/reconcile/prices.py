@@ -65,8 +65,9 @@ def unit_costs(lines: pl.DataFrame, terms: pl.DataFrame) -> tuple[pl.DataFrame, 
     """`key` and `cost`: that of its last cycle line, without any of the last other line of seats; last by order date, then the highest. And the costs as text,
     in their order, each in the place of its number."""
     is_cycle = pl.col("charge") == str(Charge.CYCLE)
-    seats = lines.filter(pl.col("charge").is_in([str(charge) for charge in SEATS]))
-    seats = seats.select("key", "alone", "moment", is_cycle.alias("is_cycle"), (pl.col("terms") * 2 + is_cycle).alias("number"))
+    is_seat = pl.col("charge").is_in([str(charge) for charge in SEATS]).alias("is_seat")
+    number = (pl.col("terms") * 2 + is_cycle).alias("number")
+    seats = lines.select("key", "alone", "moment", is_cycle.alias("is_cycle"), number, is_seat).filter("is_seat")
     cells = terms.rows()
     answers = {number: unit_cost(*cells[number // 2], bool(number % 2)) for number in seats.get_column("number").unique().to_list()}
     costs = sorted({cost for cost in answers.values() if cost is not None})

@@ -75,7 +75,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
 def _windows(keyed: Keyed, subscriptions: pl.DataFrame, history: History) -> pl.DataFrame:
     """One row per key: what the provider charges, what we hold and held, and the verdict as far as quantities give it."""
     ours = subscriptions.select("suspended", pl.col("seats").alias("ours")).hstack(our_side.by_subscription(history))
-    rows = keyed.lines.filter("first").select("key", pl.col("key").alias("row"), "subscription", "owner", "window")
+    rows = keyed.lines.select("first", "key", pl.col("key").alias("row"), "subscription", "owner", "window").filter("first").drop("first")
     rows = rows.hstack([keyed.sizes]).hstack(places.at(ours.drop("subscription"), rows.get_column("subscription")))
     rows = rows.with_columns(pl.col("suspended").fill_null(False), pl.col("subscription").is_not_null().alias("has_subscription"))
     seats = keyed.lines.select("key", "first", "alone", "charge", "moment", "sign", pl.col("seats").alias("quantity"))
@@ -91,7 +91,7 @@ def _windows(keyed: Keyed, subscriptions: pl.DataFrame, history: History) -> pl.
 def _looked_into(rows: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the change logs say of the rows that differ, or may agree by coincidence, and those rows' logs."""
     deeper = pl.col("to_check") | pl.col("verdict").is_in([verdicts.EXPLAINING, str(Verdict.CHANGE_LOG_MISMATCH)])
-    found, of_rows = verdicts.looked_into(rows.filter(deeper).select(verdicts.LOOKED_AT), history)
+    found, of_rows = verdicts.looked_into(rows.select(*verdicts.LOOKED_AT, deeper.alias("deeper")).filter("deeper").drop("deeper"), history)
     names = ("fit", "residual", "residual_settles", "changed_since", "logs_outside")
     return found.select("row", pl.col("verdict").alias("found"), *names), of_rows
 
