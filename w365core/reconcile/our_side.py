@@ -7,6 +7,7 @@ each view of the logs is summed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -131,19 +132,30 @@ def _inside(view: View) -> pl.Expr:
 def views(windows: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
     """For windows with `row`, `subscription` and `snapshot_day`: the same and, per place in VIEWS, what that view comes to (`view_0` …)."""
     pairs = windows.select("row", "subscription", "snapshot_day").join(logs, on="subscription", maintain_order="none")
-    counted = (pl.when(_inside(view)).then("seats").otherwise(0).alias(f"view_{place}") for place, view in enumerate(VIEWS))
-    summed = pairs.select("row", *counted).group_by("row").sum()
+    summed = pairs.select("row", *_counted()).group_by("row").sum()
     nothing = [pl.col(f"view_{place}").fill_null(0) for place in range(len(VIEWS))]
     return windows.join(summed, on="row", how="left").with_columns(nothing)
 
 
-def first_fit(of: pl.Expr) -> pl.Expr:
-    """The place of the first view that comes to this quantity; null where none does."""
-    return pl.coalesce(pl.when(pl.col(f"view_{place}") == of).then(pl.lit(place, pl.Int8)) for place in range(len(VIEWS)))
+# Expressions are made once: at an invoice of usual size, making them costs as much as evaluating them.
+@cache
+def _counted() -> tuple[pl.Expr, ...]:
+    return tuple(pl.when(_inside(view)).then("seats").otherwise(0).alias(f"view_{place}") for place, view in enumerate(VIEWS))
+
+
+@cache
+def first_fit(of: str) -> pl.Expr:
+    """The place of the first view that comes to the quantity of this column; null where none does."""
+    return pl.coalesce(pl.when(pl.col(f"view_{place}") == pl.col(of)).then(pl.lit(place, pl.Int8)) for place in range(len(VIEWS)))
 
 
 def with_logs(windows: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
     """Every log of these windows (`row`, `subscription`, `snapshot_day`, `view`), with `outside`: whether it lies outside the window's view."""
     pairs = windows.join(logs, on="subscription")
+    return pairs.with_columns(_outside())
+
+
+@cache
+def _outside() -> pl.Expr:
     inside = pl.coalesce(pl.when(pl.col("view") == place).then(_inside(view)) for place, view in enumerate(VIEWS))
-    return pairs.with_columns((~inside).alias("outside"))
+    return (~inside).alias("outside")

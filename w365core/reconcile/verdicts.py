@@ -58,10 +58,12 @@ def looked_into(rows: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl.
     explaining = pl.col("verdict") == EXPLAINING
     logs = our_side.looked_at(history, rows.get_column("subscription"))
     found = our_side.views(rows, logs).with_columns(
-        our_side.first_fit(quantity).alias("fit_view"), (pl.col("ours") - pl.col("all_logs")).alias("missing")
+        our_side.first_fit("provider_quantity").alias("fit_view"),
+        (pl.col("ours") - pl.col("all_logs")).alias("missing"),
+        (quantity - pl.col("ours") + pl.col("all_logs")).alias("without_missing"),
     )
     found = found.with_columns(
-        our_side.first_fit(quantity - pl.col("missing")).is_not_null().alias("settles"),
+        our_side.first_fit("without_missing").is_not_null().alias("settles"),
         ((pl.col("verdict") == str(Verdict.CONFIRMED)) & pl.col("fit_view").is_null()).alias("changed_since"),
     )
     found = found.filter(pl.col("changed_since") | mismatch | explaining)
