@@ -371,7 +371,7 @@ db = duckdb.connect()
 db.sql("create table l as select ('0x' || left(subscription_id, 8))::bigint as s, charge_start as d from lines where subscription_id is not null")
 db.sql("create table g as select ('0x' || left(subscription_id, 8))::bigint as s, effective_date as d, quantity::bigint as q from logs")
 wall, cpu = time.perf_counter(), time.process_time()
-(then,) = db.sql("with c as (select distinct s, d, sum(q) over (partition by s order by d) as held from g) select sum(held) from (select distinct s, d from l) l asof left join c on l.s = c.s and l.d >= c.d").fetchone()
+(then,) = db.sql("with c as (select distinct s, d, sum(q) over (partition by s order by d) as held from g) select sum(held) from (select distinct s, d from l) l asof left join c on l.s = c.s and l.d >= c.d").fetchall()[0]
 spent(time.perf_counter() - wall, time.process_time() - cpu, then=int(then))
 """,
     "datacompy": _HEAD
