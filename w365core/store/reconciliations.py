@@ -14,7 +14,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, Row, text
 
@@ -113,7 +112,7 @@ def keep(
             :now, :actor, {_next_moment()}) returning reconciliation_id
     """)
     run_id = connection.execute(query, _bound(run, who) | {"rows": rows.num_rows}).scalar_one()
-    ordinals = whole_array(np.arange(findings.num_rows))
+    ordinals = whole_array(range(findings.num_rows))
     _copy(connection, "reconciliation_line", run_id, rows.select([column.name for column in ROW]))
     _copy(connection, "reconciliation_change_log", run_id, change_logs.select([column.name for column in EXPLANATION]))
     _copy(
