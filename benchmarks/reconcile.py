@@ -5,7 +5,8 @@
 The data is made anew, always the same: nine of ten windows agree, the others hold every verdict and some findings; the run prints how often, and
 ends where one is missing. Each contender runs in a process of its own, on the same files of Arrow. Ours takes buckets of subscriptions one after another, from
 Arrow to Arrow, explanations and findings included; reading the files, computing, and writing the runs to Postgres by COPY, as the reconciling job
-does, are measured apart (the job reads its inputs from Postgres, which is not measured here). The bare join is one `join_asof` on integer keys with
+does, are measured apart. One invoice of 40,000 lines stands in Postgres too: its inputs are read, it is reconciled as the job does, and the script of the
+Reconciliation page is run again and again as a click would (benchmarks/stored_invoice.py). The bare join is one `join_asof` on integer keys with
 the sums it needs, and answers nothing but seats on a day: both must come to the same seats. `--venv` is another virtual environment with duckdb or
 datacompy, for an ASOF join, whose seats must be the same too, and a plain keyed diff of the same size; one that is not there is left out. CPU is user
 plus system, of the process and, for writing, of the database server; memory is the peak of the process.
@@ -76,6 +77,9 @@ def report(work: Path, chosen: argparse.Namespace) -> None:
     print(f"change logs outside: {ours['logs']:,}; findings: {ours['findings']:,}; subtotal {ours['subtotal']}")
     small = run("small", work)
     print(f"{SMALL:,} lines, warm: {small['wall'] * 1000:.0f} ms (CPU {small['cpu'] * 1000:.0f} ms)")
+    invoice = run("stored", work)
+    print(f"the same in Postgres: its inputs read {invoice['read']:.2f} s, reconciled and kept {invoice['reconciled']:.2f} s")
+    print(f"the script of the Reconciliation page on its {invoice['rows']:,} rows: p95 {invoice['page'] * 1000:.0f} ms")
     if chosen.venv:
         python = chosen.venv / "bin" / "python"
         for name in ("duckdb", "datacompy"):
@@ -307,11 +311,11 @@ def kept(work: Path) -> dict:
 
 
 def _keep(engine, made, number: str) -> None:
-    from w365core.reconcile import conservation
+    from w365core.kernels import conserved
     from w365core.store import reconciliations
     from w365core.store.ledger import Who
 
-    parts = conservation.parts(zip(made.rows["verdict"].to_pylist(), made.rows["subtotal"].to_pylist(), strict=True))
+    parts = conserved.parts(made.rows)
     nothing = dict.fromkeys(reconciliations.SUMS, Decimal(0))
     totals = nothing | {"header": parts.lines, "lines": parts.lines, "confirmed": parts.confirmed, "explained": parts.explained}
     run = reconciliations.Run("bench", number, "EUR", number, {}, totals | {"unexplained": parts.unexplained}, "a benchmark")
@@ -324,11 +328,7 @@ def small(work: Path) -> dict:
     """One invoice of 40,000 lines, the best of five once everything is warm."""
     from w365core.kernels.reconcile import reconcile
 
-    lines = _read(work, "lines", 0)
-    some = lines.get_column("subscription_id").unique().sort().head(SMALL * 3 // 10)
-    given = [
-        _given(_read(work, name, 0).filter(pl.col("subscription_id").is_in(some.implode()))) for name in ("lines", "subscriptions", "logs")
-    ]
+    given = [_given(frame) for frame in _invoice(work)]
     spent = []
     for _ in range(6):
         clock = Clock()
@@ -338,11 +338,24 @@ def small(work: Path) -> dict:
     return min(spent[1:], key=lambda one: one["wall"])
 
 
+def stored(work: Path) -> dict:
+    """The same invoice in Postgres, and the page that shows it."""
+    from benchmarks import stored_invoice
+
+    work.chmod(0o755)
+    return stored_invoice.measured(work / "invoice", *_invoice(work))
+
+
+def _invoice(work: Path) -> list[pl.DataFrame]:
+    some = _read(work, "lines", 0).get_column("subscription_id").unique().sort().head(SMALL * 3 // 10)
+    return [_read(work, name, 0).filter(pl.col("subscription_id").is_in(some.implode())) for name in ("lines", "subscriptions", "logs")]
+
+
 def _given(frame: pl.DataFrame):
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-CONTENDERS = {"make": make, "bare": bare, "ours": ours, "small": small, "kept": kept}
+CONTENDERS = {"make": make, "bare": bare, "ours": ours, "small": small, "kept": kept, "stored": stored}
 _HEAD = """
 import glob, json, resource, sys, time
 def spent(wall, cpu, **more): print(json.dumps({**more, "wall": wall, "cpu": cpu, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
@@ -358,7 +371,7 @@ db = duckdb.connect()
 db.sql("create table l as select ('0x' || left(subscription_id, 8))::bigint as s, charge_start as d from lines where subscription_id is not null")
 db.sql("create table g as select ('0x' || left(subscription_id, 8))::bigint as s, effective_date as d, quantity::bigint as q from logs")
 wall, cpu = time.perf_counter(), time.process_time()
-(then,) = db.sql("with c as (select distinct s, d, sum(q) over (partition by s order by d) as held from g) select sum(held) from (select distinct s, d from l) l asof left join c on l.s = c.s and l.d >= c.d").fetchone()
+(then,) = db.sql("with c as (select distinct s, d, sum(q) over (partition by s order by d) as held from g) select sum(held) from (select distinct s, d from l) l asof left join c on l.s = c.s and l.d >= c.d").fetchall()[0]
 spent(time.perf_counter() - wall, time.process_time() - cpu, then=int(then))
 """,
     "datacompy": _HEAD

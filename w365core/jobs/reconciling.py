@@ -21,7 +21,7 @@ from w365core.errors import CallRefused, StoreUnavailable, W365Error
 from w365core.frames import Column, Kind
 from w365core.jobs.context import Context
 from w365core.model import StatusReason
-from w365core.reconciliation import EXPLAINED, EXPLANATION, FINDING, ROW, ReviewState, Verdict
+from w365core.reconciliation import EXPLANATION, FINDING, ROW, ReviewState, Verdict
 from w365core.store import (
     across_months,
     credit_lost,
@@ -263,7 +263,7 @@ def _changed(before: Mapping[str, Any] | None, said: Mapping[str, Any]) -> Chang
 
 def _totals(invoice: Row, done: Reconciled) -> dict[str, Decimal]:
     """The two sums that have to hold, asserted before anything is written."""
-    parts = _parts(_pylist(done.rows, ("verdict", "subtotal")))
+    parts = _parts(done.rows)
     totals = {
         "header": invoice.header_total,
         "lines": invoice.license_total,
@@ -279,14 +279,12 @@ def _totals(invoice: Row, done: Reconciled) -> dict[str, Decimal]:
     return totals
 
 
-def _parts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
-    """What the rows come to: confirmed, explained, and the rest."""
-    found: dict[str, list[Decimal]] = {"confirmed": [], "explained": [], "unexplained": []}
-    for row in rows:
-        if row["subtotal"] is not None:
-            name = "confirmed" if row["verdict"] == Verdict.CONFIRMED else "explained" if row["verdict"] in EXPLAINED else "unexplained"
-            found[name].append(Decimal(row["subtotal"]))
-    return {name: money.trimmed(money.total(amounts), least=2) for name, amounts in found.items()}
+def _parts(rows: Any) -> dict[str, Decimal]:
+    """What the rows, in Arrow, come to: confirmed, explained, and the rest."""
+    from w365core.kernels import conserved  # loads polars, as above
+
+    found = conserved.parts(rows)
+    return {name: money.trimmed(getattr(found, name), least=2) for name in ("confirmed", "explained", "unexplained")}
 
 
 # --- telling -----------------------------------------------------------------------------------------------------------------------------
@@ -335,7 +333,7 @@ def _preview(context: Context, invoice: Row) -> Reconciliation:
         }
         for row in sorted(_typed(done.rows, ROW), key=_by_money)
     ]
-    parts = _parts(rows)
+    parts = _parts(done.rows)
     totals = _preview_totals(invoice, parts, invoice.usage_total if deactivated else usage, invoice.tax_total if deactivated else tax)
     foreign = f" {read.foreign:,} lines in another currency are left out." if read.foreign else ""
     what = "deactivated, and these are the lines it had" if deactivated else "in Error, and these are its staged lines"

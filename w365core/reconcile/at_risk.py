@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import polars as pl
 
 from w365core import money
-from w365core.reconcile import exact, prices
+from w365core.reconcile import exact, products
 from w365core.reconciliation import Verdict
 
 _RESIDUAL = (Verdict.PARTLY_EXPLAINED, Verdict.UNEXPLAINED, Verdict.CHANGE_LOG_MISMATCH)
 _SUBTOTAL = (Verdict.SUSPENDED_BUT_BILLED, Verdict.NO_SUBSCRIPTION, Verdict.NOT_RECONCILABLE)
 _DIFFERENCE = (Verdict.EXPLAINED_NOT_INVOICED, Verdict.EXCLUDED, Verdict.PROVISIONING_GAP)
+_CALM = (Verdict.CONFIRMED, Verdict.EXPLAINED_INVOICED)
 
 
-def money_at_risk(
-    verdict: str,
-    residual: str | None,
-    difference: str | None,
-    our_quantity: str | None,
-    subtotal: str | None,
-    unit_cost: str | None,
-    selling_price: str | None,
-    cost_price: str | None,
-    unit: str | None,
-    comparable: bool,
-    currency: str,
-) -> str | None:
-    """The money of one combination, at the coin of the invoice's currency; `comparable`: our prices are in the invoice's currency."""
-    if verdict in _SUBTOTAL:
-        return None if subtotal is None else exact.plain(exact.number(subtotal).copy_abs())
-    if verdict in _RESIDUAL:
-        return _product(residual, exact.number(unit_cost) if unit_cost else None, currency)
-    if verdict in _DIFFERENCE:
-        return _product(difference, prices.monthly(selling_price, unit) if comparable else None, currency)
-    if verdict == Verdict.NOT_ON_INVOICE:
-        return _product(our_quantity, prices.monthly(cost_price, unit) if comparable else None, currency)
-    return "0"
+def _of(*verdicts: Verdict) -> pl.Expr:
+    return pl.col("verdict").is_in([str(verdict) for verdict in verdicts])
 
 
-def _product(quantity: str | None, price: Decimal | None, currency: str) -> str | None:
-    if quantity is None or price is None:
-        return None
-    return exact.plain(money.in_currency(money.EXACT.multiply(exact.number(quantity), price).copy_abs(), currency))
+def money_at_risk(rows: pl.DataFrame, currency: str) -> pl.Series:
+    """As text at the coin of the invoice's currency: the whole subtotal, or the quantity in question at the price it would have.
+
+    Needs the quantities, `subtotal` and `unit_cost` as text, and `monthly_selling_price` and `monthly_cost_price`, ours in the invoice's currency.
+    """
+    missing = _of(Verdict.NOT_ON_INVOICE)
+    quantity = (
+        pl.when(_of(*_RESIDUAL)).then("residual").when(_of(*_DIFFERENCE)).then("quantity_difference").when(missing).then("our_quantity")
+    )
+    price = pl.when(_of(*_RESIDUAL)).then("unit_cost").when(missing).then("monthly_cost_price").otherwise("monthly_selling_price")
+    one = pl.lit(1, pl.Int64)
+    factors = rows.select(quantity.alias("quantity"), price.alias("price"), one.alias("numerator"), one.alias("denominator"))
+    found = products.rounded(factors, coin=money.minor_units(currency))
+    whole = exact.canonical(rows.select(pl.when(_of(*_SUBTOTAL)).then("subtotal")).to_series())
+    at_risk = pl.coalesce(whole, found).str.strip_prefix("-")
+    return rows.select(pl.when(_of(*_CALM)).then(pl.lit("0")).otherwise(at_risk).alias("money_at_risk")).to_series()

@@ -105,6 +105,15 @@ def text(whole: pl.Expr, scale: int) -> pl.Expr:
     return pl.when(behind == "").then(minus + before).otherwise(minus + before + "." + behind)
 
 
+def texts(whole: pl.Series, scale: int) -> pl.Series:
+    """The same of a column: where the numbers lie close together, as quantities do, each is written once."""
+    least, most = whole.min(), whole.max()
+    if whole.dtype != pl.Int64 or least is None or most - least >= len(whole):
+        return whole.to_frame("whole").select(text(pl.col("whole"), scale)).to_series()
+    every = pl.int_range(least, most + 1, dtype=pl.Int64, eager=True).to_frame("whole").select(text(pl.col("whole"), scale)).to_series()
+    return places.at(every, (whole - least).cast(pl.Int64))
+
+
 def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callable[..., Any], *, name: str, kind: pl.DataType) -> pl.Series:
     """What `answer` says of the values in these columns, row by row; each distinct combination is asked once."""
     if frame.is_empty():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from w365core import money
-from w365core.reconcile import amounts, exact, places, prices
+from w365core.reconcile import amounts, exact, our_side, places, quantities
 from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import FindingKind, Verdict
@@ -18,57 +18,43 @@ SCHEMA = {
     **{"currency": pl.String, "reason": pl.String},
 }
 _TERMS = ("billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
-_PRINTED = ("billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", "order_date", *_TERMS)
+_PRICES = ("subtotal", "effective_unit_price", "unit_price", "exchange_rate")
+_PRINTED = ("line_number", "provider_subscription_id", *_PRICES, "order_date", *_TERMS)
+_SAID = ("kind", "expected", "found", "amount", "reason")
 _CHARGES_SEATS = (Charge.CYCLE, Charge.ADD, Charge.REMOVE)
 _PRICED = (*_CHARGES_SEATS, Charge.CANCEL, Charge.CONVERT)
 
 
 def found(judged: Judged, *, currency: str) -> pl.DataFrame:
     """Every finding, in the columns of FINDING."""
-    billed = pl.coalesce(pl.col("billable_quantity").replace("", None), pl.col("quantity")).alias("billed")
-    lines = judged.lines.with_columns(billed)
-    terms = prices.distinct_terms(lines)
     parts = [
-        _amount_off(lines, terms, judged.scale, currency),
-        _above_list(lines, terms),
-        _charged_twice(lines, judged.rows),
-        _after_cancellation(lines),
-        _after_deactivation(lines, judged.logs),
+        _amount_off(judged, currency),
+        _above_list(judged),
+        _charged_twice(judged),
+        _after_cancellation(judged),
+        _after_deactivation(judged),
     ]
-    together = pl.concat([part.select("key", "line_number", "kind", "expected", "found", "amount", "reason") for part in parts])
+    together = pl.concat([part.select("key", "line_number", *_SAID) for part in parts])
     line_ids = places.at(judged.rows.select("line_id"), together.get_column("key"))
     named = together.hstack(line_ids).with_columns(pl.lit(currency).alias("currency"))
     once = named.unique(["line_id", "line_number", "kind"], keep="first", maintain_order=True)
     return once.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 
 
+def _printed(judged: Judged, lines: pl.DataFrame) -> pl.DataFrame:
+    """Some of the keyed lines with what they print, and `billed`, the quantity they charge for."""
+    billed = judged.billed.select(*_PRINTED, quantities.billed().alias("billed"))
+    return lines.hstack(places.at(billed, lines.get_column("line")))
+
+
 def _of(*charges: Charge) -> pl.Expr:
     return pl.col("charge").is_in([str(charge) for charge in charges])
 
 
-def _plainly_right(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: str) -> pl.Series | None:
-    """Whether effective price x rate x seats is within a coin of the amount, which is near the second rule; None where integers cannot say it."""
-    rate = exact.canonical(terms.get_column("exchange_rate")).fill_null("1")
-    printed = [exact.readable(terms.get_column("effective_unit_price")), rate, exact.readable(lines.get_column("subtotal"))]
-    found = [exact.digits(column) for column in printed]
-    coin, most = money.minor_units(currency), lines.select(pl.col("seats").abs().max()).item()
-    needed = sum(before + behind for before, behind in found) + len(str(most or 0)) + coin
-    if needed > exact.INT128_DIGITS:
-        return None
-    kind = pl.Int128 if needed > exact.INT64_DIGITS else pl.Int64
-    price, rate, amount = (exact.at_scale(column, behind).cast(kind) for column, (_, behind) in zip(printed, found, strict=True))
-    of_product = found[0][1] + found[1][1] + scale
-    behind = max(of_product, found[2][1], coin)
-    of_seat = pl.DataFrame({"of_seat": (price * rate).abs() * pl.Series([10 ** (behind - of_product)], dtype=kind)})
-    told = places.at(of_seat, lines.get_column("terms")).with_columns(lines.get_column("seats").cast(kind), amount.alias("amount"))
-    apart = (pl.col("of_seat") * pl.col("seats").abs() - pl.col("amount").abs() * pl.lit(10 ** (behind - found[2][1]), kind)).abs()
-    return told.select((apart <= pl.lit(10 ** (behind - coin), kind)).fill_null(False)).to_series()
-
-
-def _amount_off(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: str) -> pl.DataFrame:
-    lines = lines.select("key", "line_number", "charge", "seats", "terms", *_PRINTED).filter(_of(*_PRICED))
-    right = _plainly_right(lines, terms, scale, currency)
-    lines = lines if right is None else lines.filter(~right)
+def _amount_off(judged: Judged, currency: str) -> pl.DataFrame:
+    lines = judged.keyed.lines
+    right = _plainly_right(judged, currency)
+    lines = _printed(judged, lines.filter(_of(*_PRICED) if right is None else _of(*_PRICED) & ~right))
     without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
     lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
     cells = ["billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", *_TERMS, "ordered"]
@@ -83,11 +69,36 @@ def _amount_off(lines: pl.DataFrame, terms: pl.DataFrame, scale: int, currency: 
     )
 
 
-def _above_list(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    listed = [amounts.list_exceeded(*cells) for cells in terms.select("effective_unit_price", "unit_price", *_TERMS).iter_rows()]
-    listed = pl.Series("expected", listed, pl.String).gather(lines.get_column("terms"))
-    above = lines.with_columns(listed).filter(pl.col("expected").is_not_null() & _of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
-    told = _told(above, FindingKind.ABOVE_LIST, found="effective_unit_price")
+def _plainly_right(judged: Judged, currency: str) -> pl.Series | None:
+    """Whether a line's effective price x rate x seats is within a coin of its amount, which is near the second rule; None where integers cannot say it."""
+    lines = judged.keyed.lines
+    rate = exact.canonical(judged.terms.get_column("exchange_rate")).fill_null("1")
+    subtotal = judged.billed.get_column("subtotal")
+    printed = [exact.readable(judged.terms.get_column("effective_unit_price")), rate, exact.readable(subtotal)]
+    found = [exact.digits(column) for column in printed]
+    coin, most = money.minor_units(currency), lines.select(pl.col("seats").abs().max()).item()
+    of_product = found[0][1] + found[1][1] + judged.scale
+    behind = max(of_product, found[2][1], coin)
+    before = max(found[0][0] + found[1][0] + len(str(most or 0)) - judged.scale, found[2][0])
+    if before + behind + 1 > exact.INT128_DIGITS:
+        return None
+    kind = pl.Int128 if before + behind + 1 > exact.INT64_DIGITS else pl.Int64
+    price, rate, amount = (exact.at_scale(column, behind).cast(kind) for column, (_, behind) in zip(printed, found, strict=True))
+    of_seat = pl.DataFrame({"of_seat": (price * rate).abs() * pl.Series([10 ** (behind - of_product)], dtype=kind)})
+    told = places.at(of_seat, lines.get_column("terms"))
+    told = told.with_columns(lines.get_column("seats").cast(kind), amount[lines.get_column("line")].alias("amount"))
+    apart = (pl.col("of_seat") * pl.col("seats").abs() - pl.col("amount").abs() * pl.lit(10 ** (behind - found[2][1]), kind)).abs()
+    return told.select((apart <= pl.lit(10 ** (behind - coin), kind)).fill_null(False)).to_series()
+
+
+def _above_list(judged: Judged) -> pl.DataFrame:
+    cells = judged.terms.select("effective_unit_price", "unit_price", *_TERMS).iter_rows()
+    listed = pl.Series("expected", [amounts.list_exceeded(*terms) for terms in cells], pl.String)
+    if listed.null_count() == len(listed):
+        return _none()
+    lines = judged.keyed.lines.filter(listed.is_not_null()[judged.keyed.lines.get_column("terms")])
+    above = _charges(lines.with_columns(places.at(listed, lines.get_column("terms"))))
+    told = _told(_printed(judged, above), FindingKind.ABOVE_LIST, found="effective_unit_price")
     excess = [
         exact.plain(money.half_up(money.EXACT.multiply(money.EXACT.multiply(exact.number(amount), exact.number(rate or "1")), exact.number(seats or "1")), places=2))
         for amount, rate, seats in told.select("amount", "exchange_rate", "billed").iter_rows()
@@ -98,15 +109,25 @@ def _above_list(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _charged_twice(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _charged_twice(judged: Judged) -> pl.DataFrame:
     """Cycle charges of one provider subscription and window that stand when credits of the same seats are taken from them, where we hold another number."""
-    lines = lines.select("key", "alone", "line_number", "provider_subscription_id", "charge", "sign", "billed", "subtotal")
-    lines = lines.filter(~pl.col("alone"))
-    agreed = rows.filter((pl.col("verdict") == str(Verdict.CONFIRMED)) | pl.col("subscription_id").is_null()).select("key")
-    cycles = lines.filter(_of(Charge.CYCLE)).select("key", "provider_subscription_id", "line_number", "billed", "sign", "subtotal")
+    several = judged.keyed.lines.select("key", "alone", "charge").filter(~pl.col("alone") & _of(Charge.CYCLE))
+    several = several.filter(pl.col("key").is_duplicated()).get_column("key").unique()
+    rows = places.at(judged.rows.select("verdict", "subscription"), several)
+    agreed = (rows.get_column("verdict") == str(Verdict.CONFIRMED)) | rows.get_column("subscription").is_null()
+    doubtful = several.filter(~agreed)
+    if not len(doubtful):
+        return _none()
+    lines = judged.keyed.lines.filter(_of(Charge.CYCLE, Charge.CANCEL)).join(doubtful.to_frame(), on="key", how="semi")
+    return _standing(
+        _printed(judged, lines).select("key", "line_number", "provider_subscription_id", "charge", "sign", "billed", "subtotal")
+    )
+
+
+def _standing(lines: pl.DataFrame) -> pl.DataFrame:
+    cycles = lines.filter(_of(Charge.CYCLE))
     several = cycles.filter(pl.struct("key", "provider_subscription_id").is_duplicated() & (pl.col("sign") > 0)).select("key").unique()
-    several = several.join(agreed, on="key", how="anti")
-    mine = lines.join(several, on="key", how="semi").filter(_of(Charge.CYCLE, Charge.CANCEL))
+    mine = lines.join(several, on="key", how="semi")
     same = ["key", "provider_subscription_id", "billed"]
     mine = mine.with_columns(
         pl.when(_of(Charge.CYCLE) & (pl.col("sign") > 0)).then(pl.col("line_number").rank("ordinal").over([*same, "sign"])).alias("place"),
@@ -127,32 +148,43 @@ def _charged_twice(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _after_cancellation(lines: pl.DataFrame) -> pl.DataFrame:
+def _after_cancellation(judged: Judged) -> pl.DataFrame:
     """Charges in a window that starts after the provider cancelled the subscription on this invoice."""
+    cancelled = judged.keyed.lines.filter(_of(Charge.CANCEL))
+    if cancelled.is_empty():
+        return _none()
     day = pl.coalesce(pl.col("order_date").cast(pl.Date), pl.col("charge_start"))
-    cancelled = lines.filter(_of(Charge.CANCEL) & pl.col("provider_subscription_id").is_not_null())
-    cancelled = cancelled.group_by("provider_subscription_id").agg(
-        day.min().alias("since"), pl.col("key").unique().alias("cancelled_windows")
-    )
-    later = _charges(lines.join(cancelled, on="provider_subscription_id"))
+    ends = _printed(judged, cancelled).filter(pl.col("provider_subscription_id").is_not_null()).group_by("provider_subscription_id")
+    ends = ends.agg(day.min().alias("since"), pl.col("key").unique().alias("cancelled_windows"))
+    charges = _printed(judged, _charges(judged.keyed.lines))
+    later = charges.join(ends, on="provider_subscription_id", maintain_order="left")
     later = later.filter((pl.col("charge_start") > pl.col("since")) & ~pl.col("key").is_in("cancelled_windows"))
     return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
         pl.format("The subscription was cancelled on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias("reason")
     )
 
 
-def _after_deactivation(lines: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
+def _after_deactivation(judged: Judged) -> pl.DataFrame:
     """Charges in a window that starts after our last Deactivate log, with no Activate or Create log between."""
     day = pl.col("effective_day").cast(pl.Date)
-    ends = logs.filter(pl.col("deactivates") & day.is_not_null()).group_by("subscription").agg(day.max().alias("since"))
-    begins = logs.filter("begins").join(ends, on="subscription", how="semi").group_by("subscription").agg(day.max().alias("again"))
-    later = _charges(lines.join(ends, on="subscription").join(begins, on="subscription", how="left"))
-    later = later.filter((pl.col("charge_start") > pl.col("since")) & ~(pl.col("again") >= pl.col("since")).fill_null(False))
+    ended = judged.history.ended.filter(day.is_not_null())
+    if ended.is_empty():
+        return _none()
+    ends = ended.group_by("subscription").agg(day.max().alias("since"))
+    begins = our_side.of_events(judged.history.logs, ("activate", "create")).join(ends, on="subscription", how="semi")
+    begins = begins.group_by("subscription").agg(day.max().alias("again"))
+    later = _charges(judged.keyed.lines).join(ends, on="subscription").join(begins, on="subscription", how="left")
+    later = _printed(judged, later.filter(~(pl.col("again") >= pl.col("since")).fill_null(False)))
+    later = later.filter(pl.col("charge_start") > pl.col("since"))
     return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
         pl.format("We deactivated the subscription on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias(
             "reason"
         )
     )
+
+
+def _none() -> pl.DataFrame:
+    return pl.DataFrame(schema={"key": pl.Int64, "line_number": pl.Int64, **dict.fromkeys(_SAID, pl.String)})
 
 
 def _charges(lines: pl.DataFrame) -> pl.DataFrame:

@@ -2,70 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from w365core.reconcile import places
 from w365core.reconcile.charge_types import Charge, charge_of
 
 CHARGES = pl.Enum([str(charge) for charge in Charge])
+_SPAN, _ORIGIN = 1 << 22, 1 << 20  # days of a key: from the year 1 to beyond 9999
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """The lines in the order of their rows. Of each: its place among the lines as they were given (`line`), its row's place (`key`), whether it is
+    `first` there or even `alone`, `subscription`, `window`, `owner` (a subscription, else a customer behind them all), `charge`, `sign`, `moment`,
+    `seats` and `terms`. How many lines each row has; what is printed of each window, and of each customer that stands for a subscription."""
+
+    lines: pl.DataFrame
+    sizes: pl.Series
+    windows: pl.DataFrame
+    customers: pl.Series
 
 
 def numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """Subscriptions with `subscription`, their place in the order of their ids, and `seats`, which are 0 where one is suspended."""
-    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False)
-    seats = pl.when(suspended).then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
-    return (
-        subscriptions.with_columns(suspended.alias("suspended"), seats)
-        .sort("subscription_id")
-        .with_row_index("subscription")
-        .with_columns(pl.col("subscription").cast(pl.Int32))
-    )
+    """Subscriptions, which stand in the order of their ids, with that place as `subscription`, and `seats`, which are 0 where one is suspended."""
+    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False).alias("suspended")
+    seats = pl.when("suspended").then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
+    place = pl.int_range(pl.len(), dtype=pl.Int64).alias("subscription")
+    return subscriptions.with_columns(suspended, place).with_columns(seats)
 
 
-def subscription_of(frame: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.Series:
-    """The place of each row's subscription; null where it is none of ours."""
-    known = subscriptions.select("subscription_id", "subscription")
-    return frame.select("subscription_id").join(known, on="subscription_id", how="left", maintain_order="left").get_column("subscription")
-
-
-def keyed(lines: pl.DataFrame, subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """Lines in the order of their rows, with the `key` of each, which is the row's place, whether they are `alone` there, their `charge`, `sign` and `moment`,
-    and the ids as they compare."""
+def keyed(lines: pl.DataFrame, *, owners: int) -> Keyed:
+    """By one number for the owner and the window, in the order of both; `owners` is how many subscriptions there are."""
     types = lines.get_column("charge_type").unique().to_list()
-    amount = pl.col("subtotal").fill_null("0")
-    lines = lines.with_columns(
-        subscription_of(lines, subscriptions),
+    amount = pl.col("subtotal")
+    windows, window = _windows(lines)
+    customers, owner = _owned(lines, owners)
+    known = lines.select(
+        "subscription",
         pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
-        pl.when(~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
+        pl.when(amount.is_null() | ~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
         pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
-        _compared(lines, "provider_customer_id"),
-        pl.col("provider_subscription_id").str.strip_chars().str.to_lowercase(),
-    )
-    customer = pl.when(pl.col("subscription").is_null()).then(pl.col("provider_customer_id").fill_null("")).alias("customer")
-    return _in_order(lines.with_columns(customer), owners=len(subscriptions))
+        *("seats", "terms"),
+    )  # fmt: skip
+    of_each = max(1, len(windows))
+    number, order = places.in_order(owner * of_each + window, most=(owners + len(customers)) * of_each)
+    is_first = number.ne_missing(number.shift())
+    sizes = is_first.arg_true().cast(pl.Int64).extend_constant(len(lines), 1).diff().tail(-1).alias("lines")
+    key = is_first.cum_sum().cast(pl.Int64) - 1
+    placed = known.with_columns(window.alias("window"), owner.alias("owner"))[order]
+    placed = placed.with_columns(order.alias("line"), key.alias("key"), is_first.alias("first"), (sizes == 1)[key].alias("alone"))
+    return Keyed(placed, sizes, windows, customers)
 
 
-def _compared(lines: pl.DataFrame, name: str) -> pl.Series:
-    """Ids of which there are few, without blanks around them and in lower case."""
-    distinct, place = places.combinations(lines, [name])
-    return places.at(distinct.select(pl.col(name).str.strip_chars().str.to_lowercase()), place).to_series()
+def _windows(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """The windows in the order of their days, blank ones first, each as it is printed in a row's name, and each line's place among them."""
+    start, end = ((lines.get_column(name).cast(pl.Int64) + _ORIGIN).fill_null(0) for name in ("charge_start", "charge_end"))
+    number = start * _SPAN + end
+    known = number.unique().sort()
+    days = pl.DataFrame({"charge_start": known // _SPAN, "charge_end": known % _SPAN})
+    days = days.select(pl.when(pl.all() > 0).then((pl.all() - _ORIGIN).cast(pl.Int32).cast(pl.Date)))
+    printed = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in days.columns)
+    return days.with_columns(pl.format("/{}/{}", *printed).alias("printed_window")), known.search_sorted(number).cast(pl.Int64)
 
 
-def _in_order(lines: pl.DataFrame, *, owners: int) -> pl.DataFrame:
-    """By one number for the owner (a subscription, else a customer behind them all) and the window, in the order of both."""
-    days = ["charge_start", "charge_end"]
-    windows, window = places.combinations(lines, days)
-    windows = windows.with_row_index("number").sort(days, nulls_last=False).with_row_index("place").sort("number")
-    printed = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in days)
-    windows = windows.select(pl.col("place").cast(pl.Int64).alias("window"), pl.format("/{}/{}", *printed).alias("printed_window"))
-    lines = lines.hstack(places.at(windows, window))
-    customers = lines.select("customer").drop_nulls().unique().sort("customer").with_row_index("place", offset=owners)
-    if customers.is_empty():
-        owner = pl.col("subscription").cast(pl.Int64)
-    else:
-        lines = lines.join(customers, on="customer", how="left", maintain_order="left")
-        owner = pl.coalesce(pl.col("subscription").cast(pl.Int64), pl.col("place").cast(pl.Int64))
-    lines = lines.with_columns((owner * len(windows) + pl.col("window")).alias("key")).sort("key")
-    is_first = pl.col("key").ne_missing(pl.col("key").shift())
-    is_last = pl.col("key").ne_missing(pl.col("key").shift(-1))
-    return lines.with_columns((is_first.cum_sum().cast(pl.Int64) - 1).alias("key"), (is_first & is_last).alias("alone"))
+def _owned(lines: pl.DataFrame, owners: int) -> tuple[pl.Series, pl.Series]:
+    """The customers of lines without a subscription, in the order of their ids, and whose each line is: a subscription's, else such a customer's."""
+    owner = lines.get_column("subscription")
+    lost = lines.filter(owner.is_null()).get_column("provider_customer_id").fill_null("").alias("customer")
+    place = (lost.rank("dense").cast(pl.Int64) - 1 + owners).alias("owner")
+    return lost.unique().sort(), owner.clone().scatter(owner.is_null().arg_true(), place) if len(lost) else owner

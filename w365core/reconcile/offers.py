@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
-from w365core.reconcile import exact, places, prices
+from w365core.reconcile import places, prices
 
 _TERMS = ("selling_price", "cost_price", "unit", "comparable")
 
 
-def offered(subscriptions: pl.DataFrame, currency: str) -> pl.DataFrame:
-    """Subscriptions with `our_currency`, `offer`, a number, and whether its prices are `comparable`: in the invoice's currency."""
+@dataclass(frozen=True)
+class Ours:
+    """Subscriptions with `our_currency` and `offer`, a number; and each offer in the place of its number: its prices, their `unit`, whether they are
+    `comparable`, in the invoice's currency, and both per month, to the last digit (`monthly_`, null unless comparable) and as they are shown (`shown_`)."""
+
+    subscriptions: pl.DataFrame
+    offers: pl.DataFrame
+
+
+def offered(subscriptions: pl.DataFrame, currency: str) -> Ours:
+    """The subscriptions as they are priced for an invoice in this currency."""
     own = pl.col("currency").str.strip_chars().str.to_uppercase().alias("our_currency")
     subscriptions = subscriptions.with_columns(own).with_columns((pl.col("our_currency") == currency).fill_null(False).alias("comparable"))
-    return subscriptions.with_columns(places.combinations(subscriptions, _TERMS)[1].alias("offer"))
-
-
-def distinct(subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """Each offer in the place of its number: its terms, `own_selling_price` and `own_cost_price`, and both prices per month as they are shown."""
-    found = subscriptions.select("offer", *_TERMS).unique("offer").sort("offer")
-    shown = [
-        exact.each_combination(found, [name, "unit"], prices.monthly_text, name=name, kind=pl.String)
-        for name in ("cost_price", "selling_price")
-    ]
-    own = [pl.col(name).alias(f"own_{name}") for name in ("cost_price", "selling_price")]
-    return found.with_columns(*own).with_columns(*shown)
+    found, offer = places.combinations(subscriptions, _TERMS)
+    told: dict[str, list[str | None]] = {}
+    for name in ("cost_price", "selling_price"):
+        cells = found.select(name, "unit", "comparable").rows()
+        told[f"monthly_{name}"] = [prices.exact_text(price, unit) if comparable else None for price, unit, comparable in cells]
+        told[f"shown_{name}"] = [prices.shown_text(price, unit) for price, unit, _ in cells]
+    return Ours(
+        subscriptions.with_columns(offer.alias("offer")),
+        found.with_columns(pl.Series(name, texts, pl.String) for name, texts in told.items()),
+    )

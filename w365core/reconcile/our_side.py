@@ -7,6 +7,7 @@ each view of the logs is summed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from w365core.reconciliation import Fit
 _SPAN = 1 << 22  # days of a key: from the year 1 to beyond 9999
 _ORIGIN = 1 << 20
 KNOWN_TO_PROVIDER = ("provisioned", "notapplicable")
+_REPLAYED = ("seats", "effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
 STUCK = ("awaitingprovisioning", "failedprovisioning")
 
 
@@ -38,64 +40,88 @@ VIEWS = (
 )
 
 
-def prepared(logs: pl.DataFrame) -> pl.DataFrame:
-    """What is replayed of the logs with a `subscription` (a whole number), of `seats`: days as numbers, what each one's states mean, and its place, `log`.
-    In the order of subscription and effective day."""
+@dataclass(frozen=True)
+class History:
+    """The change logs of ours, as they were given (`logs`, with `seats`); and in the order of subscription and effective day, those without a day last: the
+    place of each (`log`), the key it is found by, and what all before come to (`running`, with what all come to at its end). `starts` says where each
+    subscription's begin there, and where the last one's end. `ended` are those that deactivate."""
+
+    logs: pl.DataFrame
+    log: pl.Series
+    keys: pl.Series
+    running: pl.Series
+    starts: pl.Series
+    ended: pl.DataFrame
+
+
+def replayed(logs: pl.DataFrame, *, subscriptions: int) -> History:
+    """The history that logs with a `subscription` (a whole number; others are nobody's) and `seats` tell."""
+    day = pl.col("effective_date").cast(pl.Int64) + _ORIGIN
+    moments = logs.select((pl.col("subscription") * _SPAN + day.fill_null(_SPAN - 1)).alias("moment")).to_series()
+    keys, log = places.in_order(moments.fill_null(subscriptions * _SPAN), most=subscriptions * _SPAN)  # nobody's come last
+    keys, log = (column.head(len(moments) - moments.null_count()) for column in (keys, log))
+    seats = logs.get_column("seats")[log].fill_null(0)
+    running = pl.concat([pl.Series([0], dtype=seats.dtype), seats.cum_sum()])
+    begin = pl.int_range(subscriptions + 1, dtype=pl.Int64, eager=True) * _SPAN
+    return History(logs, log.alias("log"), keys, running, keys.search_sorted(begin), of_events(logs, ("deactivate",)))
+
+
+def by_subscription(history: History) -> pl.DataFrame:
+    """For each subscription: how many logs it has, what they come to (null without any), and the last day on which it was deactivated."""
+    begin, end = history.starts.head(-1), history.starts.tail(-1)
+    held = pl.DataFrame({
+        "subscription": pl.int_range(len(begin), dtype=pl.Int64, eager=True),
+        "logs": end - begin,
+        "all_logs": history.running[end] - history.running[begin],
+    }).with_columns(pl.when(pl.col("logs") > 0).then(pl.col("logs", "all_logs")))  # fmt: skip
+    ended = history.ended.group_by("subscription").agg(pl.col("effective_day").max().alias("deactivated_day"))
+    ended = ended.with_columns(pl.lit(True).alias("was_deactivated"))
+    return places.beside(held, ended, by="subscription").with_columns(pl.col("was_deactivated").fill_null(False))
+
+
+def of_events(logs: pl.DataFrame, events: tuple[str, ...]) -> pl.DataFrame:
+    """`subscription` and `effective_day` of the logs of these events, however they are spelled."""
+    spelled = [word for word in logs.get_column("event").unique().to_list() if folded(word or "") in events]
+    found = logs.filter(pl.col("event").is_in(spelled)) if spelled else logs.clear()
+    return found.select("subscription", pl.col("effective_date").cast(pl.Int32).alias("effective_day")).drop_nulls("subscription")
+
+
+def seats_on(history: History, *, subscription: pl.Series, day: pl.Series) -> pl.Series:
+    """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
+    last = subscription * _SPAN + (day.cast(pl.Int64) + _ORIGIN)
+    until = history.running[history.keys.search_sorted(last, side="right")]
+    below = places.at(history.running, places.at(history.starts, subscription))
+    return (until - below).zip_with(last.is_not_null(), pl.repeat(None, len(last), dtype=until.dtype, eager=True))
+
+
+def looked_at(history: History, subscriptions: pl.Series) -> pl.DataFrame:
+    """The logs of these subscriptions, with `log`: days as numbers, and what the states of each mean."""
+    wanted = pl.DataFrame({"subscription": subscriptions.drop_nulls().unique()})
+    whose = pl.DataFrame({"log": history.log, "subscription": history.keys // _SPAN}).join(wanted, on="subscription", how="semi")
+    logs = places.at(history.logs.select(_REPLAYED), whose.get_column("log"))
     effective = pl.col("effective_date").cast(pl.Int32)
     provisioned = pl.coalesce(pl.col("provisioned_on").cast(pl.Int32), effective)
-    moment = pl.col("subscription").cast(pl.Int64) * _SPAN + _ORIGIN + effective
-    return (
-        logs.hstack(_states(logs))
-        .select(
-            "subscription",
-            moment.fill_null((pl.col("subscription").cast(pl.Int64) + 1) * _SPAN - 1).alias("moment"),
-            pl.int_range(pl.len(), dtype=pl.Int32).alias("log"),
+    return whose.hstack(_states(logs)).hstack(
+        logs.select(
             pl.col("seats").fill_null(0),
             effective.alias("effective_day"),
             provisioned.alias("provisioned_day"),
             pl.max_horizontal(provisioned, effective).alias("later_day"),
-            *("known", "stuck", "archived", "deactivates", "begins"),
             pl.col("invoice_number").str.strip_chars().ne("").fill_null(False).alias("invoiced"),
         )
-        .filter(pl.col("subscription").is_not_null())
-        .sort("moment")
     )
 
 
 def _states(logs: pl.DataFrame) -> pl.DataFrame:
     """What the words of each log mean. There are few combinations of them."""
-    distinct, place = places.combinations(logs, ["provisioning_status", "status_reason", "event"])
+    distinct, place = places.combinations(logs, ["provisioning_status", "status_reason"])
     said = [[folded(word or "") for word in words] for words in distinct.iter_rows()]
     meant = {
-        "known": [status in KNOWN_TO_PROVIDER for status, _, _ in said],
-        "stuck": [status in STUCK for status, _, _ in said],
-        "archived": [reason == "archived" for _, reason, _ in said],
-        "deactivates": [event == "deactivate" for _, _, event in said],
-        "begins": [event in ("activate", "create") for _, _, event in said],
+        "known": [status in KNOWN_TO_PROVIDER for status, _ in said],
+        "stuck": [status in STUCK for status, _ in said],
+        "archived": [reason == "archived" for _, reason in said],
     }
     return places.at(pl.DataFrame(meant, dict.fromkeys(meant, pl.Boolean)), place)
-
-
-def by_subscription(logs: pl.DataFrame) -> pl.DataFrame:
-    """One row per subscription that has logs: how many, what they come to, and the last day on which it was deactivated."""
-    counted = logs.group_by("subscription").agg(pl.len().alias("logs"), pl.col("seats").sum().alias("all_logs"))
-    ended = logs.filter("deactivates").group_by("subscription").agg(pl.col("effective_day").max().alias("deactivated_day"))
-    ended = ended.with_columns(pl.lit(True).alias("was_deactivated"))
-    return counted.join(ended, on="subscription", how="left").with_columns(pl.col("was_deactivated").fill_null(False))
-
-
-def seats_on(logs: pl.DataFrame, *, subscription: pl.Series, day: pl.Series) -> pl.Series:
-    """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
-    dated = logs.select("moment", "effective_day", "seats").filter(pl.col("effective_day").is_not_null())
-    keys = dated.get_column("moment")
-    running = dated.select(pl.concat([pl.lit(0, logs.schema["seats"]), pl.col("seats")]).cum_sum()).to_series()
-    asked = pl.DataFrame({"subscription": subscription, "day": day})
-    base = pl.col("subscription").cast(pl.Int64) * _SPAN
-    first, last = asked.select(base.alias("first"), (base + _ORIGIN + pl.col("day")).alias("last"))
-    below = running.gather(keys.search_sorted(first.fill_null(0), side="left"))
-    until = running.gather(keys.search_sorted(last.fill_null(0), side="right"))
-    found = pl.DataFrame({"below": below, "until": until, "known": last.is_not_null()})
-    return found.select(pl.when("known").then(pl.col("until") - pl.col("below"))).to_series()
 
 
 def _inside(view: View) -> pl.Expr:
@@ -106,19 +132,30 @@ def _inside(view: View) -> pl.Expr:
 def views(windows: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
     """For windows with `row`, `subscription` and `snapshot_day`: the same and, per place in VIEWS, what that view comes to (`view_0` …)."""
     pairs = windows.select("row", "subscription", "snapshot_day").join(logs, on="subscription", maintain_order="none")
-    counted = (pl.when(_inside(view)).then("seats").otherwise(0).alias(f"view_{place}") for place, view in enumerate(VIEWS))
-    summed = pairs.select("row", *counted).group_by("row").sum()
+    summed = pairs.select("row", *_counted()).group_by("row").sum()
     nothing = [pl.col(f"view_{place}").fill_null(0) for place in range(len(VIEWS))]
     return windows.join(summed, on="row", how="left").with_columns(nothing)
 
 
-def first_fit(of: pl.Expr) -> pl.Expr:
-    """The place of the first view that comes to this quantity; null where none does."""
-    return pl.coalesce(pl.when(pl.col(f"view_{place}") == of).then(pl.lit(place, pl.Int8)) for place in range(len(VIEWS)))
+# Expressions are made once: at an invoice of usual size, making them costs as much as evaluating them.
+@cache
+def _counted() -> tuple[pl.Expr, ...]:
+    return tuple(pl.when(_inside(view)).then("seats").otherwise(0).alias(f"view_{place}") for place, view in enumerate(VIEWS))
+
+
+@cache
+def first_fit(of: str) -> pl.Expr:
+    """The place of the first view that comes to the quantity of this column; null where none does."""
+    return pl.coalesce(pl.when(pl.col(f"view_{place}") == pl.col(of)).then(pl.lit(place, pl.Int8)) for place in range(len(VIEWS)))
 
 
 def with_logs(windows: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
     """Every log of these windows (`row`, `subscription`, `snapshot_day`, `view`), with `outside`: whether it lies outside the window's view."""
     pairs = windows.join(logs, on="subscription")
+    return pairs.with_columns(_outside())
+
+
+@cache
+def _outside() -> pl.Expr:
     inside = pl.coalesce(pl.when(pl.col("view") == place).then(_inside(view)) for place, view in enumerate(VIEWS))
-    return pairs.with_columns((~inside).alias("outside"))
+    return (~inside).alias("outside")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 import polars as pl
 
@@ -19,7 +20,7 @@ from w365core.reconciliation import PriceVerdict
 
 PLACES = 4
 DRIFT = Decimal("0.005")
-_OF_COST = (
+OF_COST = (
     "charge_start",
     "charge_end",
     "effective_unit_price",
@@ -49,37 +50,33 @@ def unit_cost(
     return _per_month(unit_price, rate, months) if months and unit_price else None
 
 
+@lru_cache(1 << 14)
 def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
     return money.half_up(money.EXACT.divide(money.EXACT.multiply(exact.number(price), rate), Decimal(months)), places=PLACES)
 
 
-def with_terms(lines: pl.DataFrame) -> pl.DataFrame:
-    """Lines with `terms`: those of the same window, prices, rate and billing share one number."""
-    return lines.with_columns(places.combinations(lines, _OF_COST)[1].alias("terms"))
+def terms_of(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """The distinct terms of these lines, and the number of each line's: those of the same window, prices, rate and billing share one."""
+    terms, number = places.combinations(lines, OF_COST)
+    return terms, number.alias("terms")
 
 
-def distinct_terms(lines: pl.DataFrame) -> pl.DataFrame:
-    """The terms of these lines, each in the place of its number."""
-    return lines.select("terms", *_OF_COST).unique("terms").sort("terms").drop("terms")
-
-
-def unit_costs(lines: pl.DataFrame) -> pl.DataFrame:
-    """`key` and `unit_cost` (text): of the last cycle line, without any of the last other line of seats; last by order date, then the highest."""
-    is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
-    seats = lines.select("key", "alone", "moment", "charge", is_cycle, "terms").filter(
-        pl.col("charge").is_in([str(charge) for charge in SEATS])
-    )
-    cells = distinct_terms(lines).rows()
-    distinct, place = places.combinations(seats, ["terms", "is_cycle"])
-    answers = [unit_cost(*cells[terms], is_cycle) for terms, is_cycle in distinct.iter_rows()]
-    ranks = {cost: place for place, cost in enumerate(sorted({cost for cost in answers if cost is not None}))}
-    known = pl.DataFrame({
-        "unit_cost": pl.Series([None if cost is None else exact.plain(cost) for cost in answers], dtype=pl.String),
-        "rank": pl.Series([ranks.get(cost) for cost in answers], dtype=pl.Int64),  # compares as the cost does, whatever its digits
-    })  # fmt: skip
-    found = seats.select("key", "alone", "is_cycle", "moment").hstack(places.at(known, place))
-    last = found.filter(~pl.col("alone")).sort("is_cycle", "moment", "rank", nulls_last=False).group_by("key", maintain_order=True)
-    return pl.concat([found.filter("alone").select("key", "unit_cost"), last.agg(pl.col("unit_cost").last())])
+def unit_costs(lines: pl.DataFrame, terms: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """`key` and `cost`: that of its last cycle line, without any of the last other line of seats; last by order date, then the highest. And the costs as text,
+    in their order, each in the place of its number."""
+    is_cycle = pl.col("charge") == str(Charge.CYCLE)
+    is_seat = pl.col("charge").is_in([str(charge) for charge in SEATS]).alias("is_seat")
+    number = (pl.col("terms") * 2 + is_cycle).alias("number")
+    seats = lines.select("key", "alone", "moment", is_cycle.alias("is_cycle"), number, is_seat).filter("is_seat")
+    cells = terms.rows()
+    answers = {number: unit_cost(*cells[number // 2], bool(number % 2)) for number in seats.get_column("number").unique().to_list()}
+    costs = sorted({cost for cost in answers.values() if cost is not None})
+    places_of = {cost: place for place, cost in enumerate(costs)}
+    known = pl.Series("cost", [places_of.get(answers.get(number)) for number in range(2 * len(cells))], dtype=pl.Int64)
+    found = seats.select("key", "alone", "is_cycle", "moment").with_columns(known[seats.get_column("number")])
+    last = found.filter(~pl.col("alone")).sort("is_cycle", "moment", "cost", nulls_last=False).group_by("key", maintain_order=True)
+    texts = pl.Series("unit_cost", [exact.plain(cost) for cost in costs], dtype=pl.String)
+    return pl.concat([found.filter("alone").select("key", "cost"), last.agg(pl.col("cost").last())]), texts
 
 
 def monthly(price: str | None, unit: str | None) -> Decimal | None:
@@ -92,7 +89,13 @@ def monthly(price: str | None, unit: str | None) -> Decimal | None:
     return money.EXACT.divide(exact.number(price), Decimal(months))
 
 
-def monthly_text(price: str | None, unit: str | None) -> str | None:
+def exact_text(price: str | None, unit: str | None) -> str | None:
+    """The same with all its digits."""
+    found = monthly(price, unit)
+    return None if found is None else exact.plain(found)
+
+
+def shown_text(price: str | None, unit: str | None) -> str | None:
     """The same as it is shown: at 4 places where it had to be divided."""
     found = monthly(price, unit)
     if found is None:

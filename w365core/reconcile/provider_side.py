@@ -1,6 +1,6 @@
 """How many seats does the provider charge in each window? Lines are netted, never compared one by one, and their order changes nothing.
 
-In: lines with `key` (of their row), `alone` (the only line of its row), `charge`, `moment` (order date in microseconds; null comes before all), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
+In: lines in the order of their rows, with `key` (of the row), `first` and `alone` (the first or only line of its row), `charge`, `moment` (order date in microseconds; null comes before all), `sign` of the amount (-1, 0, 1) and `quantity` (integers of one
 scale); and what we hold, `ours`, per key. Out: one row per key with `provider_quantity`, `why` it is null, and the last event's moment.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from w365core.reconcile import places
 from w365core.reconcile.charge_types import Charge
 
 CHANGES = (Charge.ADD, Charge.REMOVE)
@@ -54,16 +55,13 @@ def _free_changes(lines: pl.DataFrame, free: pl.DataFrame) -> pl.DataFrame:
 
 
 def windows(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
-    """One row per key: `provider_quantity`, `why` (null where it is known), `last_event` (null where no event has a moment)."""
+    """One row per key, in its order: `provider_quantity`, `why` (null where it is known), `last_event` (null where no event has a moment)."""
     single = pl.col("alone") & _is(Charge.CYCLE) & pl.col("quantity").is_not_null()
-    alone = lines.filter(single).select(
-        "key",
-        (pl.col("quantity") * pl.when(pl.col("sign") < 0).then(-1).otherwise(1)).cast(lines.schema["quantity"]).alias("provider_quantity"),
-        pl.lit(None, pl.String).alias("why"),
-        pl.lit(None, pl.Int64).alias("last_event"),
-    )
-    netted = _netted(lines.filter(~single), ours)
-    return pl.concat([alone, netted.cast({"provider_quantity": lines.schema["quantity"]})])
+    seats = pl.when(single).then(pl.col("quantity") * pl.when(pl.col("sign") < 0).then(-1).otherwise(1)).alias("single")
+    alone = lines.select("first", seats.cast(lines.schema["quantity"])).filter("first").get_column("single")
+    netted = places.beside(alone.to_frame(), _netted(lines.filter(~single), ours), by="key")
+    quantity = pl.coalesce("single", pl.col("provider_quantity").cast(lines.schema["quantity"])).alias("provider_quantity")
+    return netted.select(quantity, "why", "last_event")
 
 
 def _netted(lines: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:

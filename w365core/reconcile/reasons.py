@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from w365core.reconciliation import Verdict
@@ -17,6 +19,7 @@ def _say(template: str, *columns: str) -> pl.Expr:
     return pl.format(template, *(pl.col(column).fill_null("an unknown quantity") for column in columns))
 
 
+@cache
 def reason() -> pl.Expr:
     """The sentence, of a row with `verdict`, `why`, `logs`, `snapshot`, `changed_since` and the quantities as text."""
     theirs, ours, then, residual = "provider_quantity", "our_quantity", "our_quantity_then", "residual"

@@ -6,15 +6,17 @@ Days: the days from the change to the cycle's end, the day of the change charged
 from __future__ import annotations
 
 from datetime import date, timedelta
-from decimal import Decimal
 from functools import lru_cache
+
+import polars as pl
 
 from w365core import money
 from w365core.frames import folded
-from w365core.reconcile import exact, prices
+from w365core.reconcile import places, products
 from w365core.reconcile.calendar_months import months_later, named_months, whole_months
 
 _DAY = timedelta(days=1)
+_DAYS = ("effective_date", "prorate_unit", "frequency", "contract_start", "charge_start", "charge_end")
 
 
 @lru_cache(1 << 14)
@@ -43,30 +45,36 @@ def _by_months(prorate_unit: str | None) -> bool:
     return folded(prorate_unit or "") == "months"
 
 
-def worth(
-    quantity: str | None,
+def share(
     effective: date | None,
-    price: str | None,
-    unit: str | None,
-    currency: str | None,
     prorate_unit: str | None,
     frequency: str | None,
     contract_start: date | None,
     start: date | None,
     end: date | None,
-) -> str | None:
-    """The signed worth of a change in its currency; null where its quantity, day, price or currency is unknown."""
+) -> tuple[int | None, int | None]:
+    """What a change of that day is charged for, as a fraction: so many monthly prices out of so many; nulls where its day or its cycle is unknown."""
     cycles = anchored(contract_start, frequency, start, end)
-    monthly = prices.monthly(price, unit)
-    if not quantity or effective is None or monthly is None or not currency or cycles is None:
-        return None
+    if effective is None or cycles is None:
+        return None, None
     anchor, months = cycles
     first, after = cycle_of(effective, anchor=anchor, months=months)
-    each_month = money.EXACT.multiply(exact.number(quantity), monthly)
     if _by_months(prorate_unit):
-        passed = max(n for n in range(months) if months_later(first, n) <= effective)
-        share = money.EXACT.multiply(each_month, Decimal(months - passed))
-    else:
-        charged = Decimal(months * (after - effective).days)
-        share = money.EXACT.divide(money.EXACT.multiply(each_month, charged), Decimal((after - first).days))
-    return exact.plain(money.in_currency(share, currency))
+        return months - max(n for n in range(months) if months_later(first, n) <= effective), 1
+    return months * (after - effective).days, (after - first).days
+
+
+def worths(changes: pl.DataFrame) -> pl.Series:
+    """The signed worth of each change in its currency, as text: its `quantity` at its `monthly` price for its share of the cycle; null where its quantity,
+    day, price or currency is unknown. `charge_start` and `charge_end` are of the window it explains."""
+    days, place = places.combinations(changes, _DAYS)
+    shares = pl.DataFrame([share(*cells) for cells in days.iter_rows()], {"numerator": pl.Int64, "denominator": pl.Int64}, orient="row")
+    factors = changes.select("quantity", pl.col("monthly").alias("price")).hstack(places.at(shares, place))
+    currency = changes.get_column("worth_currency")
+    found = pl.repeat(None, len(changes), dtype=pl.String, eager=True).alias("worth")
+    for code in currency.unique().to_list():
+        if code:
+            found = found.scatter(
+                (currency == code).arg_true(), products.rounded(factors.filter(currency == code), coin=money.minor_units(code))
+            )
+    return found

@@ -1,13 +1,12 @@
 """What does a reconciliation of one invoice read? Its license lines, the subscriptions they are for or that should be on it, their change logs.
 
-Everything comes by COPY, as the text that Postgres prints, so that no digit is lost and no object is made per row. Each row brings its own hash, so
-that two runs can say whose rows may differ.
+Every row comes as the text that Postgres prints of it, so that no digit is lost and no object is made per cell. Each brings its own hash, so that two
+runs can say whose rows may differ.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +21,7 @@ from w365core.reconciliation import CHANGE_LOG_IN, LINE_IN, SUBSCRIPTION_IN
 from w365core.store import stage
 from w365core.store.engine import driver_cursor
 
-_HASH = "row_hash"
+_LINE_NUMBER, _HASH = "line_number", "row_hash"
 _LOST = "nothing was stored. Reconcile it again."
 # Which of our subscriptions a printed id is: the provider's own, then its aliases, then those of manual providers; the least of ours on a tie.
 _KNOWN = """
@@ -65,20 +64,20 @@ def read(connection: Connection, invoice: Row, *, period: tuple[date, date], sta
     }
     with driver_cursor(connection, lost=_LOST) as cursor:
         cursor.execute("create temporary table reconciled_line on commit drop as " + _lines(table, staged=staged), bound)
-        cursor.execute("analyze reconciled_line")
+        cursor.execute("analyze reconciled_line (subscription_id)")  # nothing else is joined by
         foreign = cursor.execute("select count(*) from reconciled_line where upper(currency) is distinct from upper(%(currency)s)", bound)
         skipped = foreign.fetchone()[0]
-        lines = _copied(cursor, "select * from reconciled_line where upper(currency) = upper(%(currency)s)", bound, LINE_IN, "line_number")
+        lines = _printed(cursor, "select * from reconciled_line where upper(currency) = upper(%(currency)s)", bound, LINE_IN)
         cursor.execute("create temporary table reconciled_subscription on commit drop as " + _SUBSCRIPTIONS, bound)
-        cursor.execute("analyze reconciled_subscription")
-        ours = _copied(cursor, "select * from reconciled_subscription", bound, SUBSCRIPTION_IN, "subscription_id")
-        logs = _copied(cursor, _CHANGE_LOGS, bound, CHANGE_LOG_IN, "subscription_id, change_log_id")
+        cursor.execute("analyze reconciled_subscription (subscription_id)")
+        ours = _printed(cursor, "select * from reconciled_subscription", bound, SUBSCRIPTION_IN)
+        logs = _printed(cursor, _CHANGE_LOGS, bound, CHANGE_LOG_IN)
     read = {"lines": lines, "subscriptions": ours, "change_logs": logs}
     tables = {
         name: _table(content, columns)
         for (name, content), columns in zip(read.items(), (LINE_IN, SUBSCRIPTION_IN, CHANGE_LOG_IN), strict=True)
     }
-    prints = {name: hashlib.blake2b(content, digest_size=16).hexdigest() for name, content in read.items()}
+    prints = {name: _fingerprint(found) for name, found in tables.items()}
     whole = {name: found.drop_columns([_HASH]) for name, found in tables.items()}
     return Inputs(**whole, fingerprints=prints, by_subscription=_by_subscription(tuple(tables.values())), foreign=skipped)
 
@@ -102,7 +101,8 @@ def _lines(table: str, *, staged: bool) -> str:
     )
 
 
-# Those that the lines name, and those that belong on the invoice by everything but the lines. An invoice's own period is its header's billing period,
+# Those that the lines name, and those that belong on the invoice by everything but the lines: by `except`, since an anti-join of what the planner takes for
+# one row is a nested loop over all of them. An invoice's own period is its header's billing period,
 # else the calendar month before its date; another document is of this period where the two overlap.
 _SUBSCRIPTIONS = """
     with named as (select distinct subscription_id from reconciled_line where subscription_id is not null),
@@ -121,12 +121,11 @@ _SUBSCRIPTIONS = """
     wanted as (
         select subscription_id, false as expected from named
         union all
-        select s.subscription_id, true from subscription s
+        select missing.subscription_id, true from (select s.subscription_id from subscription s
         where lower(s.provider) = lower(%(provider)s) and s.kind = 'License' and coalesce(s.status, 'Active') = 'Active'
             and s.contract_id is not null and s.quantity > 0 and upper(s.currency) = upper(%(currency)s)
             and (s.start_date is null or s.start_date <= %(last)s) and (s.end_date is null or s.end_date >= %(last)s)
-            and not exists (select from named n where n.subscription_id = s.subscription_id)
-            and not exists (select from charged c where c.subscription_id = s.subscription_id)
+        except (select subscription_id from named union all select subscription_id from charged)) missing
     ),
     ids as (
         select s.subscription_id, lower(btrim(s.provider_subscription_id)) as key from wanted join subscription s using (subscription_id)
@@ -153,16 +152,19 @@ _CHANGE_LOGS = "select {} from license_change_log g join reconciled_subscription
 )
 
 
-def _copied(cursor, query: str, bound: Mapping[str, object], columns: Sequence[frames.Column], order: str) -> bytes:
-    """What the query gives as CSV: the columns in their order, and a hash of each row that is the same for equal rows."""
-    names = ", ".join(column.name for column in columns)
-    hashed = ", ".join(column.name for column in columns if column.name != "line_number")
-    whole = f"select {names}, hashtextextended(row({hashed})::text, 365) as {_HASH} from ({query}) found order by {order}"
-    out = io.BytesIO()
-    with cursor.copy(f"copy ({whole}) to stdout (format csv)", bound) as source:
-        for block in source:
-            out.write(block)
-    return out.getvalue()
+def _printed(cursor, query: str, bound: Mapping[str, object], columns: Sequence[frames.Column]) -> bytes:
+    """What the query gives, as lines of the columns in their order, and behind them a hash of each line that is the same for equal ones.
+
+    Postgres prints a row as text once, for its hash and for us, as CSV whose backslashes are doubled; the driver hands it over whole, without a step per row
+    as COPY has one. Rows come in any order.
+    """
+    names = ", ".join(column.name for column in columns if column.name != _LINE_NUMBER)
+    number = f"{_LINE_NUMBER} || ',' || " if columns[0].name == _LINE_NUMBER else ""
+    line = f"{number}substr(printed, 2, length(printed) - 2) || ',' || hashtextextended(printed, 365)"
+    whole = ", ".join([f"row({names})::text as printed", *([_LINE_NUMBER] if number else [])])
+    cursor.execute(f"select {line} from (select {whole} from ({query}) found offset 0) printed_once", bound)
+    found = cursor.pgresult
+    return b"\n".join(found.get_value(place, 0) for place in range(found.ntuples))
 
 
 def _table(content: bytes, columns: tuple[frames.Column, ...]) -> pa.Table:
@@ -180,22 +182,33 @@ def _table(content: bytes, columns: tuple[frames.Column, ...]) -> pa.Table:
     return pa.csv.read_csv(
         pa.BufferReader(content),
         read_options=pa.csv.ReadOptions(column_names=schema.names, use_threads=False),
-        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True, escape_char="\\" if b"\\" in content else False),
         convert_options=convert,
+    )
+
+
+def _fingerprint(table: pa.Table) -> str:
+    """Of the whole content, whatever the order: of the sorted hashes of its rows, each with its number where it has one."""
+    numbers = [_whole(table[name]) for name in (_LINE_NUMBER, _HASH) if name in table.column_names]
+    content = np.stack([numbers[-1], *numbers[:-1]])
+    return hashlib.blake2b(content[:, np.lexsort(content)].tobytes(), digest_size=16).hexdigest()
+
+
+def _whole(column: pa.ChunkedArray) -> np.ndarray:
+    """Whole numbers without nulls, as they stand in memory: `to_numpy` would import pandas first."""
+    chunks = column.chunks or [pa.nulls(0, pa.int64())]
+    return np.concatenate(
+        [np.frombuffer(chunk.buffers()[1] or b"", np.int64)[chunk.offset : chunk.offset + len(chunk)] for chunk in chunks]
     )
 
 
 def _by_subscription(tables: Sequence[pa.Table]) -> dict[str, str]:
     """For each subscription the sum of the hashes of its rows: equal where nothing of it has changed, whatever the order. Blank is for lines without."""
     ids = pa.chunked_array([chunk for table in tables for chunk in table["subscription_id"].chunks], pa.string()).combine_chunks()
-    hashes = np.concatenate([table[_HASH].to_numpy() for table in tables]).astype(np.int64)
+    hashes = np.concatenate([_whole(table[_HASH]) for table in tables])
     if not len(ids):
         return {}
     encoded = ids.dictionary_encode(null_encoding="encode")
-    places = encoded.indices.to_numpy()
-    sums = np.zeros(len(encoded.dictionary), np.int64)
-    with np.errstate(over="ignore"):
-        np.add.at(sums, places, hashes)
-    return {
-        name or "": f"{total & 0xFFFFFFFFFFFFFFFF:016x}" for name, total in zip(encoded.dictionary.to_pylist(), sums.tolist(), strict=True)
-    }
+    sums = np.zeros(len(encoded.dictionary), np.uint64)
+    np.add.at(sums, encoded.indices.to_numpy(), hashes.view(np.uint64))  # beyond the widest it begins again
+    return {name or "": f"{total:016x}" for name, total in zip(encoded.dictionary.to_pylist(), sums.tolist(), strict=True)}

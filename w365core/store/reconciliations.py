@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, Row, text
 
+from w365core.arrays import scalar, whole_array
 from w365core.errors import AlreadyRunning
 from w365core.reconciliation import EXPLANATION, FINDING, ROW
 from w365core.store import engine as store_engine
@@ -111,7 +112,7 @@ def keep(
             :now, :actor, {_next_moment()}) returning reconciliation_id
     """)
     run_id = connection.execute(query, _bound(run, who) | {"rows": rows.num_rows}).scalar_one()
-    ordinals = pa.array(range(findings.num_rows), pa.int64())
+    ordinals = whole_array(range(findings.num_rows))
     _copy(connection, "reconciliation_line", run_id, rows.select([column.name for column in ROW]))
     _copy(connection, "reconciliation_change_log", run_id, change_logs.select([column.name for column in EXPLANATION]))
     _copy(
@@ -221,7 +222,7 @@ def _copy(connection: Connection, table: str, run_id: int, rows: pa.Table) -> No
     """All of it, whatever of the table's other columns there are; blank text is null."""
     if not rows.num_rows:
         return
-    whole = rows.append_column("reconciliation_id", pa.array([str(run_id)] * rows.num_rows, pa.string()))
+    whole = rows.append_column("reconciliation_id", pa.repeat(scalar(str(run_id)), rows.num_rows))
     with driver_cursor(connection, lost="nothing was stored. Reconcile it again.") as cursor:
         for batch in _batches(whole):
             columns, content = copied(batch)
