@@ -6,7 +6,7 @@ Everything else is asked anew, so that a page is never older than the database; 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -285,12 +285,6 @@ def message(outbox_id: int) -> Message | None:
     """One message, as it is now."""
     with reading() as opened:
         return messages_report.message(opened, outbox_id)
-
-
-def message_settings() -> Mapping[str, str]:
-    """The values in force."""
-    with reading() as opened:
-        return messages_report.settings(opened)
 
 
 def messages_going() -> tuple[int, bool]:

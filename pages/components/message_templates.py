@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from pages.components import cached, done, messages, plain, problems, signed_in
@@ -12,8 +14,8 @@ _KIND = "message"  # the widget's key is the name in the URL
 _EXAMPLE, _TODAY = "An example", "As of now"
 
 
-def draw() -> None:
-    """The choice of a message, its editor and its preview."""
+def draw(settings: Mapping[str, str]) -> None:
+    """The choice of a message, its editor and its preview; `settings` are the values in force."""
     titles = {kind.name: kind.title for kind in messaging.KINDS}
     st.segmented_control(
         "Message",
@@ -27,11 +29,10 @@ def draw() -> None:
     )
     with problems.boundary():
         known = cached.templates()
-        _edit(known.get(st.session_state.get(_KIND) or "") or next(iter(known.values())))
+        _edit(known.get(st.session_state.get(_KIND) or "") or next(iter(known.values())), settings)
 
 
-def _edit(words: Words) -> None:
-    settings = cached.message_settings()
+def _edit(words: Words, settings: Mapping[str, str]) -> None:
     is_on = settings[words.kind.setting] == "yes"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(

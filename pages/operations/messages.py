@@ -26,7 +26,7 @@ def page() -> None:
         messages.filters()
         messages.listed(report.table)
     st.subheader("What messages say", anchor=False)
-    message_templates.draw()
+    message_templates.draw(report.settings)
 
 
 def _head() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, meta, nodes
@@ -134,16 +135,33 @@ def _sandbox(*, escapes: bool) -> _Sandbox:
 _TEXT, _HTML = _sandbox(escapes=False), _sandbox(escapes=True)
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A source that was read: why it is not run, which fields it names, and what runs it where nothing speaks against that."""
+
+    objection: str
+    names: frozenset[str] = frozenset()
+    whole: Any = None
+
+
+@lru_cache(maxsize=100)
+def _read(source: str, environment: _Sandbox) -> _Read:
+    """Reading takes most of a rendering's time, and the same few sources are rendered again and again."""
+    tree = environment.parse(source)
+    said = _objection(tree)
+    return _Read(said) if said else _Read("", frozenset(meta.find_undeclared_variables(tree)), environment.from_string(source))
+
+
 def _part(name: str, source: str, facts: Facts, environment: _Sandbox) -> str | Unfit:
     """One part of the message."""
     if len(source) > LONGEST_TEMPLATE:
         return Unfit(f"The {name} has {len(source):,} characters; at most {LONGEST_TEMPLATE:,} are taken.")
     try:
-        tree = environment.parse(source)
-        said = _objection(tree) or _unknown(tree, facts)
+        read = _read(source, environment)
+        said = read.objection or _unknown(read.names, facts)
         if said:
             return Unfit(f"The {name} {said}")
-        return _bounded(name, environment.from_string(source).generate(dict(facts)))
+        return _bounded(name, read.whole.generate(dict(facts)))
     except TemplateError as error:
         line, why = getattr(error, "lineno", None), one_line(str(error.message or error))[:200].rstrip(".")
         return Unfit(f"The {name} is no template{f' (line {line})' if line else ''}: {why}.")
@@ -182,7 +200,7 @@ def _depth(node: nodes.Node) -> int:
     return max((_depth(child) for child in node.iter_child_nodes()), default=0) + isinstance(node, nodes.For)
 
 
-def _unknown(tree: nodes.Template, facts: Facts) -> str:
+def _unknown(names: frozenset[str], facts: Facts) -> str:
     """Fields that this message does not have."""
-    missing = sorted(meta.find_undeclared_variables(tree) - set(facts))
+    missing = sorted(names - set(facts))
     return f"names {missing[0]}, which this message does not have; there are {', '.join(sorted(facts))}." if missing else ""

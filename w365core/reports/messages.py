@@ -109,11 +109,6 @@ def going(connection: Connection) -> int:
     return outbox.counted(connection)["waiting"] - _in_vain(outbox.briefs(connection, stuck=True, most=MOST_SHOWN))
 
 
-def settings(connection: Connection) -> Mapping[str, str]:
-    """The settings in force."""
-    return preferences.values(connection)
-
-
 def title(kind: str) -> str:
     """As people call it."""
     return BY_NAME[kind].title if kind in BY_NAME else kind
