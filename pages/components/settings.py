@@ -99,7 +99,7 @@ def _setting(setting: Setting) -> None:
     with steps.container(gap="small"):
         with st.container(horizontal=True, gap="small"):
             if st.button("Save", key=f"save_{name}", icon=":material/save:", type="primary", disabled=written.strip() == setting.value):
-                _save(name, written)
+                _save(setting, written)
             if setting.set_by is not None and st.button("Reset", key=f"reset_{name}", icon=":material/undo:", help="Back to its default"):
                 _reset(name)
         st.caption(setting.said)
@@ -116,9 +116,10 @@ def _field(setting: Setting) -> str:
     return st.selectbox(setting.label, options, index=options.index(setting.value), **how) or ""
 
 
-def _save(name: str, written: str) -> None:
+def _save(setting: Setting, written: str) -> None:
+    name, who = setting.of.name, {"actor": signed_in.person(), "now": cached.installation().now}
     with problems.boundary():
-        value, changed = preferring.change(cached.engine(), name, written, actor=signed_in.person(), now=cached.installation().now)
+        value, changed = preferring.change(cached.engine(), name, written, seen=setting.value, **who)
         done.say(f"{name} is {value or 'blank'} {'now' if changed else 'already'}.")
         st.rerun()
 
