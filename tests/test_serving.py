@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def answered(
 
     headers = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in asked.items()]
     scope = {"type": kind, "path": path, "server": server, "headers": headers}
-    asyncio.run(Guarded(behind, shared=shared, public=public)(scope, None, send))
+    with ThreadPoolExecutor(1) as beside:  # a browser test of the same process may have left a loop running in this thread
+        beside.submit(asyncio.run, Guarded(behind, shared=shared, public=public)(scope, None, send)).result()
     if kind == "websocket":
         return (101 if said[0]["type"] == "websocket.accept" else 403), []
     return said[0]["status"], [(name.decode(), value.decode()) for name, value in said[0]["headers"]]

@@ -40,6 +40,7 @@ _POLICY = "; ".join(
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",
+        "frame-src data:",  # the preview of a mail, which has a policy of its own: nothing is run or fetched in it
         "frame-ancestors 'none'",
     )
 )
