@@ -66,6 +66,7 @@ def test_a_person_signs_in_is_given_a_role_comes_back_to_the_page_and_loses_the_
     peopling.remove(engine, "ana@example.com", actor="operator", now=NOW)
     page.get_by_role("link", name="Margin").click()
     expect(page.get_by_text("You have no role here yet")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out")).to_have_count(1)  # that of the sidebar is gone as well
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_text("Sign in to go on")).to_be_visible()
     assert not visit.strangers
