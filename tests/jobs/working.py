@@ -74,9 +74,16 @@ def until(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
 
 
 def child_of(process: subprocess.Popen[bytes]) -> int:
-    """The number of the worker's child, 0 where it has none."""
+    """The number of the process that carries out the worker's job, 0 where there is none. A worker has other children for a moment, such as a library's `file`."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(children[0]) if children else 0
+    return next((int(one) for one in children if b"w365core.jobs.running" in _command(one)), 0)
+
+
+def _command(number: str) -> bytes:
+    try:
+        return Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def lives(number: int) -> bool:
