@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components import cached, filters, footer, problems, signed_in
+from w365core.access import Role
 from w365core.reports import invoice_status, wording
 
 _WITHOUT_FILTERS = (
@@ -30,9 +31,10 @@ _PICTURES = Path(__file__).parent / "components" / "pictures"
 st.set_page_config(page_icon=str(_PICTURES / "mark.svg"), layout="wide", initial_sidebar_state="expanded")
 st.logo(str(_PICTURES / "logo.svg"), icon_image=str(_PICTURES / "mark.svg"), size="large")
 
-role = None
+entered = None
 with problems.boundary():
-    role = signed_in.enter(cached.unguarded)
+    entered = signed_in.enter(cached.unguarded)
+role = entered if isinstance(entered, Role) else None
 
 page = st.navigation(
     {
@@ -67,6 +69,8 @@ page = st.navigation(
 )
 st.set_page_config(page_title=f"{page.title} · w365core")
 
+if role is None and entered is not None:
+    entered()
 if role is not None:
     with problems.boundary():
         installation = cached.installation()

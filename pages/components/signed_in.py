@@ -2,7 +2,7 @@
 
 person             who acts, as the doors take it
 refuse_stranger    asked whenever a page opens the database: a role that was taken away holds at the next click
-enter              the frame's question, before any page is run: the role, or None where a sign-in or a role is needed first, which it says
+enter              the frame's question, before any page is run: the role, or what is to be drawn in the page's place where a sign-in or a role is needed first
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -69,23 +70,22 @@ def refuse_download(engine: Engine, what: str) -> None:
         permitting.refuse_download(engine, what, who)
 
 
-def enter(open_engine: Callable[[], Engine]) -> Role | None:
-    """Their role; an admin's where one person works alone. None: what is needed first has been drawn in the page's place."""
+def enter(open_engine: Callable[[], Engine]) -> Role | Callable[[], None]:
+    """Their role; an admin's where one person works alone. Else what draws what is needed first: to be called once the pages are named, because a button
+    that is pressed before that leads to the first page."""
     if not is_configured():
         return Role.ADMIN
     claims = st.user.to_dict()
     if not claims.get("is_logged_in"):
-        return _ask("Sign in to go on", "This installation is shared: what you may see and do depends on who you are.")
+        return partial(_ask, "Sign in to go on", "This installation is shared: what you may see and do depends on who you are.")
     if not peopling.is_fresh(claims):
         st.session_state.pop(_HERE, None)
-        return _ask("Sign in again", "Your last sign-in is too long ago.")
+        return partial(_ask, "Sign in again", "Your last sign-in is too long ago.")
     engine = open_engine()
     if _HERE not in st.session_state:
         st.session_state[_HERE] = peopling.came(engine, claims)
     role = peopling.role_of(engine, st.session_state[_HERE])
-    if role is None:
-        _say_no_role(st.session_state[_HERE])
-    return role
+    return partial(_say_no_role, st.session_state[_HERE]) if role is None else role
 
 
 def refuse_route(path: str, role: Role) -> None:
