@@ -128,3 +128,21 @@ def test_a_lock_is_held_by_one_session_and_ends_with_it(database_url: str) -> No
 def _end_session(url: str, backend: int) -> None:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
         assert other.execute("select pg_terminate_backend(%s, 5000)", [backend]).fetchone() == (True,)
+
+
+def test_a_stop_while_a_connection_is_made_as_new_is_no_error_and_the_next_one_works(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = pooled(database_url)
+
+    def stopped(_driver: psycopg.Connection, statement: str, *_more: object) -> None:
+        raise KeyboardInterrupt(statement)
+
+    with pytest.raises(KeyboardInterrupt), engine.connect() as connection:
+        assert connection.execute(text("select 1")).scalar() == 1
+        monkeypatch.setattr(psycopg.Connection, "execute", stopped)
+    monkeypatch.undo()
+    assert caplog.text == ""
+    with engine.connect() as connection:
+        assert connection.execute(text("select 1")).scalar() == 1
+    engine.dispose()

@@ -5,6 +5,7 @@ Every failure to reach it is one sentence: ConfigurationMissing when it could no
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,9 @@ from w365core.store import embedded
 
 OLDEST_POSTGRES = 15
 _DISCONNECTS = ("08", "57P01", "57P02", "57P03")
+logging.getLogger("sqlalchemy.pool").setLevel(
+    logging.CRITICAL
+)  # a stop in the middle of a reset is no error, and its traceback is for nobody
 
 
 def engine(settings: Settings, *, report: Callable[[str], None] = lambda text: None) -> Engine:
