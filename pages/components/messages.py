@@ -8,14 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, empty, plain, problems, signed_in, standings, tables
+from pages.components import cached, done, empty, plain, problems, signed_in, standings, tables, url_filters
+from pages.components.url_filters import Filter
 from w365core.errors import W365Error
 from w365core.jobs import messaging
 from w365core.reports import messages as report, wording
 from w365core.reports.messages import Message, Messages, Unsent, Way
 from w365core.reports.tables import Table
 
-_STATES, _KINDS = "message_states", "message_kinds"  # the widgets' keys are the names in the URL
+_STATES, _KINDS = "message_states", "message_kinds"  # the names in the URL
+_FILTERS = (Filter("states", _STATES, "Status", "Every status"), Filter("kinds", _KINDS, "Message", "Every message"))
 _SHOWN_AT_FIRST = 6
 _SHORT = 1_500  # characters of HTML that need less room
 _WIDTHS = (2.6, 5.0, 2.4)
@@ -165,18 +167,7 @@ def _step(step: Callable[..., Any], number: int, subject: str) -> None:
 
 def filters() -> None:
     """Which messages the table shows; the choice is in the address."""
-    left, right = st.columns(2, gap="small")
-    words = {_STATES: (left, "Status", report.STANDINGS, "Every status"), _KINDS: (right, "Message", report.TITLES, "Every message")}
-    for key, (column, label, named, everything) in words.items():
-        column.multiselect(
-            label,
-            list(named),
-            key=key,
-            bind="query-params",
-            persist_state="session",
-            placeholder=everything,
-            format_func=lambda one, named=named: named.get(one, one),
-        )
+    url_filters.draw(_FILTERS, {"states": report.STANDINGS, "kinds": report.TITLES})
 
 
 def chosen() -> dict[str, tuple[str, ...]]:
@@ -198,7 +189,7 @@ def _value(key: str, named: Mapping[str, str]) -> tuple[str, ...]:
     if key in st.session_state:
         return tuple(st.session_state[key] or ())
     asked = st.query_params.get_all(key)
-    return tuple(name for name, words in named.items() if words in asked)
+    return tuple(name for name, words in named.items() if words in asked or name in asked)
 
 
 def opened(row: Mapping[str, Any] | None) -> None:
