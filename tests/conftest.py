@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests import forked, postgres, problems
+from tests import compiled, forked, postgres, problems
 from w365core.jobs.context import Context
 from w365core.settings import Settings
 from w365core.store import schema
@@ -123,6 +123,7 @@ def _of_the_matrix(reporter: pytest.TerminalReporter, outcome: str) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    compiled.share()
     config.pluginmanager.register(problems.Shown(problems.TABLE, tests=ROOT / "tests"), "provider problems")
     config.pluginmanager.register(
         problems.Shown(problems.RULES, tests=ROOT / "tests", noun="import rule", needs_bytes=False), "import rules"

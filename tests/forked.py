@@ -26,7 +26,7 @@ import w365core
 from w365core import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-LOADED = ("w365core.commands.", "w365core.jobs.", "w365core.reports.", "w365core.store.", "w365core.providers.")
+LOADED = tuple(f"w365core.{part}." for part in ("channels", "commands", "jobs", "kernels", "messages", "providers", "reports", "store"))
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,16 @@ def scalar(text: str) -> pa.StringScalar:
     return text_array([text])[0]
 
 
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table of this schema without rows; `schema.empty_table()` would import pandas too."""
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
+def in_memory(numbers: pa.Array, kind: type[np.generic]) -> np.ndarray:
+    """Numbers of this kind without nulls, as they stand in memory; `to_numpy` would import pandas too."""
+    return np.frombuffer(numbers.buffers()[1] or b"", kind)[numbers.offset : numbers.offset + len(numbers)]
+
+
 def batch_of(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
     """Rows in the order of the schema's fields: texts, whole numbers and days."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)

@@ -43,6 +43,7 @@ class Visit:
 
     def open(self, query: str = "") -> Page:
         self.page.goto(f"{self.address}/{query}")
+        settled(self.page)
         return self.page
 
     @property
@@ -51,6 +52,18 @@ class Visit:
         return [
             url for url in self.requests if urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).hostname != "127.0.0.1"
         ]
+
+
+# A page has something to act on only when its script has ended: until then a widget may be drawn anew under the click.
+_DRAWN = """() => {
+    const app = document.querySelector("[data-testid=stApp]");
+    return app && app.dataset.testScriptState === "notRunning" && app.querySelector("h1, [data-testid=stAlert], [data-testid=stException], [data-testid=stMain] button");
+}"""
+
+
+def settled(page: Page) -> None:
+    """Waits, as a person does, until the page has been drawn to its end."""
+    page.wait_for_function(_DRAWN, timeout=60_000)
 
 
 def found_browser() -> str | None:
@@ -105,7 +118,7 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
 
 @contextmanager
 def visiting(browser: Browser, address: str) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True, reduced_motion="reduce")
     context.set_default_timeout(30_000)
     visit = Visit(context.new_page(), address)
     context.on("request", lambda request: visit.requests.append(request.url))

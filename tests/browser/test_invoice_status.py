@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from psycopg import sql
 
 from tests import postgres
-from tests.browser.conftest import Visit, running_app, visiting
+from tests.browser.conftest import Visit, running_app, settled, visiting
 from tests.reports import builders as b
 
 HOSTILE = "<img src=x onerror=alert(1)>[x](javascript:alert(2))"
@@ -85,8 +85,9 @@ def visit(browser: Browser, shop: Shop) -> Iterator[Visit]:
 
 
 def title(page: Page, text: str) -> None:
-    """The one heading; while a page gives way to the next there may be two for a moment."""
+    """The one heading, of a page that is drawn to its end; while a page gives way to the next there may be two for a moment."""
     expect(page.get_by_role("heading", level=1)).to_have_text([text])
+    settled(page)
 
 
 def test_the_worklist_leads_to_the_invoice_its_attached_file_and_back(visit: Visit, shop: Shop):

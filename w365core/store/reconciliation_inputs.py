@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 from sqlalchemy import Connection, Row
 
-from w365core import frames
+from w365core import arrays, frames
 from w365core.reconciliation import CHANGE_LOG_IN, LINE_IN, SUBSCRIPTION_IN
 from w365core.store import stage
 from w365core.store.engine import driver_cursor
@@ -170,7 +170,7 @@ def _printed(cursor, query: str, bound: Mapping[str, object], columns: Sequence[
 def _table(content: bytes, columns: tuple[frames.Column, ...]) -> pa.Table:
     schema = frames.arrow_schema(columns).append(pa.field(_HASH, pa.int64()))
     if not content:
-        return schema.empty_table()
+        return arrays.no_rows(schema)
     convert = pa.csv.ConvertOptions(
         column_types=schema,
         null_values=[""],
@@ -195,11 +195,7 @@ def _fingerprint(table: pa.Table) -> str:
 
 
 def _whole(column: pa.ChunkedArray) -> np.ndarray:
-    """Whole numbers without nulls, as they stand in memory: `to_numpy` would import pandas first."""
-    chunks = column.chunks or [pa.nulls(0, pa.int64())]
-    return np.concatenate(
-        [np.frombuffer(chunk.buffers()[1] or b"", np.int64)[chunk.offset : chunk.offset + len(chunk)] for chunk in chunks]
-    )
+    return np.concatenate([arrays.in_memory(chunk, np.int64) for chunk in column.chunks or [pa.nulls(0, pa.int64())]])
 
 
 def _by_subscription(tables: Sequence[pa.Table]) -> dict[str, str]:
@@ -210,5 +206,5 @@ def _by_subscription(tables: Sequence[pa.Table]) -> dict[str, str]:
         return {}
     encoded = ids.dictionary_encode(null_encoding="encode")
     sums = np.zeros(len(encoded.dictionary), np.uint64)
-    np.add.at(sums, encoded.indices.to_numpy(), hashes.view(np.uint64))  # beyond the widest it begins again
+    np.add.at(sums, arrays.in_memory(encoded.indices, np.int32), hashes.view(np.uint64))  # beyond the widest it begins again
     return {name or "": f"{total:016x}" for name, total in zip(encoded.dictionary.to_pylist(), sums.tolist(), strict=True)}
