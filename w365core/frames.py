@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from w365core.model import Feed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Kind(Enum):
@@ -418,17 +420,18 @@ EXTRA = (Column("extra"),)  # unknown columns of the file, as one JSON object; n
 LICENSE_LINE = RESOLVED_LICENSE + RECONCILIATION + EXTRA
 USAGE_LINE = RESOLVED_USAGE + DAILY_RATED + EXTRA
 
-_ARROW = {
-    Kind.TEXT: pa.string(),
-    Kind.ID: pa.string(),
-    Kind.NUMBER: pa.string(),
-    Kind.WHOLE: pa.int64(),
-    Kind.DAY: pa.date32(),
-    Kind.MOMENT: pa.timestamp("us"),
-    Kind.FLAG: pa.bool_(),
-}
-
 
 def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
     """The Arrow schema of these columns; exact decimals are strings."""
-    return pa.schema([(column.name, _ARROW[column.kind]) for column in columns])
+    import pyarrow as pa  # a tenth of a second, which what never reads a line does without
+
+    kinds = {
+        Kind.TEXT: pa.string(),
+        Kind.ID: pa.string(),
+        Kind.NUMBER: pa.string(),
+        Kind.WHOLE: pa.int64(),
+        Kind.DAY: pa.date32(),
+        Kind.MOMENT: pa.timestamp("us"),
+        Kind.FLAG: pa.bool_(),
+    }
+    return pa.schema([(column.name, kinds[column.kind]) for column in columns])

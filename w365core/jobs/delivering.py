@@ -8,9 +8,9 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from w365core.jobs import sending
 from w365core.jobs.context import Context, Report, actor, clock
 from w365core.settings import Settings
+from w365core.store import outbox
 from w365core.store.engine import guarded
 
 SECONDS_BETWEEN = 5.0
@@ -30,4 +30,9 @@ async def keep_sending(settings: Settings, engine: Engine, report: Report) -> No
 def _send(settings: Settings, engine: Engine, report: Report, stopped: threading.Event) -> None:
     with guarded():
         context = Context(settings, engine, clock(settings, engine), actor(), report)
+        with engine.connect() as connection:
+            if not outbox.due(connection, context.now):
+                return
+    from w365core.jobs import sending  # templates and mail, which a worker that sends nothing does without
+
     sending.send_due(context, goes_on=lambda: not stopped.is_set())
