@@ -26,8 +26,9 @@ def head(report: UsageInvoices) -> None:
         drafts = [draft for one in report.due for draft in one.drafts]
         with row.container(horizontal=True, width="content"):
             st.button(
-                f"Bill all {len(drafts):,} due",
+                f"Bill all {len(drafts):,}",
                 key="bill_all",
+                help="Everything that is ready and has its invoice date by the end of this month.",
                 icon=":material/request_quote:",
                 type="primary",
                 on_click=billing_steps.ask_bill,

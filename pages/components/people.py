@@ -20,7 +20,7 @@ def waiting() -> None:
     for row in _people().waiting:
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
             st.badge("Waits for a role", icon=":material/hourglass_top:", color="orange")
-            st.text(f"{row['name']}, first seen {wording.moment(row['first_seen_at'])} UTC")
+            st.text(f"{row['name']}, first seen {wording.zoned(row['first_seen_at'])}")
             st.space("stretch")
             for role in (Role.VIEWER, Role.ANALYST):
                 st.button(f"Make {role}", key=f"make_{role}_{row['subject']}", on_click=_give, args=(row["subject"], role, None))

@@ -57,7 +57,7 @@ def test_a_forgotten_markup_is_mended_from_the_spreadsheet_to_the_invoice(
         edited.write_bytes(written([row | {"markup_pct": "15"} for row in rows], separator=";"))
 
         page.goto(f"{address}/usage-invoices")
-        page.get_by_role("button", name="Bill all 1 due").click()
+        page.get_by_role("button", name="Bill all 1").click()
         page.get_by_role("dialog").get_by_role("button", name="Bill", exact=True).click()
         expect(page.get_by_text(f"1 Draft made, 120.00 EUR: {NUMBER}.")).to_be_visible()
         assert total(context) == 120
@@ -86,7 +86,7 @@ def test_a_forgotten_markup_is_mended_from_the_spreadsheet_to_the_invoice(
         expect(page.get_by_text("File edited.csv: 2 rows changed.")).to_be_visible()
 
         page.goto(f"{address}/usage-invoices")
-        page.get_by_role("button", name="Bill all 1 due").click()
+        page.get_by_role("button", name="Bill all 1").click()
         expect(page.get_by_role("dialog").get_by_text("138.00 EUR").first).to_be_visible()
         page.get_by_role("dialog").get_by_role("button", name="Bill", exact=True).click()
         expect(page.get_by_text(f"1 Draft made, 138.00 EUR: {NUMBER}.")).to_be_visible()

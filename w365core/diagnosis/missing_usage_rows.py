@@ -239,7 +239,8 @@ def _amounts(rows: Sequence[Rows]) -> str:
 
 
 def _said(sums: dict[str, Decimal]) -> str:
-    return " and ".join(words.amount(value, code) for code, value in sums.items())
+    """To the coin, as on the page; what is less than one keeps its digits."""
+    return " and ".join(words.amount(money.in_currency(value, code) or value, code) for code, value in sums.items())
 
 
 def _documents(rows: Iterable[Rows]) -> str:

@@ -98,7 +98,7 @@ def said(found: Verified) -> str:
         )
     if not found.rows:
         return "The log is empty, so there is nothing to verify."
-    return f"{wording.counted(found.rows, 'entry', 'entries')} hold: none was changed, removed or put in between. The last is of {wording.moment(found.last_at)} UTC."
+    return f"{wording.counted(found.rows, 'entry', 'entries')} hold: none was changed, removed or put in between. The last is of {wording.zoned(found.last_at)}."
 
 
 def differences(entry: Mapping[str, Any]) -> list[tuple[str, str, str]]:

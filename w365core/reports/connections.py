@@ -30,7 +30,7 @@ _CONNECTIONS = Table(
         moment("accounts_synced", "Accounts synced", help="UTC"),
         number("customers", "Customers"),
         number("subscriptions", "Subscriptions"),
-        moment("changes_until", "Changes until", help="Up to when changes made at the provider are known, UTC"),
+        moment("changes_until", "Changes until", help="Up to when changes made at the provider are known"),
     ),
     (),
 )

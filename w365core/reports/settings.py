@@ -37,7 +37,7 @@ _CURRENCIES = Table(
         Column("code", "Currency"),
         number("rate", "Rate to base", help="An amount times its rate is the amount in base currency"),
         Column("age", "Rate is"),
-        moment("set_at", "Since", help="When it was set, or confirmed by a load of currencies.csv, UTC"),
+        moment("set_at", "Since", help="When it was set, or confirmed by a load of currencies.csv"),
         Column("set_by", "By"),
         number("invoices", "Provider invoices"),
         number("contracts", "Contracts"),
