@@ -13,12 +13,14 @@ from contextvars import ContextVar
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.components import plain
 from w365core import access
 from w365core.access import Person, Role
 from w365core.jobs import peopling, permitting, queue
+from w365core.reports import people
 from w365core.reports.connection import Engine
 
 _HERE = "signed_in_person"  # who the session belongs to; the role is never kept
@@ -98,20 +100,29 @@ def badge(role: Role) -> None:
     who = st.session_state.get(_HERE)
     if who is None:
         return
-    st.caption(f"Signed in as {plain.label(who.name)}, {role}.")
+    rules = [f"- **{one}**{' (yours)' if one == role else ''}: {may}" for one, may in people.roles()]
+    st.caption(f"Signed in as {plain.label(who.name)}, {role}.", help="Each role may also do what those above it may.\n" + "\n".join(rules))
+    if role == Role.VIEWER:
+        st.caption("You may see and take along everything; whatever changes something says which role it takes.")
     st.button("Sign out", key="sign_out", icon=":material/logout:", type="tertiary", on_click=st.logout)
+
+
+def _in_the_middle() -> DeltaGenerator:
+    """Where somebody looks who sees nothing else yet."""
+    st.space("large")
+    return st.container(horizontal=True, horizontal_alignment="center")
 
 
 def _ask(title: str, why: str) -> None:
     """The page is opened where it was asked for, once they come back."""
-    with st.container(border=True, width=520):
+    with _in_the_middle(), st.container(border=True, width=520):
         st.subheader(title, anchor=False)
         st.text(why)
         st.button("Sign in", key="sign_in", type="primary", icon=":material/login:", on_click=st.login)
 
 
 def _say_no_role(who: Person) -> None:
-    with st.container(border=True, width=760):
+    with _in_the_middle(), st.container(border=True, width=760):
         st.subheader("You have no role here yet", anchor=False)
         st.text(f"You are signed in as {who.name}. An admin can let you in on the page People, or whoever runs this installation with:")
         st.code(f"python -m w365core people set '{who.subject}' --role viewer", language="bash")
