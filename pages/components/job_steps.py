@@ -81,7 +81,7 @@ def _dismiss(job: JobRun) -> None:
 
 
 def _dismissed(job: JobRun) -> str:
-    asking_again.dismiss(cached.engine(), job.job_id, actor=signed_in.person())
+    asking_again.dismiss(cached.engine(), job.job_id, actor=signed_in.person(), now=cached.installation().now)
     return f"Job {job.job_id} is dismissed: {job_words.name(job)}. It stays in the history."
 
 
@@ -91,7 +91,7 @@ def _cancel(job: JobRun) -> None:
 
 
 def _cancelled(job: JobRun) -> str:
-    if not queue.cancel(cached.engine(), job.job_id, actor=signed_in.person()):
+    if not queue.cancel(cached.engine(), job.job_id, actor=signed_in.person(), now=cached.installation().now):
         raise CallRefused(f"Job {job.job_id} has begun meanwhile, so it was not cancelled.")
     return f"Job {job.job_id} is cancelled: {job_words.name(job)}."
 

@@ -220,7 +220,7 @@ def _said(job: JobRun) -> Sequence[str]:
 
 def _cancel(job_id: int) -> None:
     with problems.boundary():
-        queue.cancel(cached.engine(), job_id, actor=signed_in.person())
+        queue.cancel(cached.engine(), job_id, actor=signed_in.person(), now=cached.installation().now)
 
 
 def _forget() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from tests.conftest import NOW
 from w365core.errors import CallRefused
 from w365core.jobs import asking_again, queue
 from w365core.jobs.queue import FilesAsked, HandedFile, JobRun
 from w365core.model import Seen
-from w365core.store import job_history, job_runs
+from w365core.store import audit, job_history, job_runs
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_ten_retries_at_once_give_one_job(known: Engine):
 
 def test_what_was_cancelled_is_tried_again_too(known: Engine):
     first = ask(known)
-    assert queue.cancel(known, first, actor="ana")
+    assert queue.cancel(known, first, actor="ana", now=NOW)
     assert retry(known, first) != first
 
 
@@ -121,7 +122,7 @@ def test_a_failure_waits_until_the_same_is_asked_for_again_and_no_other(known: E
         end(known, ask(known, **other), "done")
         assert standing(known) == [failed]
     taken_back = ask(known)
-    queue.cancel(known, taken_back, actor="ana")
+    queue.cancel(known, taken_back, actor="ana", now=NOW)
     assert standing(known) == [failed]
     ask(known, invoice="g1", provider="CSP")
     assert standing(known) == []
@@ -129,11 +130,21 @@ def test_a_failure_waits_until_the_same_is_asked_for_again_and_no_other(known: E
 
 def test_what_somebody_has_dismissed_waits_for_nobody_and_can_still_be_tried_again(known: Engine):
     failed, runs = end(known, ask(known)), ask(known, invoice="G2")
-    asking_again.dismiss(known, failed, actor="bo")
+    asking_again.dismiss(known, failed, actor="bo", now=NOW)
     assert standing(known) == [] and job(known, failed).state == "failed"
     for job_id in (failed, runs, 4711):
         with pytest.raises(CallRefused, match=f"Job {job_id} does not wait for anybody"):
-            asking_again.dismiss(known, job_id, actor="ana")
+            asking_again.dismiss(known, job_id, actor="ana", now=NOW)
+    with known.connect() as connection:
+        ((action, actor, target, after),) = connection.execute(text("select action, actor, target, after from audit_log"))
+        assert audit.first_broken(connection) is None
+    assert (action, actor, target, after["kind"], after["message"]) == (
+        "dismiss job",
+        "bo",
+        str(failed),
+        "sync_invoice",
+        job(known, failed).message,
+    )
     assert standing(known) == [] and retry(known, failed) > failed
 
 

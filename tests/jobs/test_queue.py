@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DataError
 
 from tests import postgres
+from tests.conftest import NOW
 from tests.reports import builders as b
 from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing
 from w365core.jobs import queue
@@ -144,11 +145,14 @@ def test_the_plan_says_what_would_happen_to_this_invoice(known: Engine):
 def test_what_waits_can_be_cancelled_and_what_runs_cannot(known: Engine):
     first, second = ask(known), ask(known, invoice="G2")
     begin(known, second)
-    assert queue.cancel(known, first, actor="bo") is True
-    assert queue.cancel(known, second, actor="bo") is False
-    assert queue.cancel(known, 4711, actor="bo") is False
+    assert queue.cancel(known, first, actor="bo", now=NOW) is True
+    assert queue.cancel(known, second, actor="bo", now=NOW) is False
+    assert queue.cancel(known, 4711, actor="bo", now=NOW) is False
     assert (watch(known, first).state, watch(known, first).message) == ("cancelled", "Cancelled by bo before it began.")
     assert watch(known, second).state == "running"
+    with known.connect() as connection:
+        logged = connection.execute(text("select action, actor, target, after ->> 'invoice' from audit_log")).all()
+    assert logged == [("cancel job", "bo", str(first), "G1")]
     assert ask(known) != first
 
 
@@ -163,7 +167,7 @@ def test_a_worker_counts_as_there_while_it_gives_signs_of_life(known: Engine):
 
 def test_jobs_are_listed_newest_first_and_what_waits_in_its_order(known: Engine):
     numbers = [ask(known, invoice=f"G{n}") for n in range(3)]
-    queue.cancel(known, numbers[0], actor="bo")
+    queue.cancel(known, numbers[0], actor="bo", now=NOW)
     with known.connect() as connection:
         assert [job.job_id for job in queue.recent(connection, most=2)] == [numbers[2], numbers[1]]
         assert [job.job_id for job in queue.unfinished(connection)] == numbers[1:]

@@ -63,7 +63,7 @@ def jobs_cancel(job: JobId, json: Json = False) -> None:
     from w365core.jobs import queue
 
     context = opened()
-    if not queue.cancel(context.engine, job, actor=context.actor):
+    if not queue.cancel(context.engine, job, actor=context.actor, now=context.now):
         raise CallRefused(
             f"Job {job} does not wait: it has begun, has ended, or there is none. `jobs list` says which; nothing was changed."
         )
@@ -76,7 +76,7 @@ def jobs_dismiss(job: JobId, json: Json = False) -> None:
     from w365core.jobs import asking_again
 
     context = opened()
-    asking_again.dismiss(context.engine, job, actor=context.actor)
+    asking_again.dismiss(context.engine, job, actor=context.actor, now=context.now)
     printing.answer({"job": job, "dismissed": True}, f"Job {job} is dismissed; it stays in the history.", json)
 
 

@@ -7,7 +7,7 @@ dismiss    says that it needs nobody; it stays in the history
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -43,10 +43,10 @@ def retry(engine: Engine, job_id: int, *, actor: str) -> int:
 
 
 @acts("dismiss job")
-def dismiss(engine: Engine, job_id: int, *, actor: str) -> None:
+def dismiss(engine: Engine, job_id: int, *, actor: str, now: datetime) -> None:
     """CallRefused where it has not failed, or somebody has dismissed it already."""
     with guarded(), engine.begin() as connection:
-        if not job_history.dismiss(connection, job_id, actor=actor):
+        if not job_history.dismiss(connection, job_id, actor=actor, now=now):
             raise CallRefused(f"Job {job_id} does not wait for anybody: it has not failed, or was dismissed already. Nothing was changed.")
 
 

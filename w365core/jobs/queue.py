@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -29,7 +29,7 @@ from w365core.jobs.context import actor as person
 from w365core.jobs.handed import HandedFile
 from w365core.jobs.permitting import acts
 from w365core.model import CAPABILITIES, InvoiceState, Provider, ProviderType, Seen, StatusReason
-from w365core.store import billed, job_runs, ledger, providers as store_providers
+from w365core.store import billed, job_history, job_runs, ledger, providers as store_providers
 from w365core.store.engine import guarded
 from w365core.store.job_runs import JobRun
 
@@ -375,12 +375,13 @@ def recent(connection: Connection, *, most: int = 20) -> Sequence[JobRun]:
 
 
 @acts("cancel job")
-def cancel(engine: Engine, job_id: int, *, actor: str) -> bool:
-    """Takes back a job that has not begun; False where it has."""
+def cancel(engine: Engine, job_id: int, *, actor: str, now: datetime) -> bool:
+    """Takes back a job that has not begun, and logs it; False where it has."""
     with guarded(), engine.begin() as connection:
         if not _queue.job_manager.cancel_job_by_id(job_id, connection=connection.connection.driver_connection):
             return False
         job_runs.end(connection, job_id, state="cancelled", message=f"Cancelled by {actor} before it began.")
+        job_history.log(connection, job_id, action="cancel job", actor=actor, now=now)
     return True
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
+from w365core.store import audit
 from w365core.store.job_runs import ENDED, JobRun
 from w365core.store.tables import job_run, reconciliation, sync_run
 
@@ -51,10 +52,19 @@ def standing_failures(connection: Connection) -> list[JobRun]:
     return _jobs(connection, query.where(~made_good.exists()).order_by(job_run.c.job_id.desc()))
 
 
-def dismiss(connection: Connection, job_id: int, *, actor: str) -> bool:
-    """Says that a failed job needs nobody; False where it has not failed or was dismissed already."""
+def dismiss(connection: Connection, job_id: int, *, actor: str, now: datetime) -> bool:
+    """Says that a failed job needs nobody, and logs it; False where it has not failed or was dismissed already."""
     failed = (job_run.c.job_id == job_id, job_run.c.state == "failed", job_run.c.dismissed_by.is_(None))
-    return connection.execute(job_run.update().where(*failed).values(dismissed_by=actor)).rowcount == 1
+    if connection.execute(job_run.update().where(*failed).values(dismissed_by=actor)).rowcount != 1:
+        return False
+    log(connection, job_id, action="dismiss job", actor=actor, now=now)
+    return True
+
+
+def log(connection: Connection, job_id: int, *, action: str, actor: str, now: datetime) -> None:
+    """What a person decided of a job, into the audit log, with what the job was."""
+    job = connection.execute(select(job_run.c["kind", "provider", "invoice", "message"]).where(job_run.c.job_id == job_id)).mappings().one()
+    audit.append(connection, at=now, actor=actor, action=action, target_kind="job", target=str(job_id), after=dict(job))
 
 
 def later_than(connection: Connection, job_id: int) -> JobRun | None:
