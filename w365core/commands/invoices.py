@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,17 @@ from w365core.commands import typed
 from w365core.commands.typed import InvoiceNumber, Json, Override, ProviderName, Reason, opened
 from w365core.errors import CallRefused
 
+if TYPE_CHECKING:
+    from w365core.jobs.context import Context
+
 commands = typer.Typer()
+
+
+def _say_what_came(context: Context) -> None:
+    """Queues what there is to be said of it; templates are read only now, so that no import begins later, or needs more room, for them."""
+    from w365core.jobs import notifying
+
+    notifying.after(context)
 
 
 @commands.command()
@@ -25,7 +35,7 @@ def sync(
     json: Json = False,
 ) -> None:
     """The daily job; with --invoice a manual sync of that one."""
-    from w365core.jobs import notifying, syncing
+    from w365core.jobs import syncing
     from w365core.store.engine import guarded
 
     override = typed.amount(override_tolerance, "--override-tolerance", least=Decimal(0))
@@ -38,7 +48,7 @@ def sync(
             result = syncing.sync_invoice(context, provider_name=provider, invoice_number=invoice, **how)
         else:
             result = syncing.sync_daily(context, provider_name=provider)
-    notifying.after(context)
+    _say_what_came(context)
     printing.sync_result(result, json)
     raise typer.Exit(result.exit_code)
 
@@ -62,7 +72,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Imports an invoice from files downloaded by hand."""
-    from w365core.jobs import filing, notifying
+    from w365core.jobs import filing
     from w365core.store.engine import guarded
 
     claimed = filing.Claimed(
@@ -83,7 +93,7 @@ def import_(
     context = opened()
     with guarded():
         filed = filing.import_by_hand(context, files, claimed)
-    notifying.after(context)
+    _say_what_came(context)
     printing.filed(filed, json)
     raise typer.Exit(filed.outcome.exit_code)
 
