@@ -104,7 +104,11 @@ def figure(draw: Callable[..., Any], *shown: Any, **options: Any) -> Any:
 
 @st.cache_resource(max_entries=200, show_spinner=False)
 def _drawn(shown: bytes, _draw: Callable[[], Any]) -> Any:
-    return _draw()
+    """The figure, which says itself in the same words each time it is shown: plotly would copy all of it first."""
+    drawn = _draw()
+    said = drawn.to_dict()
+    drawn.to_dict = lambda: said
+    return drawn
 
 
 @st.cache_data(max_entries=200, show_spinner="Adding up the customers …")
