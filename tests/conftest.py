@@ -66,7 +66,7 @@ class Command:
         given, told = [str(argument) for argument in arguments], {**self.environment, **environment}
         if not self.forks:
             program = [sys.executable, "-m", "w365core", *given]
-            return subprocess.run(program, cwd=ROOT, env=told, capture_output=True, text=True, timeout=120, check=False)
+            return subprocess.run(program, cwd=ROOT, env=told, capture_output=True, text=True, timeout=300, check=False)
         with tempfile.TemporaryDirectory(prefix="w365-said-") as folder:
             code = forked.shared().run(Path(folder), told, *given)
             said, errors = ((Path(folder) / name).read_text() for name in ("stdout", "stderr"))

@@ -63,7 +63,7 @@ _DRAWN = """() => {
 
 def settled(page: Page) -> None:
     """Waits, as a person does, until the page has been drawn to its end."""
-    page.wait_for_function(_DRAWN, timeout=60_000)
+    page.wait_for_function(_DRAWN, timeout=120_000)
 
 
 def found_browser() -> str | None:
@@ -77,7 +77,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.fail("The browser tests need Chromium and found none on PATH; `make test` installs one, or set W365_CHROMIUM to its path.")
     with sync_playwright() as playwright:
-        expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
+        expect.set_options(timeout=90_000)  # a busy machine is slow, not wrong
         chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium
         chromium.close()
@@ -105,7 +105,7 @@ def running_app(database_url: str, log: Path, *, port: int = 0, **environment: s
 
 
 def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the app has ended: {log.read_text()}"
         try:
@@ -119,7 +119,7 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
 @contextmanager
 def visiting(browser: Browser, address: str) -> Iterator[Visit]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True, reduced_motion="reduce")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(90_000)
     visit = Visit(context.new_page(), address)
     context.on("request", lambda request: visit.requests.append(request.url))
     visit.page.on("websocket", lambda socket: visit.requests.append(socket.url))

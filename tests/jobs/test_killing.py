@@ -197,7 +197,7 @@ def test_a_database_killed_in_mid_import_stores_nothing_by_halves(own_home: Path
 def test_of_several_processes_at_one_invoice_one_imports_it(engine: Engine, served: Served, tmp_path: Path, killer: Forks) -> None:
     installation = installed(engine, served, tmp_path, killer)
     racing = [installation.started() for _ in range(3)]
-    told = [process.communicate(timeout=60) for process in racing]
+    told = [process.communicate(timeout=180) for process in racing]
     assert sorted(process.returncode for process in racing) == [0, 2, 2], told
     for process, (_, errors) in zip(racing, told, strict=True):
         if process.returncode:

@@ -113,7 +113,7 @@ def ran(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran
 def told(environment: dict[str, str], sandbox: str, asked: list) -> str:
     process = subprocess.run(
         [sys.executable, "-m", "tests.jobs.commanded", sandbox],
-        input=json.dumps(asked), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        input=json.dumps(asked), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr[-2000:]
     return process.stdout + process.stderr
@@ -202,7 +202,7 @@ def test_nothing_secret_is_on_a_page(ran: Ran, monkeypatch: pytest.MonkeyPatch) 
     cached.customers.clear()
     shown = []
     for query in ({}, *({"invoice": number} for number in NUMBERS)):
-        app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=90)
         for name, value in query.items():
             app.query_params[name] = value
         shown.append(drawn(app.run()))

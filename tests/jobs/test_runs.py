@@ -42,7 +42,7 @@ def test_a_run_says_done_or_failed_with_its_sentence(context):
 
 def test_a_run_whose_process_was_killed_is_found_and_a_living_one_is_left_alone(context, database_url):
     environment = {**os.environ, "DATABASE_URL": database_url, "W365_HOME": str(context.settings.home)}
-    died = subprocess.run([sys.executable, "-c", _DIES], cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
+    died = subprocess.run([sys.executable, "-c", _DIES], cwd=ROOT, env=environment, capture_output=True, timeout=180, check=False)
     assert died.returncode == -9, died.stderr
     assert runs(context) == [("running", "")]
     with recorded(context, "csp", "sync"):

@@ -82,7 +82,7 @@ def test_processes_at_once_take_turns(configured: Context, served: Served, datab
     started = [
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
     ]
-    said = [process.communicate(timeout=60) for process in started]
+    said = [process.communicate(timeout=180) for process in started]
     assert [process.returncode for process in started] == [0] * 4, said
     assert customers(configured, served) == 2  # the line of tokens is alive
     assert (configured.settings.home / "token.key").stat().st_mode & 0o777 == 0o600  # made by one of them, used by all

@@ -30,7 +30,7 @@ from w365core.jobs.context import Context
 from w365core.store import embedded, embedded_account, embedded_locks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = 150.0
 IN_ERROR = {"G052231690", "G052361813", "G052427346", "IONEU-1026-352"}  # the demo's stories; every other invoice of it is fine
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc")
 

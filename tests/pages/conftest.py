@@ -30,7 +30,7 @@ def frame(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) ->
     cached.customers.clear()
 
     def open_at(**query: str) -> AppTest:
-        app = AppTest.from_file(str(FRAME), default_timeout=30)
+        app = AppTest.from_file(str(FRAME), default_timeout=90)
         for name, value in query.items():
             app.query_params[name] = value
         return app.run()

@@ -19,7 +19,7 @@ def opened(frame: Callable[..., AppTest]) -> Callable[..., AppTest]:
     """Opens the app as somebody of these claims; `age` is that of the sign-in, in hours."""
 
     def open_as(page: str = "", *, age: float = 0, **claims: object) -> AppTest:
-        app = AppTest.from_file(str(FRAME), default_timeout=30)
+        app = AppTest.from_file(str(FRAME), default_timeout=90)
         app.user = (
             {"is_logged_in": bool(claims), "iss": "https://idp", "iat": int(time.time() - age * 3600), **claims}
             if claims

@@ -508,7 +508,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_generating_it_again_gives_the_same_files(tmp_path):
-    subprocess.run([sys.executable, "-B", DEMO / "generate.py", "--to", tmp_path], check=True, timeout=60)
+    subprocess.run([sys.executable, "-B", DEMO / "generate.py", "--to", tmp_path], check=True, timeout=180)
     assert digests(tmp_path) == digests(DEMO)
 
 

@@ -421,7 +421,7 @@ def test_served_from_a_process_it_says_nothing_on_standard_output(estate):
     code = f"from pathlib import Path; from w365core.sandbox.server import serve; serve(estate=Path({str(estate)!r}), port={port})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 assert token(f"http://127.0.0.1:{port}", PARTNER)

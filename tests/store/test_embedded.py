@@ -99,7 +99,7 @@ def processes(home: Path) -> list[int]:
     return embedded_locks.orphans(embedded.data_directory(home))
 
 
-def wait_for(condition, seconds: float = 10) -> None:
+def wait_for(condition, seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -114,7 +114,7 @@ def script(code: str, *, home: Path, uid: int = 0, before: Sequence[str] = ()) -
 
 
 def output(running: subprocess.Popen[str]) -> str:
-    said, complained = running.communicate(timeout=60)
+    said, complained = running.communicate(timeout=180)
     assert running.returncode == 0, complained
     return said.strip()
 

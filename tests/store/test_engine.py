@@ -119,7 +119,7 @@ def test_a_lock_is_held_by_one_session_and_ends_with_it(database_url: str) -> No
             assert store_engine.lock(first, "provider invoice", "a", "b")
             assert not store_engine.lock(second, "provider invoice", "a", "b")
             assert store_engine.lock(second, "provider invoice", "ab", "")
-        deadline = time.monotonic() + 5  # the session ends a moment after its connection is closed
+        deadline = time.monotonic() + 20  # the session ends a moment after its connection is closed
         while not (taken := store_engine.lock(second, "provider invoice", "a", "b")) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert taken
