@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -64,6 +65,14 @@ _DRAWN = """() => {
 def settled(page: Page) -> None:
     """Waits, as a person does, until the page has been drawn to its end."""
     page.wait_for_function(_DRAWN, timeout=120_000)
+
+
+@contextmanager
+def downloading(page: Page) -> Iterator[Any]:
+    """Playwright's own `expect_download`, once the page has been drawn: a button that is drawn anew under the click gives no file."""
+    settled(page)
+    with page.expect_download() as taken:
+        yield taken
 
 
 def found_browser() -> str | None:

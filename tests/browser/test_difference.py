@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests import estates
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.estates import daily, seat, usage
 from tests.jobs import working
 from tests.reports import builders as b
@@ -38,7 +38,7 @@ def test_an_override_on_a_proven_cause_makes_the_invoice_active(browser: Browser
         expect(page.get_by_text("explains it to the cent")).to_be_visible()
         page.get_by_role("button", name="Show its 1 line").click()
         expect(page.get_by_role("button", name="Hide its lines")).to_be_visible()
-        with page.expect_download() as download:
+        with downloading(page) as download:
             page.get_by_role("button", name="differences.csv").click()
         rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_bytes().decode("utf-8-sig"), newline="")))
         assert [row["Difference"] for row in rows] == ["1329.75", "0.00"]

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests import estates
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.estates import Estate
 from tests.jobs import working
 from w365core.jobs.context import Context
@@ -50,7 +50,7 @@ def test_an_upload_is_checked_corrected_and_imported(distributor: Context, brows
         page.get_by_role("option", name="distributor").click()
         dialog.get_by_role("button", name="Check files").click()
         expect(dialog.get_by_text("1 cell cannot be read")).to_be_visible()
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             dialog.get_by_role("button", name="CSV", exact=True).click()
         told = Path(taken.value.path()).read_text("utf-8-sig")
         assert "october.csv,3,subtotal,'=1+1,a number" in told

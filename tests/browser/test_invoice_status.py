@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from psycopg import sql
 
 from tests import postgres
-from tests.browser.conftest import Visit, running_app, settled, visiting
+from tests.browser.conftest import Visit, downloading, running_app, settled, visiting
 from tests.reports import builders as b
 
 HOSTILE = "<img src=x onerror=alert(1)>[x](javascript:alert(2))"
@@ -98,7 +98,7 @@ def test_the_worklist_leads_to_the_invoice_its_attached_file_and_back(visit: Vis
     title(page, "G-300")
     expect(page).to_have_title("G-300 · w365core")
     assert f"invoice={shop.failed}" in page.url
-    with page.expect_download() as download:
+    with downloading(page) as download:
         page.get_by_role("button", name="errors.csv").click()
     assert download.value.suggested_filename == "G-300-errors.csv"
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_bytes().decode("utf-8-sig"), newline="")))
@@ -171,7 +171,7 @@ def test_lines_turn_page_by_page(visit: Visit, shop: Shop):
 
 def test_the_csv_holds_every_line_to_the_cent_and_nothing_that_runs(visit: Visit, shop: Shop):
     page = visit.open(f"?invoice={shop.billed}")
-    with page.expect_download() as download:
+    with downloading(page) as download:
         page.get_by_role("button", name="CSV").click()
     assert download.value.suggested_filename == "G-100-invoice-lines.csv"
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_bytes().decode("utf-8-sig"), newline="")))
@@ -182,7 +182,7 @@ def test_the_csv_holds_every_line_to_the_cent_and_nothing_that_runs(visit: Visit
 
 def test_the_excel_file_comes_too(visit: Visit):
     page = visit.open()
-    with page.expect_download() as download:
+    with downloading(page) as download:
         page.get_by_role("button", name="Excel").click()
     assert Path(download.value.path()).read_bytes().startswith(b"PK")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests import estates
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.jobs import working
 from w365core.jobs.context import Context
 
@@ -39,7 +39,7 @@ def test_a_failed_job_is_tried_again_watched_and_found_in_the_history(
         assert working.job(configured, failed + 1).message == "Invoice G1 is Active, 8 lines."
         page = visit.open("jobs?job_state=Failed")
         expect(page.get_by_test_id("stMultiSelect").first).to_contain_text("Failed")
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             page.get_by_role("button", name="CSV").last.click()
         rows = Path(taken.value.path()).read_text(encoding="utf-8-sig").splitlines()
         assert len(rows) == 2 and rows[1].startswith(f"{failed},") and "Sync of csp, invoice G1" in rows[1]

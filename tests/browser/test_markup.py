@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 from sqlalchemy import Engine, update
 
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.reports import builders as b
 from tests.usage_rows import Usage, table, written
 from w365core.store.tables import subscription
@@ -32,7 +32,7 @@ def test_a_markup_is_downloaded_edited_uploaded_applied_and_taken_back(
         page = visit.open("markup?customers=A-1")
         expect(page.get_by_text("1 row of 1 invoice without a markup")).to_be_visible()
         main = page.get_by_test_id("stMain")
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             main.get_by_role("button", name="CSV", exact=True).nth(1).click()
         (row,) = table(Path(taken.value.path()).read_bytes())
         assert (row["usage_id"], row["account"], row["markup_pct"], row["account_name"]) == (blank, "A-1", "", "Contoso")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 from sqlalchemy import text
 
 from tests import estates
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.estates import Estate, daily, usage
 from tests.usage_rows import table, written
 from w365core.jobs import syncing
@@ -49,7 +49,7 @@ def test_a_forgotten_markup_is_mended_from_the_spreadsheet_to_the_invoice(
     home = {"W365_HOME": str(context.settings.home)}
     with running_app(database_url, tmp_path / "web.log", **home) as address, visiting(browser, address) as visit:
         page = visit.open("markup?invoices=1")
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             page.get_by_test_id("stMain").get_by_role("button", name="CSV", exact=True).click()
         rows = table(Path(taken.value.path()).read_bytes())
         assert [(row["invoice"], row["markup_pct"], row["status"]) for row in rows] == [("G1", "0", "Not invoiced")] * 2
@@ -67,7 +67,7 @@ def test_a_forgotten_markup_is_mended_from_the_spreadsheet_to_the_invoice(
         expect(page.get_by_text("Refused:")).to_be_visible()
         files = page.get_by_test_id("stMain").get_by_role("button", name="CSV", exact=True)
         expect(files).to_have_count(2)  # to edit, and what is refused
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             files.last.click()
         assert Path(taken.value.path()).read_text("utf-8-sig").count(f"is on customer invoice {NUMBER}: delete that invoice first") == 2
         expect(page.get_by_role("button", name="Change 2 rows")).to_have_count(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests import estates
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.estates import FABRIKAM, seat
 from tests.jobs import working
 from w365core.jobs import syncing
@@ -72,7 +72,7 @@ def test_a_row_leads_to_its_invoice_and_the_invoice_back_to_the_inbox(
         expect(page.get_by_text("Nothing of this kind is missing.")).to_be_visible()
         page.get_by_role("button", name="Show all invoices").click()
         expect(page.get_by_text("Business Premium", exact=True).first).to_be_visible()
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             page.get_by_role("button", name="Fixes CSV").click()
         assert "add_subscription,csp,old-1" in Path(taken.value.path()).read_text("utf-8-sig")
         assert visit.strangers == [] and visit.dialogs == []

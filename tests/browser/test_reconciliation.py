@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from sqlalchemy import Engine, text
 
 from tests.books import Books, seat
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.conftest import Command
 
 
@@ -35,7 +35,7 @@ def test_a_higher_quantity_is_validated_by_its_change_log_accepted_and_signed_of
         ).to_be_visible()
         expect(page.get_by_text("Seats day by day.")).to_be_visible()
         expect(page).to_have_url(re.compile("row="))
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             page.get_by_role("button", name="CSV").first.click()
         logs = Path(taken.value.path()).read_text("utf-8-sig")
         assert "ana@contoso.example" in logs and "Not invoiced yet" in logs and "L-2" in logs

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from tests.reports import builders as b
 from w365core.jobs.context import Context
 from w365core.store import preferences, rates
@@ -50,7 +50,7 @@ def test_a_stale_rate_is_set_a_zone_chosen_and_both_stand_in_a_log_that_holds(
         expect(
             page.get_by_text("2 entries hold: none was changed, removed or put in between. The last is of 2026-11-12 07:00 CET.")
         ).to_be_visible()
-        with page.expect_download() as download:
+        with downloading(page) as download:
             page.get_by_role("button", name="CSV").first.click()
         log = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_bytes().decode("utf-8-sig"), newline="")))
         assert [entry["Did"] for entry in log][:2] == ["set setting", "set currency rate"]

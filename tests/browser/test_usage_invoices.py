@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests.billing.books import Books
-from tests.browser.conftest import running_app, visiting
+from tests.browser.conftest import downloading, running_app, visiting
 from w365core.jobs.context import Context
 from w365core.store.tables import installation, subscription
 
@@ -32,7 +32,7 @@ def test_what_is_due_is_billed_opened_deleted_and_billed_again(browser: Browser,
         expect(page.get_by_text("1 Draft made, 250.00 EUR: U202610-C-1.")).to_be_visible()
         page.goto(f"{address}/usage-invoices?number=U202610-C-1")
         expect(page.get_by_text("Lines 250.00 EUR = usage 115.00 EUR + top-ups 135.00 EUR")).to_be_visible()
-        with page.expect_download() as taken:
+        with downloading(page) as taken:
             page.get_by_role("button", name="CSV").first.click()
         assert "u0001" in Path(taken.value.path()).read_text("utf-8-sig")
         page.get_by_role("link", name="G1").click()
