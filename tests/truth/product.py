@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from w365core import frames, reconciliation
 from w365core.frames import Column, Kind
-from w365core.kernels.reconcile import reconcile
+from w365core.kernels.buckets import reconcile_all
+from w365core.kernels.reconcile import Reconciled, reconcile
 
 Row = dict[str, object]
 
@@ -34,12 +35,7 @@ SAID = (
 
 def rows(lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, currency: str) -> list[Row]:
     """Rows as the oracle gives them, each with `outside`: the ids outside its fit or view with their billing, and the kinds of its `findings`."""
-    given = (
-        table(lines, reconciliation.LINE_IN),
-        table(subscriptions, reconciliation.SUBSCRIPTION_IN),
-        table(change_logs, reconciliation.CHANGE_LOG_IN),
-    )
-    made = reconcile(*given, currency=currency)
+    made = reconcile(*tables(lines, subscriptions, change_logs), currency=currency)
     outside: dict[object, set[tuple]] = defaultdict(set)
     for log in made.change_logs.to_pylist():
         if log["outside"]:
@@ -49,6 +45,21 @@ def rows(lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, 
     found = dicts(made.rows, reconciliation.ROW)
     assert set(odd) <= {row["line_id"] for row in found}
     return [{**row, "outside": outside[row["line_id"]], "findings": odd.get(row["line_id"], ())} for row in found]
+
+
+def tables(lines: list[Row], subscriptions: list[Row], change_logs: list[Row]) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """The three that the kernel is given."""
+    columns = (reconciliation.LINE_IN, reconciliation.SUBSCRIPTION_IN, reconciliation.CHANGE_LOG_IN)
+    return tuple(table(given, of) for given, of in zip((lines, subscriptions, change_logs), columns, strict=True))
+
+
+def both_ways(
+    lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, currency: str, buckets: int
+) -> tuple[Reconciled, Reconciled]:
+    """In one call of the kernel, and bucket by bucket."""
+    given = tables(lines, subscriptions, change_logs)
+    most = -(-max(given[0].num_rows, given[2].num_rows) // buckets)
+    return reconcile(*given, currency=currency), reconcile_all(*given, currency=currency, most=most)
 
 
 def table(given: list[Row], columns: tuple[Column, ...]) -> pa.Table:

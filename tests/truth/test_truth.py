@@ -178,6 +178,19 @@ def test_buckets_of_subscriptions_say_together_what_one_call_says(planted):
     assert sorted((row for part in parts for row in part), key=lambda row: row["line_id"]) == kernel
 
 
+@pytest.mark.parametrize("buckets", [2, 7])
+def test_an_invoice_that_is_worked_out_in_buckets_comes_out_as_in_one(planted, buckets: int):
+    for batch, _, _ in planted[:4]:
+        one, many = product.both_ways(*batch.given, currency=batch.currency, buckets=buckets)
+        assert many.rows.equals(one.rows) and many.rows.num_rows > buckets
+        assert many.change_logs.equals(one.change_logs)
+        assert _findings(many) == _findings(one)
+
+
+def _findings(made) -> list[str]:
+    return sorted(str(finding) for finding in made.findings.to_pylist())
+
+
 def _bucket(given: tuple[list[Row], ...], number: int) -> list[list[Row]]:
     return [[row for row in rows if zlib.crc32((row["subscription_id"] or "").encode()) % BUCKETS == number] for rows in given]
 
