@@ -1,6 +1,6 @@
 """What does reconciling cost? A million lines, 300,000 subscriptions and two million change logs, against a bare as-of join and packaged tools, in one run.
 
-    python benchmarks/reconcile.py [--lines 1000000] [--buckets 8] [--venv PATH]
+    python benchmarks/reconcile.py [--lines 1000000] [--buckets 9] [--venv PATH]
 
 The data is made anew, always the same: nine of ten windows agree, the others hold every verdict and some findings; the run prints how often, and
 ends where one is missing. Each contender runs in a process of its own, on the same files of Arrow. Ours takes buckets of subscriptions, two at once, from
@@ -44,7 +44,7 @@ SMALL = 40_000
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--lines", type=int, default=1_000_000)
-    arguments.add_argument("--buckets", type=int, default=8)
+    arguments.add_argument("--buckets", type=int, default=9)
     arguments.add_argument("--venv", type=Path, help="a virtual environment with duckdb or datacompy")
     arguments.add_argument("--run", help=argparse.SUPPRESS)
     arguments.add_argument("--work", type=Path, help=argparse.SUPPRESS)

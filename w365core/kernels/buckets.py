@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from w365core.kernels.reconcile import Reconciled, reconcile
 
-MOST_LOGS = 250_000
+MOST_LOGS = 225_000
 AT_ONCE = 2
 Bucket = tuple[pa.Table, pa.Table, pa.Table]  # lines, subscriptions, change logs
 _KEYS = {"rows": [("line_id", "ascending")], "change_logs": [("line_id", "ascending"), ("change_log_id", "ascending")]}
