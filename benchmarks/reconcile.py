@@ -257,15 +257,16 @@ def bare(work: Path) -> dict:
 
 
 def ours(work: Path) -> dict:
-    from w365core.kernels import buckets
+    from w365core.jobs.two_at_once import two_at_once
+    from w365core.kernels.reconcile import reconcile
 
     clock, reading, verdicts, logs, findings, then, subtotal = Clock(), Clock(), {}, 0, 0, 0, 0
     numbers = _buckets(work)
-    for together in (numbers[first : first + buckets.AT_ONCE] for first in range(0, len(numbers), buckets.AT_ONCE)):
+    for together in (numbers[first : first + 2] for first in range(0, len(numbers), 2)):
         with reading:
             given = [tuple(_given(_read(work, name, bucket)) for name in ("lines", "subscriptions", "logs")) for bucket in together]
         with clock:
-            done = list(buckets.each(given, currency="EUR"))
+            done = list(two_at_once(lambda bucket: reconcile(*bucket, currency="EUR"), given))
         del given
         for made in done:
             rows = pl.DataFrame(pl.from_arrow(made.rows.select(["verdict", "our_quantity_then", "subtotal"])))

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from w365core import frames, reconciliation
 from w365core.frames import Column, Kind
+from w365core.jobs.two_at_once import two_at_once
 from w365core.kernels.buckets import reconcile_all
 from w365core.kernels.reconcile import Reconciled, reconcile
 
@@ -56,10 +57,10 @@ def tables(lines: list[Row], subscriptions: list[Row], change_logs: list[Row]) -
 def both_ways(
     lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, currency: str, buckets: int
 ) -> tuple[Reconciled, Reconciled]:
-    """In one call of the kernel, and bucket by bucket."""
+    """In one call of the kernel, and bucket by bucket as the job does it."""
     given = tables(lines, subscriptions, change_logs)
     most = -(-max(given[0].num_rows, given[2].num_rows) // buckets)
-    return reconcile(*given, currency=currency), reconcile_all(*given, currency=currency, most=most)
+    return reconcile(*given, currency=currency), reconcile_all(*given, currency=currency, most=most, over=two_at_once)
 
 
 def table(given: list[Row], columns: tuple[Column, ...]) -> pa.Table:

@@ -20,6 +20,7 @@ from w365core import money
 from w365core.errors import CallRefused, StoreUnavailable, W365Error
 from w365core.frames import Column, Kind
 from w365core.jobs.context import Context
+from w365core.jobs.two_at_once import two_at_once
 from w365core.model import StatusReason
 from w365core.reconciliation import EXPLANATION, FINDING, ROW, ReviewState, Verdict
 from w365core.store import (
@@ -234,7 +235,7 @@ def period_of(invoice: Row) -> tuple[date, date]:
 def _worked_out(read: Inputs, currency: str) -> Reconciled:
     from w365core.kernels.buckets import reconcile_all  # loads polars, which a run that is found again does without
 
-    return reconcile_all(read.lines, read.subscriptions, read.change_logs, currency=currency)
+    return reconcile_all(read.lines, read.subscriptions, read.change_logs, currency=currency, over=two_at_once)
 
 
 def _inputs(invoice: Row, read: Inputs, lost: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """How does an invoice of any size go through the kernel? Bucket by bucket: all of a subscription stands in one, and what comes out is put together.
 
-A bucket stays so small that what the kernel makes of two of them fits beside all of it in memory; a cluster would hand each to another machine. Two are
-worked on at once, since much of what is done to one takes a single core.
+A bucket stays so small that what the kernel makes of two of them fits beside all of it in memory. Who calls says how they are gone through: one after the
+other, two at once, or each on another machine of a cluster.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -17,32 +15,22 @@ import pyarrow.compute as pc
 from w365core.kernels.reconcile import Reconciled, reconcile
 
 MOST_LOGS = 225_000
-AT_ONCE = 2
 Bucket = tuple[pa.Table, pa.Table, pa.Table]  # lines, subscriptions, change logs
+Over = Callable[[Callable[[Bucket], Reconciled], Iterable[Bucket]], Iterable[Reconciled]]  # as `map`
 _KEYS = {"rows": [("line_id", "ascending")], "change_logs": [("line_id", "ascending"), ("change_log_id", "ascending")]}
 
 
-def reconcile_all(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *, currency: str, most: int = MOST_LOGS) -> Reconciled:
+def reconcile_all(
+    lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *, currency: str, most: int = MOST_LOGS, over: Over = map
+) -> Reconciled:
     """The same as the kernel gives for all of it at once, sorted in the same way."""
     buckets = max(1, -(-max(change_logs.num_rows, lines.num_rows) // most))
     if buckets == 1:
         return reconcile(lines, subscriptions, change_logs, currency=currency)
-    done = list(each(_buckets((lines, subscriptions, change_logs), buckets), currency=currency))
+    done = list(over(lambda bucket: reconcile(*bucket, currency=currency), _buckets((lines, subscriptions, change_logs), buckets)))
     whole = {name: pa.concat_tables([getattr(one, name) for one in done]).sort_by(keys) for name, keys in _KEYS.items()}
     findings = pa.concat_tables([one.findings for one in done]).sort_by([("line_id", "ascending"), ("line_number", "ascending")])
     return Reconciled(**whole, findings=findings)
-
-
-def each(buckets: Iterable[Bucket], *, currency: str) -> Iterator[Reconciled]:
-    """What the kernel gives for each, in their order. A bucket is taken only when there is room for it."""
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bucket") as pool:
-        begun: deque[Future[Reconciled]] = deque()
-        for bucket in buckets:
-            begun.append(pool.submit(reconcile, *bucket, currency=currency))
-            if len(begun) == AT_ONCE:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
 
 
 def _buckets(tables: Bucket, buckets: int) -> Iterator[Bucket]:
