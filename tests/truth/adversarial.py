@@ -59,7 +59,7 @@ def subscriptions(seed: int, count: int, currency: str) -> tuple[list[Row], list
 
 
 def _line(chance: random.Random, name: str | None, charge: str | None, window: tuple[date | None, date | None], currency: str) -> Row:
-    seats = chance.choice([0, 1, 1, 2, 2, 3, Decimal("2.5")])
+    seats = chance.choice([0, 1, 1, 2, Decimal("2.0"), 3, Decimal("2.5")])
     price = Decimal(chance.choice(["0", "10", "10", "30", "7.123456789"]))
     return {
         "subscription_id": name,
@@ -127,8 +127,8 @@ def _logs(chance: random.Random, name: str, subscription: Row) -> list[Row]:
             "status_reason": chance.choice(["Active", "Active", "Archived", None]),
             "source": None,
             "initiated_by": None,
-            "selling_price": None,
-            "currency": None,
+            "selling_price": chance.choice([None, None, *map(Decimal, ("9.99", "0", "7.123456789"))]),
+            "currency": chance.choice([None, None, "EUR", "jpy", "GBP"]),
             "invoice_number": chance.choice([None, "INV-1"]),
         }
         for number, delta in enumerate(deltas)

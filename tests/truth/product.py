@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -35,17 +35,27 @@ SAID = (
 
 
 def rows(lines: list[Row], subscriptions: list[Row], change_logs: list[Row], *, currency: str) -> list[Row]:
-    """Rows as the oracle gives them, each with `outside`: the ids outside its fit or view with their billing, and the kinds of its `findings`."""
+    """Rows as the oracle gives them, each with `outside`: the ids outside its fit or view with their billing, `worths`: what each of those is worth and in
+    which currency, the kinds of its `findings`, and `odd`: what they say."""
     made = reconcile(*tables(lines, subscriptions, change_logs), currency=currency)
     outside: dict[object, set[tuple]] = defaultdict(set)
-    for log in made.change_logs.to_pylist():
+    worths: dict[object, dict[str, tuple]] = defaultdict(dict)
+    for log in dicts(made.change_logs, reconciliation.EXPLANATION):
         if log["outside"]:
             outside[log["line_id"]].add((log["change_log_id"], log["billing"]))
-    findings = Counter((finding["line_id"], finding["kind"]) for finding in made.findings.to_pylist())
-    odd = {row: tuple(sorted(kind for name, kind in findings if name == row)) for row, _ in findings}
+            worths[log["line_id"]][log["change_log_id"]] = (log["worth"], log["worth_currency"])
+    odd: dict[object, set[tuple]] = defaultdict(set)
+    for finding in dicts(made.findings, reconciliation.FINDING):
+        said = tuple(finding[name] for name in ("line_id", "line_number", "kind", "expected", "found", "amount"))
+        assert said not in odd[finding["line_id"]] and finding["currency"] == currency
+        odd[finding["line_id"]].add(said)
     found = dicts(made.rows, reconciliation.ROW)
     assert set(odd) <= {row["line_id"] for row in found}
-    return [{**row, "outside": outside[row["line_id"]], "findings": odd.get(row["line_id"], ())} for row in found]
+    for row in found:
+        name = row["line_id"]
+        row |= {"outside": outside[name], "worths": worths[name], "odd": odd[name]}
+        row["findings"] = tuple(sorted({kind for _, _, kind, *_ in odd[name]}))
+    return found
 
 
 def tables(lines: list[Row], subscriptions: list[Row], change_logs: list[Row]) -> tuple[pa.Table, pa.Table, pa.Table]:

@@ -11,7 +11,7 @@ import pytest
 from tests.truth import plants
 
 HERE = Path(__file__).parent
-ALONE = ("oracle", "estates", "histories", "invoiced", "plants", "adversarial", "batches")
+ALONE = ("oracle", "money_oracle", "estates", "histories", "invoiced", "plants", "adversarial", "batches")
 
 
 def imported(module: str) -> set[str]:

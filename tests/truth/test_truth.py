@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from tests import postgres
-from tests.truth import adversarial, invoiced, oracle, plants, product, sql_job
+from tests.truth import adversarial, invoiced, money_oracle, oracle, plants, product, sql_job
 from tests.truth.estates import CURRENCIES, Must
 from tests.truth.invoiced import Row
 
@@ -137,6 +137,38 @@ def test_the_kernel_says_what_the_oracle_says_of_lines_that_nobody_would_write(s
     assert not disagreements(kernel, slow, product.SAID)
     listed = {row["line_id"]: row["outside"] for row in kernel}
     assert {name: listed[name] for name in explanations(slow)} == explanations(slow)
+
+
+def differing_money(given: tuple[list[Row], ...], kernel: list[Row], slow: list[Row], currency: str) -> list[tuple]:
+    """What the kernel says of money and the oracle does not: what changes are worth, what is not billed yet, and what is odd about lines."""
+    lines, subscriptions, change_logs = given
+    ours = {one["subscription_id"]: one for one in subscriptions}
+    logs: dict[object, list[Row]] = defaultdict(list)
+    for log in change_logs:
+        logs[log["subscription_id"]].append(log)
+    said = []
+    for row, judge in zip(kernel, slow, strict=True):
+        looked_into = judge["outside"] is not None or judge["verdict"] == "change_log_mismatch" or judge["changed_since"]
+        of_row = money_oracle.outside(judge, logs[judge["subscription_id"]])
+        worths = {log["change_log_id"]: money_oracle.worth(log, ours[judge["subscription_id"]], judge) for log in of_row}
+        still = [worths[log["change_log_id"]] for log in of_row if oracle.billing(log) == "not_invoiced"]
+        due = {"worths": worths, "unbilled": money_oracle.unbilled(still, currency) if looked_into else None}
+        said += [(row["line_id"], name, row[name], value) for name, value in due.items() if row[name] != value]
+    odd = set().union(*(row["odd"] for row in kernel))
+    return said + sorted(odd ^ money_oracle.findings(lines, slow, change_logs, currency=currency), key=str)
+
+
+def test_every_change_is_worth_what_the_oracle_says_and_every_finding_is_its(natural, planted):
+    for batch, kernel, slow in natural + planted:
+        assert not differing_money(batch.given, kernel, slow, batch.currency)
+
+
+@pytest.mark.parametrize("seed", range(200, 206))
+def test_money_comes_out_as_the_oracle_says_on_lines_that_nobody_would_write(seed):
+    currency = CURRENCIES[seed % 3]
+    given = adversarial.subscriptions(seed, 500, currency)
+    kernel, slow = product.rows(*given, currency=currency), oracle.reconcile(*given, currency=currency)
+    assert not differing_money(given, kernel, slow, currency)
 
 
 @pytest.fixture(scope="module")

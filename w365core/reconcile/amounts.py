@@ -31,7 +31,7 @@ def amount_expected(
     ordered: datetime | None,
     currency: str,
 ) -> str | None:
-    """What the amount should be by the nearer rule, where it is near none of them; null where it is right or nothing can be told."""
+    """What the amount should be by the nearest rule, of two as near the smaller, where it is near none of them; null where it is right or nothing can be told."""
     price = effective_unit_price or unit_price
     if not quantity or not subtotal or not price:
         return None
@@ -46,7 +46,7 @@ def amount_expected(
     else:
         months = billing_months(billing_frequency, term_and_billing_cycle)
         expected = list(_of_list(each, seats, coin, months, start, end, ordered.date() if ordered else None))
-    nearest = min(expected, key=lambda amount: money.EXACT.subtract(amount, found.copy_abs()).copy_abs())
+    nearest = min(expected, key=lambda amount: (money.EXACT.subtract(amount, found.copy_abs()).copy_abs(), amount))
     if money.EXACT.subtract(nearest, found.copy_abs()).copy_abs() <= within:
         return None
     return exact.plain(nearest.copy_negate() if found < 0 else nearest)

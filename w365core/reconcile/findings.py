@@ -119,18 +119,19 @@ def _charged_twice(judged: Judged) -> pl.DataFrame:
     if not len(doubtful):
         return _none()
     lines = judged.keyed.lines.filter(_of(Charge.CYCLE, Charge.CANCEL)).join(doubtful.to_frame(), on="key", how="semi")
-    return _standing(
-        _printed(judged, lines).select("key", "line_number", "provider_subscription_id", "charge", "sign", "billed", "subtotal")
-    )
+    lines = _printed(judged, lines).with_columns(pl.coalesce(pl.col("seats").cast(pl.String), "billed").alias("same_seats"))  # 2 is 2.0
+    return _standing(lines.select("key", "line_number", "provider_subscription_id", "charge", "sign", "same_seats", "subtotal"))
 
 
 def _standing(lines: pl.DataFrame) -> pl.DataFrame:
     cycles = lines.filter(_of(Charge.CYCLE))
     several = cycles.filter(pl.struct("key", "provider_subscription_id").is_duplicated() & (pl.col("sign") > 0)).select("key").unique()
     mine = lines.join(several, on="key", how="semi")
-    same = ["key", "provider_subscription_id", "billed"]
+    same = ["key", "provider_subscription_id", "same_seats"]
     mine = mine.with_columns(
-        pl.when(_of(Charge.CYCLE) & (pl.col("sign") > 0)).then(pl.col("line_number").rank("ordinal").over([*same, "sign"])).alias("place"),
+        pl.when(_of(Charge.CYCLE) & (pl.col("sign") > 0))
+        .then(pl.col("line_number").rank("ordinal").over([*same, "charge", "sign"]))
+        .alias("place"),
         (pl.col("sign") < 0).sum().over(same).alias("credits"),
     )
     standing = mine.filter(pl.col("place") > pl.col("credits"))
