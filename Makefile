@@ -37,7 +37,7 @@ clean:
 # Installs again only when the list has changed.
 $(VENV)/.has-requirements $(VENV)/.has-requirements-test: $(VENV)/.has-%: %.txt requirements.txt $(python)
 	@echo "installing what $< names; the first time takes some minutes"
-	@$(python) -m pip install --quiet -r $< || \
+	@$(python) -m pip install --quiet --no-compile -r $< || \
 	  { echo "What $< names could not be installed; see above, and check the network or pip's configuration." >&2; exit 3; }
 	@touch $(VENV)/.has-requirements $@
 
