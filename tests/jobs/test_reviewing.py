@@ -154,6 +154,21 @@ def test_taking_a_decision_back_ends_the_sign_off(books: Books, w365: Command) -
     assert books.reconciled()["sign_off"] is None
 
 
+def test_a_run_that_opens_rows_ends_the_sign_off_and_says_so(books: Books, w365: Command, engine: Engine) -> None:
+    w365("review", "--invoice", "G1", "--verdict", "unexplained", "--accept", "--reason", "agreed")
+    assert w365("sign-off", "--invoice", "G1").returncode == 0
+    books.subscription("S-3", "9"), books.log("L-S-3b", "-1", of="S-3", effective="2026-09-01"), books.load()
+    assert books.reconciled()["sign_off"] is None
+    assert said(engine)[-1][:2] == ("open reconciliation again", "Reconciled with other inputs, 1 row is open")
+
+
+def test_a_run_that_opens_nothing_leaves_the_sign_off(books: Books, w365: Command) -> None:
+    w365("review", "--invoice", "G1", "--verdict", "unexplained", "--accept", "--reason", "agreed")
+    assert w365("sign-off", "--invoice", "G1").returncode == 0
+    books.subscription("S-3", cost_price="9"), books.load()
+    assert books.reconciled()["sign_off"] is not None
+
+
 def test_what_was_seen_is_what_is_decided_of(books: Books, engine: Engine) -> None:
     seen = books.reconciled()["reconciliation_id"]
     books.subscription("S-1", "11")

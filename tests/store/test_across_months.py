@@ -64,3 +64,52 @@ def test_a_negative_line_repays_its_own_window_only(books: Books) -> None:
     charged(books, "G10", seat(quantity="2", subtotal="-20", ChargeType="removeQuantity", **window))
     assert history(books, "G8")["repaid"] is None
     assert history(books, "G9") == {"months": 2, "so_far": "20.00", "repaid": "20.00", "is_closed": True}
+
+
+def reviewed(books: Books, number: str) -> dict[str, Any]:
+    first = MONTHS[number][0]
+    row = next(one for one in books.reconciled(number)["lines"] if one["charge_start"] == first)
+    return {name: row[name] for name in ("review_state", "reviewed_by", "review_reason")}
+
+
+def test_what_a_later_credit_pays_back_is_open_no_longer_and_says_by_what(books: Books) -> None:
+    charged(books, "G8"), charged(books, "G9")
+    assert reviewed(books, "G8")["review_state"] == "open"
+    charged(books, "G10", seat(quantity="1", subtotal="-25", ChargeType="customerCredit"))
+    by = {"reviewed_by": "the provider's credit", "review_reason": "Paid back by the provider on G10: 20.00 EUR."}
+    assert reviewed(books, "G8") == {"review_state": "accepted", **by}
+    assert reviewed(books, "G9")["review_state"] == "open", "only a part of it is paid back"
+
+
+def test_what_was_paid_back_is_open_again_when_the_credit_is_gone(books: Books) -> None:
+    charged(books, "G8")
+    charged(books, "G10", seat(quantity="1", subtotal="-20", ChargeType="customerCredit"))
+    assert reviewed(books, "G8")["review_state"] == "accepted"
+    assert books.w365("deactivate", "--invoice", "G10").returncode == 0
+    books.subscription(cost_price="10.001"), books.load()
+    books.reconciled("G8")
+    assert reviewed(books, "G8")["review_state"] == "open"
+
+
+def test_a_difference_that_is_reconciled_after_its_credit_is_closed_too(books: Books) -> None:
+    charged(books, "G10", seat(quantity="1", subtotal="-20", ChargeType="customerCredit"))
+    charged(books, "G8")
+    assert reviewed(books, "G8")["review_state"] == "accepted"
+
+
+def test_charges_that_name_no_subscription_of_ours_go_on_by_the_customer(books: Books) -> None:
+    for number in MONTHS:
+        charged(books, number, seat(quantity="3", SubscriptionId="", ChargeStartDate=MONTHS[number][0], ChargeEndDate=MONTHS[number][1]))
+    row = next(one for one in books.reconciled("G10")["lines"] if one["verdict"] == "no_subscription")
+    assert (row["months"], row["so_far"]) == (3, "90.00")
+
+
+def test_what_lacks_its_line_on_two_invoices_of_a_month_is_one_difference(books: Books) -> None:
+    books.subscription("S-2", "5", cost_price="10"), books.load()
+    charged(books, "G8")
+    first, last, _ = MONTHS["G8"]
+    window = {"ChargeStartDate": first, "ChargeEndDate": last}
+    books.invoice([seat(quantity="1", ChargeType="somethingElse", **window)], "G8B", dated="2026-09-09")
+    charged(books, "G9")
+    row = next(one for one in books.reconciled("G9")["lines"] if one["verdict"] == "not_on_invoice")
+    assert (row["months"], row["so_far"]) == (2, "100.00")

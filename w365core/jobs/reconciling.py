@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row
 from w365core import money
 from w365core.errors import CallRefused, StoreUnavailable, W365Error
 from w365core.frames import Column, Kind
+from w365core.jobs import closing
 from w365core.jobs.context import Context
 from w365core.jobs.two_at_once import two_at_once
 from w365core.model import StatusReason
@@ -205,6 +206,7 @@ def _run(context: Context, invoice: Row) -> tuple[int, bool, Changed]:
     with context.engine.begin() as connection:
         tables = {"rows": done.rows, "change_logs": done.change_logs, "findings": done.findings}
         run_id = store.keep(connection, kept, **tables, more_findings=lost, who=context.who)
+    closing.after_run(context, provider=invoice.provider, invoice_number=invoice.invoice_number, run_id=run_id)
     return run_id, True, changed
 
 

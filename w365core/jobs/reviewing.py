@@ -239,15 +239,8 @@ def open_again(engine: Engine, *, provider: str | None, invoice: str, reason: st
 
 
 def _end_sign_off(connection: Connection, run: Row, who: Who, reason: str | None) -> bool:
-    named = {"provider": run.provider, "invoice_number": run.invoice_number}
-    standing = store.signed_off(connection, **named)
-    if standing is None:
-        return False
     why = reason or "a row was opened again"
-    store.open_again(connection, standing["sign_off_id"], reason=why, who=who)
-    after = {"signed_by": standing["actor"], "signed_at": standing["at"], "reconciliation_id": standing["reconciliation_id"]}
-    store.sealed(connection, **named, action="open reconciliation again", reason=why, after=after, who=who)
-    return True
+    return store.end_sign_off(connection, provider=run.provider, invoice_number=run.invoice_number, reason=why, who=who)
 
 
 def _why_not(connection: Connection, run: Row) -> str:

@@ -16,7 +16,7 @@ from w365core import money
 from w365core.reconciliation import ReviewState, Verdict
 from w365core.store import audit
 from w365core.store.ledger import Who
-from w365core.store.review_states import CUSTOMER, FROM, LAPSED, PRODUCT, STATE
+from w365core.store.review_states import CUSTOMER, FROM, LAPSED, PRODUCT, STANDS, STATE
 
 _BLANK = {"review_reason": None, "reviewed_by": None, "reviewed_at": None, "reopened_because": None, "assigned_to": None, "note": None}
 TARGET = "reconciliation"  # of audit rows; not replayed by a rebuild, since no table of the ledger changes
@@ -62,6 +62,12 @@ def states(connection: Connection, run_id: int) -> dict[str, dict[str, Any]]:
         from {FROM} where l.reconciliation_id = :run
     """)
     return {row.line_id: _review(row) for row in connection.execute(query, {"run": run_id})}
+
+
+def decided_by(connection: Connection, run_id: int, actor: str) -> list[str]:
+    """The rows whose decision that stands is this one's."""
+    query = text(f"select l.line_id from {FROM} where l.reconciliation_id = :run and r.actor = :actor and r.state <> 'open' and {STANDS} order by l.line_id")
+    return list(connection.execute(query, {"run": run_id, "actor": actor}).scalars())
 
 
 def chosen(connection: Connection, run_id: int, which: Chosen) -> list[Mapping[str, Any]]:
@@ -151,6 +157,18 @@ def open_again(connection: Connection, sign_off_id: int, *, reason: str, who: Wh
         update reconciliation_sign_off set reopened_at = :now, reopened_by = :actor, reopened_because = :reason where sign_off_id = :id
     """)
     connection.execute(query, {"id": sign_off_id, "now": who.now, "actor": who.actor, "reason": reason})
+
+
+def end_sign_off(connection: Connection, *, provider: str, invoice_number: str, reason: str, who: Who) -> bool:
+    """Ends the sign-off that stands, as an event of its own; False where none does."""
+    standing = signed_off(connection, provider=provider, invoice_number=invoice_number)
+    if standing is None:
+        return False
+    open_again(connection, standing["sign_off_id"], reason=reason, who=who)
+    after = {"signed_by": standing["actor"], "signed_at": standing["at"], "reconciliation_id": standing["reconciliation_id"]}
+    action = "open reconciliation again"
+    sealed(connection, provider=provider, invoice_number=invoice_number, action=action, reason=reason, after=after, who=who)
+    return True
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
