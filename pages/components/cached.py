@@ -204,16 +204,7 @@ def reconciliation(wanted: reconciliation_report.Wanted) -> Reconciliation:
     """The reconciliation of an invoice or a month, as it is now."""
     with reading() as opened:
         scope = reconciliation_scope.load(opened, invoice_id=wanted.invoice_id, month=wanted.month)
-        mine = [one for one in scope.reconciled if one["usage_lines"]]
-        lost = [found for one in mine for found in credits_lost(one["provider_invoice_id"], one["import_run_id"], one["status_reason"])]
-        return reconciliation_report.load(opened, wanted, scope=scope, lost=lost)
-
-
-@st.cache_data(max_entries=100, show_spinner="Looking for lost credits …")
-def credits_lost(provider_invoice_id: int, import_run_id: int | None, standing: str) -> list[dict[str, Any]]:
-    """Usage without the credit that it has elsewhere; keyed as the customers are."""
-    with reading() as opened:
-        return reconciliation_scope.credits_lost(opened, provider_invoice_id)
+        return reconciliation_report.load(opened, wanted, scope=scope)
 
 
 def reconciliation_row(wanted: reconciliation_report.Wanted, *, provider_invoice_id: int, line_id: str) -> tuple[Scope, Evidence | None]:

@@ -46,9 +46,15 @@ def _settle(context: Context, provider: str, invoice_number: str, lines: Sequenc
             return
         candidates = across_months.repayable(connection, run.reconciliation_id) if lines is None else lines
         closed = reviews.decided_by(connection, run.reconciliation_id, CREDIT)
-        history = across_months.of_run(connection, run.reconciliation_id, lines=sorted({*candidates, *closed})) if candidates or closed else {}
+        history = (
+            across_months.of_run(connection, run.reconciliation_id, lines=sorted({*candidates, *closed})) if candidates or closed else {}
+        )
         paid = {line: _reason(said, run.currency) for line, said in history.items() if said["is_closed"]}
-        still = {row["line_id"] for row in reviews.chosen(connection, run.reconciliation_id, Chosen(paid, states=[ReviewState.OPEN]))} if paid else set()
+        still = (
+            {row["line_id"] for row in reviews.chosen(connection, run.reconciliation_id, Chosen(paid, states=[ReviewState.OPEN]))}
+            if paid
+            else set()
+        )
         for line in sorted(still):
             reviews.decide(connection, run.reconciliation_id, [line], state=ReviewState.ACCEPTED, reason=paid[line], who=who)
         again = [line for line in closed if line not in paid]

@@ -23,11 +23,13 @@ from w365core.jobs import closing
 from w365core.jobs.context import Context
 from w365core.jobs.two_at_once import two_at_once
 from w365core.model import StatusReason
+from w365core.reconcile.charge_types import SPELLINGS, Charge
 from w365core.reconciliation import EXPLANATION, FINDING, ROW, ReviewState, Verdict
 from w365core.store import (
     across_months,
-    credit_lost,
+    charged_elsewhere,
     ledger,
+    odd_usage,
     queries,
     reconciliation_inputs as inputs,
     reconciliation_reviews as reviews,
@@ -41,7 +43,7 @@ from w365core.store.reconciliations import Run
 if TYPE_CHECKING:
     from w365core.kernels.reconcile import Reconciled
 
-RULES = 1  # which rules a run was worked out by: another number makes every run a new one
+RULES = 2  # which rules a run was worked out by: another number makes every run a new one
 KEPT = ("Active", "Active Usage", "Populating")
 _MOST_NAMED = 5
 _INPUTS = {
@@ -50,7 +52,7 @@ _INPUTS = {
     "lines": "its license lines",
     "subscriptions": "our subscriptions",
     "change_logs": "our license change logs",
-    "usage": "the usage that lacks its credit",
+    "usage": "what its usage and earlier invoices say",
 }
 
 
@@ -186,8 +188,8 @@ def reconcile_every(context: Context) -> int:
 def _run(context: Context, invoice: Row) -> tuple[int, bool, Changed]:
     """The run of what is there now: read, and where it is not here yet, worked out and kept."""
     context.report(f"{invoice.invoice_number}: reading its license lines and our records")
-    read, before, lost = _read(context, invoice, staged=False)
-    said = _inputs(invoice, read, lost)
+    read, before, odd = _read(context, invoice, staged=False)
+    said = _inputs(invoice, read, odd)
     fingerprint = _fingerprint(said)
     changed = _changed(before, said)
     message = "" if read.lines.num_rows else "The invoice has no license lines: nothing was confirmed."
@@ -205,14 +207,14 @@ def _run(context: Context, invoice: Row) -> tuple[int, bool, Changed]:
     kept = Run(invoice.provider, invoice.invoice_number, invoice.currency, fingerprint, said, totals, message)
     with context.engine.begin() as connection:
         tables = {"rows": done.rows, "change_logs": done.change_logs, "findings": done.findings}
-        run_id = store.keep(connection, kept, **tables, more_findings=lost, who=context.who)
+        run_id = store.keep(connection, kept, **tables, more_findings=_beside(odd, done.findings), who=context.who)
     closing.after_run(context, provider=invoice.provider, invoice_number=invoice.invoice_number, run_id=run_id)
     return run_id, True, changed
 
 
 def _read(context: Context, invoice: Row, *, staged: bool) -> tuple[Inputs, Mapping[str, Any] | None, list[dict[str, Any]]]:
-    """What goes in, as of one moment, what the run before was made of, and the usage that lacks its credit. CallRefused while the invoice is being
-    imported."""
+    """What goes in, as of one moment, what the run before was made of, and what is odd beside the lines themselves. CallRefused while the
+    invoice is being imported."""
     with context.engine.connect() as connection:
         connection.exec_driver_sql("set transaction isolation level repeatable read")
         if store.is_being_imported(connection, invoice.provider_invoice_id):
@@ -220,9 +222,22 @@ def _read(context: Context, invoice: Row, *, staged: bool) -> tuple[Inputs, Mapp
         last = store.latest(connection, provider=invoice.provider, invoice_number=invoice.invoice_number)
         before = None if last is None else store.made_of(connection, last.reconciliation_id)
         read = inputs.read(connection, invoice, period=period_of(invoice), staged=staged)
-        lost = credit_lost.of_invoice(connection, invoice.provider_invoice_id) if invoice.usage_lines and not staged else []
+        odd = [] if staged else _odd(connection, invoice)
         connection.rollback()
-    return read, before, lost
+    return read, before, odd
+
+
+def _odd(connection: Connection, invoice: Row) -> list[dict[str, Any]]:
+    """What no license line of the invoice shows by itself: of its usage, and of what earlier invoices charged or ended."""
+    found = charged_elsewhere.of_invoice(
+        connection,
+        invoice.provider_invoice_id,
+        cycles=SPELLINGS[Charge.CYCLE],
+        changes=(*SPELLINGS[Charge.ADD], *SPELLINGS[Charge.REMOVE]),
+        cancels=SPELLINGS[Charge.CANCEL],
+    )
+    usage = odd_usage.of_invoice(connection, invoice.provider_invoice_id) if invoice.usage_lines or invoice.usage_total else []
+    return [*({**one, "currency": invoice.currency} for one in found), *usage]
 
 
 def period_of(invoice: Row) -> tuple[date, date]:
@@ -240,14 +255,21 @@ def _worked_out(read: Inputs, currency: str) -> Reconciled:
     return reconcile_all(read.lines, read.subscriptions, read.change_logs, currency=currency, over=two_at_once)
 
 
-def _inputs(invoice: Row, read: Inputs, lost: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _inputs(invoice: Row, read: Inputs, odd: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a run says of what it was made of."""
     names = ("header_total", "license_total", "usage_total", "tax_total", "rounding", "overridden")
     header = {name: money.plain(getattr(invoice, name)) for name in names}
     header |= {"currency": invoice.currency, "period": [day.isoformat() for day in period_of(invoice)]}
     made_of = {"import_run_id": invoice.import_run_id, "version": invoice.version, "lines_read": read.lines.num_rows}
-    usage = hashlib.blake2b(json.dumps(lost, default=str).encode(), digest_size=16).hexdigest()
+    usage = hashlib.blake2b(json.dumps(odd, default=str).encode(), digest_size=16).hexdigest()
     return {"rules": RULES, "header": header, **read.fingerprints, "usage": usage, **made_of, "by_subscription": dict(read.by_subscription)}
+
+
+def _beside(odd: Sequence[Mapping[str, Any]], findings: Any) -> list[Mapping[str, Any]]:
+    """What is not said of the same line already."""
+    names = ("line_id", "line_number", "kind")
+    said = {tuple(one[name] for name in names) for one in _pylist(findings, names)}
+    return [one for one in odd if tuple(one[name] for name in names) not in said]
 
 
 def _fingerprint(said: Mapping[str, Any]) -> str:

@@ -132,8 +132,8 @@ class Reconciliation:
         return -(-self.found // PAGE)
 
 
-def load(connection: Connection, wanted: Wanted, *, scope: Scope | None = None, lost: Sequence[Row] = ()) -> Reconciliation:
-    """The page of what is wanted. `lost` are the findings about usage, which are found in its lines and kept with no run."""
+def load(connection: Connection, wanted: Wanted, *, scope: Scope | None = None) -> Reconciliation:
+    """The page of what is wanted."""
     scope = scope or reconciliation_scope.load(connection, invoice_id=wanted.invoice_id, month=wanted.month)
     runs = scope.runs
     if not runs:
@@ -151,7 +151,7 @@ def load(connection: Connection, wanted: Wanted, *, scope: Scope | None = None, 
         logs=reconciled.change_logs(connection, [(row["reconciliation_id"], row["line_id"]) for row in rows]),
         groups=reconciled.groups(connection, runs, wanted.rows, by=wanted.by) if wanted.by else (),
         months=_months(connection, rows),
-        findings=[*reconciled.findings(connection, runs, most=200), *lost],
+        findings=reconciled.findings(connection, runs, most=200),
         finding_sums=reconciled.finding_sums(connection, runs),
         choices={
             **_choices(reconciled.choices(connection, runs, RowFilter(states=wanted.rows.states))),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from w365core.model import StatusReason
 from w365core.reports import verdict_words, wording
-from w365core.store import credit_lost, reconciled
+from w365core.store import reconciled
 
 Row = Mapping[str, Any]
 
@@ -117,11 +117,6 @@ def sign_offs(connection: Connection, one: Row) -> list[str]:
             said += f" Opened again by {row['reopened_by']} on {wording.zoned(row['reopened_at'])}: {row['reopened_because'] or 'no reason given'}."
         found.append(said)
     return found
-
-
-def credits_lost(connection: Connection, provider_invoice_id: int) -> list[dict[str, Any]]:
-    """Findings about the usage of an invoice: credits that it has elsewhere and not there."""
-    return credit_lost.of_invoice(connection, provider_invoice_id)
 
 
 def change_logs(connection: Connection) -> int:

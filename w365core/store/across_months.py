@@ -125,7 +125,13 @@ def of_run(connection: Connection, run_id: int, *, lines: Sequence[str] | None =
     by_subscription: dict[str, list[_Difference]] = {}
     for row in connection.execute(text(_DIFFERENCES), bound):
         found = _Difference(
-            row.reconciliation_id, row.line_id, (row.charge_start, row.charge_end), row.money_at_risk, row.is_absent, row.invoice_number, row.invoice_date
+            row.reconciliation_id,
+            row.line_id,
+            (row.charge_start, row.charge_end),
+            row.money_at_risk,
+            row.is_absent,
+            row.invoice_number,
+            row.invoice_date,
         )
         by_subscription.setdefault(row.whose, []).append(found)
     for credit in connection.execute(text(_CREDITS), bound):

@@ -1,7 +1,8 @@
 """Where is usage charged without the partner earned credit that it has elsewhere? By entitlement and meter, with the money that is lost.
 
 A meter that has the credit on other lines of the invoice, or had it on an invoice of the month before, qualifies; what is charged without it there costs
-as much more as the credit is of the price.
+as much more as the credit is of the price. The daily usage says the credit in a column; where there is none, the reconciliation file says it among the
+adjustments of a line's price, by plan and meter.
 """
 
 from __future__ import annotations
@@ -25,15 +26,24 @@ _METERS = f"""
         count(*) filter (where coalesce(partner_earned_credit_percentage, 0) = 0 and billing_pre_tax_total > 0) as lines
     from usage_line where provider_invoice_id = {{}} group by 1, 2
 """
-_LOST = f"""
-    with this as materialized ({_METERS.format(":id")}),
+# "15.0% Partner earned credit for services managed", in a JSON list of such texts.
+_SAID = r"cast((regexp_match(price_adjustment_description, '([0-9]+(?:\.[0-9]+)?)\s*%\s*partner earned credit', 'i'))[1] as numeric)"
+_PLANS = f"""
+    select lower(provider_subscription_id) as entitlement, concat_ws('/', product_id, sku_id, availability_id, meter_description) as meter,
+        max(coalesce(meter_description, product_name)) as name, max(coalesce(customer_name, subscription_description)) as described, max({_SAID}) as percent,
+        coalesce(sum(subtotal) filter (where {_SAID} is null and subtotal > 0), 0) as without,
+        count(*) filter (where {_SAID} is null and subtotal > 0) as lines
+    from license_line where provider_invoice_id = {{}} and kind = 'usage' group by 1, 2
+"""
+_LOST = """
+    with this as materialized ({this}),
     before as materialized (
         select entitlement, meter, max(percent) as percent from (
             select m.* from provider_invoice p join provider_invoice earlier on earlier.provider = p.provider and earlier.currency = p.currency
                 and earlier.status_reason in ('Active', 'Active Usage') and earlier.invoice_date < date_trunc('month', p.invoice_date)
                 and earlier.invoice_date >= date_trunc('month', p.invoice_date) - interval '1 month'
-            cross join lateral ({_METERS.format("earlier.provider_invoice_id")}) m
-            where p.provider_invoice_id = :id and exists (select from this where percent is not null)
+            cross join lateral ({before}) m
+            where p.provider_invoice_id = :id and ({known})
         ) meters where percent > 0 group by 1, 2
     )
     select this.entitlement, this.meter, this.name, this.described, this.without, this.lines,
@@ -43,9 +53,13 @@ _LOST = f"""
 """
 
 
-def of_invoice(connection: Connection, provider_invoice_id: int) -> list[dict[str, Any]]:
-    """One finding for each entitlement and meter, in the columns of `reconciliation.FINDING`."""
-    return [_finding(row) for row in connection.execute(text(_LOST), {"id": provider_invoice_id})]
+def of_invoice(connection: Connection, provider_invoice_id: int, *, is_daily: bool = True) -> list[dict[str, Any]]:
+    """One finding for each entitlement (or plan) and meter, in the columns of `reconciliation.FINDING`; `is_daily` where the invoice has daily usage."""
+    meters = _METERS if is_daily else _PLANS
+    # A daily file of an older kind has no such column; a reconciliation file that prints no adjustment has none to print.
+    known = "exists (select from this where percent is not null)" if is_daily else "true"
+    query = _LOST.format(this=meters.format(":id"), before=meters.format("earlier.provider_invoice_id"), known=known)
+    return [_finding(row) for row in connection.execute(text(query), {"id": provider_invoice_id})]
 
 
 def _finding(row: Any) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def states(connection: Connection, run_id: int) -> dict[str, dict[str, Any]]:
 
 def decided_by(connection: Connection, run_id: int, actor: str) -> list[str]:
     """The rows whose decision that stands is this one's."""
-    query = text(f"select l.line_id from {FROM} where l.reconciliation_id = :run and r.actor = :actor and r.state <> 'open' and {STANDS} order by l.line_id")
+    query = text(
+        f"select l.line_id from {FROM} where l.reconciliation_id = :run and r.actor = :actor and r.state <> 'open' and {STANDS} order by l.line_id"
+    )
     return list(connection.execute(query, {"run": run_id, "actor": actor}).scalars())
 
 
