@@ -84,25 +84,22 @@ def test_going_back_to_what_was_makes_the_old_run_the_latest(books: Books) -> No
 
 
 def test_an_invoice_keeps_its_latest_ten_runs_and_the_one_that_it_is_signed_off_on(books: Books, w365: Command, engine: Engine) -> None:
-    books.subscription(), books.log("L-1", "10")
+    books.subscription(quantity="11"), books.log("L-1", "11")
     books.load()
     books.invoice([seat()])
-    signed = books.reconciled(code=0)["reconciliation_id"]
+    signed = (found := books.reconciled(code=1))["reconciliation_id"]
+    assert w365("review", "--invoice", "G1", "--line", found["lines"][0]["line_id"], "--accept", "--reason", "agreed").returncode == 0
     assert w365("sign-off", "--invoice", "G1").returncode == 0
     made = []
-    for seats in range(20, 32):
-        books.subscription(quantity=str(seats))
+    for cost in range(20, 32):
+        books.subscription(quantity="11", cost_price=str(cost))
         books.load()
-        found = books.reconciled()
-        made.append(found["reconciliation_id"])
-        if seats == 20:
-            line = found["lines"][0]["line_id"]
-            assert w365("review", "--invoice", "G1", "--line", line, "--accept", "--reason", "agreed").returncode == 0
+        made.append(books.reconciled()["reconciliation_id"])
     with engine.connect() as connection:
         kept = connection.execute(text("select reconciliation_id from reconciliation order by 1")).scalars().all()
         rows = connection.execute(text("select distinct reconciliation_id from reconciliation_line order by 1")).scalars().all()
     assert kept == rows == [signed, *made[-reconciliations.KEPT :]] and made[0] not in kept
-    books.subscription(quantity="20")
+    books.subscription(quantity="11", cost_price="20")
     books.load()
     again = books.reconciled()
     assert again["new"] and again["lines"][0]["review_state"] == "accepted" and again["sign_off"]["reconciliation_id"] == signed

@@ -86,3 +86,28 @@ def test_a_charge_after_a_cancellation_is_said_once_where_our_own_log_says_it_to
     books.invoice([cancelled("2026-03-03")], "G1", dated="2026-04-08")
     books.invoice([seat(**APRIL)], "G2", dated="2026-05-08")
     assert [kind for kind, *_ in odd(books, "G2")] == ["billed_after_cancellation"]
+
+
+def credit(amount: str, **said: str) -> Row:
+    return seat(quantity="1", subtotal=amount, ChargeType="customerCredit", **{**MARCH, **said})
+
+
+def test_a_credit_on_a_later_invoice_closes_the_finding_it_pays_back(books: Books) -> None:
+    books.invoice([seat(**MARCH)], "G1", dated="2026-04-08")
+    books.invoice([seat(**MARCH)], "G2", dated="2026-04-09")
+    books.invoice([credit("-60")], "G3", dated="2026-05-08")
+    (one,) = books.reconciled("G2")["findings"]
+    assert (one["is_closed"], one["repaid"], one["repaid_by"]) == (False, "60.00", ["G3"]), "only a part of it is paid back"
+    books.invoice([credit("-40")], "G4", dated="2026-05-09")
+    (one,) = books.reconciled("G2")["findings"]
+    assert (one["is_closed"], one["repaid"], one["repaid_by"]) == (True, "100.00", ["G3", "G4"])
+    assert books.w365("reconcile", "--invoice", "G2").returncode == 0, "nothing is open or odd any more"
+
+
+def test_a_credit_for_another_window_or_on_an_earlier_invoice_closes_nothing(books: Books) -> None:
+    books.invoice([credit("-100")], "G0", dated="2026-04-07")
+    books.invoice([seat(**MARCH)], "G1", dated="2026-04-08")
+    books.invoice([seat(**MARCH)], "G2", dated="2026-04-09")
+    books.invoice([credit("-100", **APRIL)], "G3", dated="2026-05-08")
+    (one,) = books.reconciled("G2")["findings"]
+    assert (one["is_closed"], one["repaid"]) == (False, None)

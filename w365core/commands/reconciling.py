@@ -204,7 +204,7 @@ def document(found: Any) -> dict[str, Any]:
         "message": found.message,
         "open": found.open_rows,
         "changed": {"inputs": found.changed.inputs, "subscriptions": found.changed.subscriptions, "message": found.changed.sentence},
-        "findings": [one | _amounts(one, ("amount",), one["currency"] or found.currency) for one in found.findings],
+        "findings": [one | _amounts(one, ("amount", "repaid"), one["currency"] or found.currency) for one in found.findings],
         "sign_off": found.sign_off,
     }
 
@@ -249,7 +249,7 @@ def _tell(found: Any) -> None:
     if len(still) > _MOST_SHOWN:
         printing.answer({}, f"… and {len(still) - _MOST_SHOWN:,} more; --json has them all.", False)
     printing.answer({}, f"{len(still):,} open, {settled:,} settled.", False)
-    for finding in found.findings[:_MOST_SHOWN]:
+    for finding in [one for one in found.findings if not one["is_closed"]][:_MOST_SHOWN]:
         amount = "" if finding["amount"] is None else f" ({money.plain(finding['amount'])} {finding['currency']})"
         printing.answer({}, f"{finding['kind']}: {finding['reason']}{amount}", False)
 

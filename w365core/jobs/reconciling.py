@@ -29,6 +29,7 @@ from w365core.store import (
     across_months,
     charged_elsewhere,
     ledger,
+    odd_lines,
     odd_usage,
     queries,
     reconciliation_inputs as inputs,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 RULES = 2  # which rules a run was worked out by: another number makes every run a new one
 KEPT = ("Active", "Active Usage", "Populating")
 _MOST_NAMED = 5
+_UNPAID = {"repaid": None, "repaid_by": [], "is_closed": False}  # a finding of a preview
 _INPUTS = {
     "rules": "the rules",
     "header": "the invoice's header",
@@ -102,7 +104,7 @@ class Reconciliation:
     @property
     def exit_code(self) -> int:
         """1 while something is open or odd, or the invoice is in Error."""
-        return 1 if self.is_preview or self.open_rows or self.findings else 0
+        return 1 if self.is_preview or self.open_rows or any(not one["is_closed"] for one in self.findings) else 0
 
 
 @dataclass(frozen=True)
@@ -326,8 +328,13 @@ def _told(connection: Connection, invoice: Row, run_id: int, *, is_new: bool, ch
     ]
     return Reconciliation(
         invoice.provider, invoice.invoice_number, invoice.currency, run_id, is_new, run.message, {name: getattr(run, name) for name in store.SUMS}, rows,
-        store.findings_of(connection, run_id), changed, reviews.signed_off(connection, provider=invoice.provider, invoice_number=invoice.invoice_number),
+        _findings(connection, run_id), changed, reviews.signed_off(connection, provider=invoice.provider, invoice_number=invoice.invoice_number),
     )  # fmt: skip
+
+
+def _findings(connection: Connection, run_id: int) -> list[dict[str, Any]]:
+    names = (*(column.name for column in FINDING), "repaid", "repaid_by", "is_closed")
+    return [{name: one[name] for name in names} for one in odd_lines.of_runs(connection, [run_id])]
 
 
 def _preview(context: Context, invoice: Row) -> Reconciliation:
@@ -363,7 +370,17 @@ def _preview(context: Context, invoice: Row) -> Reconciliation:
     foreign = f" {read.foreign:,} lines in another currency are left out." if read.foreign else ""
     what = "deactivated, and these are the lines it had" if deactivated else "in Error, and these are its staged lines"
     said = f"Preview: invoice {number} is {what}; nothing was stored.{foreign}"
-    return Reconciliation(invoice.provider, number, invoice.currency, None, True, said, totals, rows, _typed(done.findings, FINDING))
+    return Reconciliation(
+        invoice.provider,
+        number,
+        invoice.currency,
+        None,
+        True,
+        said,
+        totals,
+        rows,
+        [one | _UNPAID for one in _typed(done.findings, FINDING)],
+    )
 
 
 def _preview_totals(invoice: Row, parts: Mapping[str, Decimal], usage: Decimal | None, tax: Decimal | None) -> dict[str, Decimal | None]:

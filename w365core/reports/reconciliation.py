@@ -21,7 +21,7 @@ from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.reconciliation_sums import UNEXPLAINED, Flow, Part
 from w365core.reports.reconciliation_tables import FINDINGS, GROUPS
 from w365core.reports.tables import Table
-from w365core.store import across_months, reconciled
+from w365core.store import across_months, odd_lines, reconciled
 from w365core.store.reconciled import RowFilter
 
 __all__ = ["UNEXPLAINED", "Finding", "Flow", "Group", "Item", "Part", "Reconciliation", "RowFilter", "Wanted", "build", "load"]
@@ -151,8 +151,8 @@ def load(connection: Connection, wanted: Wanted, *, scope: Scope | None = None) 
         logs=reconciled.change_logs(connection, [(row["reconciliation_id"], row["line_id"]) for row in rows]),
         groups=reconciled.groups(connection, runs, wanted.rows, by=wanted.by) if wanted.by else (),
         months=_months(connection, rows),
-        findings=reconciled.findings(connection, runs, most=200),
-        finding_sums=reconciled.finding_sums(connection, runs),
+        findings=odd_lines.of_runs(connection, runs, most=200),
+        finding_sums=odd_lines.sums(connection, runs),
         choices={
             **_choices(reconciled.choices(connection, runs, RowFilter(states=wanted.rows.states))),
             "assignees": {name: name for name in reconciled.assignees(connection, runs)},
@@ -179,12 +179,7 @@ def build(
     grouped = tuple(_group(wanted.by, row, scope) for row in groups) if wanted.by else ()
     return Reconciliation(
         scope=scope,
-        tiles=tuple(
-            reconciliation_sums.tiles(
-                [row for row in sums if row["currency"] == code], [*finding_sums, *reconciliation_sums.summed(findings)], code
-            )
-            for code in currencies
-        ),
+        tiles=tuple(reconciliation_sums.tiles([row for row in sums if row["currency"] == code], finding_sums, code) for code in currencies),
         items=tuple(_item(row, logs.get(_named(row), ()), months.get(_named(row), across_months.NEW), scope) for row in rows),
         groups=grouped,
         groups_table=Table(f"reconciliation by {wanted.by}", GROUPS, [vars(one) for one in grouped]),
@@ -284,6 +279,12 @@ def _choices(found: Sequence[Row]) -> dict[str, dict[str, str]]:
     return named
 
 
+def _paid_back(row: Row) -> str:
+    if not row["repaid"]:
+        return ""
+    return f" Paid back on {', '.join(row['repaid_by'])}: {wording.rounded(row['repaid'], row['currency'] or '')}."
+
+
 def finding(row: Row) -> Finding:
     """A finding in words."""
     whose = " · ".join(one for one in (row.get("customer"), row.get("product_name")) if one) or "the invoice's usage"
@@ -292,7 +293,7 @@ def finding(row: Row) -> Finding:
         row["line_id"],
         FINDING_LABELS[row["kind"]],
         whose,
-        row["reason"] or FINDING_LABELS[row["kind"]],
+        (row["reason"] or FINDING_LABELS[row["kind"]]) + _paid_back(row),
         wording.rounded(row["amount"], row["currency"] or "") if row["amount"] is not None else wording.ABSENT,
     )
 

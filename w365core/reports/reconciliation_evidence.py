@@ -17,7 +17,7 @@ from w365core.reports.reconciliation import Finding, Wanted
 from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.reconciliation_tables import CHANGE_LOGS, LINES, WINDOWS
 from w365core.reports.tables import Table
-from w365core.store import across_months, decided, reconciled, reconciled_lines
+from w365core.store import across_months, decided, odd_lines, reconciled, reconciled_lines
 
 Row = Mapping[str, Any]
 _ORDINALS = {2: "Second", 3: "Third", 4: "Fourth", 5: "Fifth", 6: "Sixth", 7: "Seventh", 8: "Eighth", 9: "Ninth", 10: "Tenth"}
@@ -92,7 +92,7 @@ def load(connection: Connection, scope: Scope, wanted: Wanted, *, run: int, line
         all_logs=reconciled.all_change_logs(connection, whose) if whose else (),
         windows=reconciled.windows(connection, whose) if whose else (),
         lines=reconciled_lines.lines_of(connection, invoice["provider_invoice_id"], row),
-        findings=reconciled.findings(connection, [run], line_id=line_id, most=50),
+        findings=odd_lines.of_runs(connection, [run], line_id=line_id, most=50),
         subscription=reconciled.subscription(connection, whose) if whose else None,
         beside=reconciled.beside(connection, scope.runs, wanted.rows, run=run, line_id=line_id),
         months=across_months.of_run(connection, run, lines=[line_id]).get(line_id, across_months.NEW),

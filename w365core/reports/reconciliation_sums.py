@@ -66,11 +66,6 @@ def tiles(sums: Sequence[Row], finding_sums: Sequence[Row], currency: str) -> tu
     )
 
 
-def summed(findings: Sequence[Row]) -> list[Row]:
-    """Those that are kept with no run, as sums."""
-    return [{**row, "findings": 1, "amount": row["amount"] or money.ZERO} for row in findings if row.get("reconciliation_id") is None]
-
-
 def flow(sums: Sequence[Row], scope: Scope, currency: str) -> Flow:
     """The two identities of the chosen invoices, and what of their lines is confirmed and explained, one verdict after the other."""
     mine = [one for one in scope.reconciled if one["currency"] == currency]

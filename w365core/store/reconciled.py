@@ -20,7 +20,6 @@ Rows = list[Mapping[str, Any]]
 
 _ROW = ", ".join(f"l.{column.name}" for column in reconciliation.ROW)
 _EXPLANATION = ", ".join(f"c.{column.name}" for column in reconciliation.EXPLANATION)
-_FINDING = ", ".join(f"f.{column.name}" for column in reconciliation.FINDING)
 
 # Seats that no invoice of the month has stand on each of them; over several invoices they are one thing to look at, and their money counts once.
 _ONCE = """not (l.verdict = 'not_on_invoice' and exists (
@@ -246,28 +245,6 @@ def subscription(connection: Connection, subscription_id: str) -> Mapping[str, A
     """)
     found = _rows(connection, query, subscription_id=subscription_id)
     return found[0] if found else None
-
-
-def findings(connection: Connection, runs: Sequence[int], *, line_id: str | None = None, most: int = 500) -> Rows:
-    """What is odd about single lines of these runs, the biggest amount first, with the row that it is about."""
-    query = text(f"""
-        select f.reconciliation_id, {_FINDING}, n.invoice_number, n.provider, coalesce(a.name, l.customer_name) as customer, l.product_name, l.subscription_id
-        from reconciliation_finding f join reconciliation n on n.reconciliation_id = f.reconciliation_id
-        left join reconciliation_line l on l.reconciliation_id = f.reconciliation_id and l.line_id = f.line_id
-        left join account a on a.account_id = l.account_id
-        where f.reconciliation_id = any(:runs) and (cast(:line_id as text) is null or f.line_id = :line_id)
-        order by f.amount desc nulls last, f.reconciliation_id, f.ordinal limit :most
-    """)
-    return _rows(connection, query, runs=list(runs), line_id=line_id, most=most)
-
-
-def finding_sums(connection: Connection, runs: Sequence[int]) -> Rows:
-    """How many findings of each kind, and how much money they are about, by currency."""
-    query = text("""
-        select kind, currency, count(*) as findings, coalesce(sum(amount), 0) as amount from reconciliation_finding
-        where reconciliation_id = any(:runs) group by 1, 2 order by amount desc
-    """)
-    return _rows(connection, query, runs=list(runs))
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------

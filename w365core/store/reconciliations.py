@@ -172,13 +172,6 @@ def change_logs_of(connection: Connection, run_id: int) -> dict[str, list[dict[s
     return found
 
 
-def findings_of(connection: Connection, run_id: int) -> list[dict[str, Any]]:
-    """What is odd, the biggest money first."""
-    names = ", ".join(column.name for column in FINDING)
-    query = text(f"select {names} from reconciliation_finding where reconciliation_id = :run order by amount desc nulls last, ordinal")
-    return [dict(row) for row in connection.execute(query, {"run": run_id}).mappings()]
-
-
 # --- helpers -----------------------------------------------------------------------------------------------------------------------------
 
 
