@@ -27,6 +27,8 @@ _ONCE = """not (l.verdict = 'not_on_invoice' and exists (
     select from reconciliation_line twin where twin.reconciliation_id = any(:runs) and twin.reconciliation_id < l.reconciliation_id
         and twin.line_id = l.line_id and twin.verdict = l.verdict and twin.currency = l.currency))"""
 
+_TWIN = f"not ({_ONCE})"
+
 BY = {"customer": CUSTOMER, "product": PRODUCT, "verdict": "l.verdict"}
 
 
@@ -139,6 +141,16 @@ def count(connection: Connection, runs: Sequence[int], wanted: RowFilter) -> Row
     return _rows(connection, query, runs=list(runs), **bound)
 
 
+def twins(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, lines: Sequence[str] = ()) -> Rows:
+    """What `count` leaves out since it stands on an earlier run already, by currency: rows and their money at risk. `lines` narrows it to these rows."""
+    where, bound = _condition(wanted, once=_TWIN)
+    query = text(f"""
+        select l.currency, count(*) as rows, coalesce(sum(l.money_at_risk), 0) as money_at_risk from {FROM}
+        where l.reconciliation_id = any(:runs) and {where} and (cast(:lines as text[]) is null or l.line_id = any(cast(:lines as text[]))) group by 1 order by 1
+    """)
+    return _rows(connection, query, runs=list(runs), lines=list(lines) or None, **bound)
+
+
 def page(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, offset: int = 0, most: int = 20) -> Rows:
     """The rows that are wanted with their review, the biggest money at risk first (measured in base currency), unknown money before none."""
     where, bound = _condition(wanted)
@@ -249,14 +261,23 @@ def subscription(connection: Connection, subscription_id: str) -> Mapping[str, A
 
 
 def findings(connection: Connection, runs: Sequence[int], *, line_id: str | None = None, most: int = 500) -> Rows:
-    """What is odd about single lines of these runs, the biggest amount first, with the row that it is about."""
+    """What is odd about single lines of these runs, the biggest amount first, with the row that it is about; `quantity` and `pricing_currency` are as the
+    line prints them."""
     query = text(f"""
-        select f.reconciliation_id, {_FINDING}, n.invoice_number, n.provider, coalesce(a.name, l.customer_name) as customer, l.product_name, l.subscription_id
-        from reconciliation_finding f join reconciliation n on n.reconciliation_id = f.reconciliation_id
+        select f.reconciliation_id, {_FINDING}, n.invoice_number, n.provider, coalesce(a.name, l.customer_name) as customer, l.product_name,
+            l.subscription_id, line.pricing_currency, coalesce(line.billable_quantity, line.quantity) as quantity
+        from (
+            select f.* from reconciliation_finding f
+            where f.reconciliation_id = any(:runs) and (cast(:line_id as text) is null or f.line_id = :line_id)
+            order by f.amount desc nulls last, f.reconciliation_id, f.ordinal limit :most
+        ) f
+        join reconciliation n on n.reconciliation_id = f.reconciliation_id
+        left join provider_invoice p on p.provider = n.provider and p.invoice_number = n.invoice_number
+        left join license_line line on line.provider_invoice_id = p.provider_invoice_id and line.line_number = f.line_number
+            and f.found in (line.subtotal, line.effective_unit_price)
         left join reconciliation_line l on l.reconciliation_id = f.reconciliation_id and l.line_id = f.line_id
         left join account a on a.account_id = l.account_id
-        where f.reconciliation_id = any(:runs) and (cast(:line_id as text) is null or f.line_id = :line_id)
-        order by f.amount desc nulls last, f.reconciliation_id, f.ordinal limit :most
+        order by f.amount desc nulls last, f.reconciliation_id, f.ordinal
     """)
     return _rows(connection, query, runs=list(runs), line_id=line_id, most=most)
 
@@ -283,16 +304,17 @@ def _whole(where: str, *, rows: str = "reconciliation_line") -> str:
     return f"""
         select l.reconciliation_id, {_ROW}, {STATE} as review_state, {LAPSED} as lapsed, r.reason as review_reason, r.verdict as reviewed_verdict,
             r.residual as reviewed_residual, r.state as reviewed_state, r.assigned_to, r.note, r.at as reviewed_at, r.actor as reviewed_by,
-            n.provider, n.invoice_number, coalesce(a.name, l.customer_name) as customer, {CUSTOMER} as customer_key, s.name as subscription_name
+            n.provider, n.invoice_number, coalesce(a.name, l.customer_name) as customer, {CUSTOMER} as customer_key, s.name as subscription_name,
+            s.currency as our_currency
         from {source} left join account a on a.account_id = l.account_id left join subscription s on s.subscription_id = l.subscription_id
         left join currency base on base.code = l.currency
         where l.reconciliation_id = any(:runs) and {where}
     """
 
 
-def _condition(wanted: RowFilter) -> tuple[str, dict[str, Any]]:
+def _condition(wanted: RowFilter, *, once: str = _ONCE) -> tuple[str, dict[str, Any]]:
     """The where clause of a filter over `l` and `r`, and what it binds."""
-    clauses, bound = [_ONCE], {}
+    clauses, bound = [once], {}
     choices = (("customers", CUSTOMER), ("products", PRODUCT), ("verdicts", "l.verdict"), ("states", STATE))
     for name, expression in choices:
         if chosen := list(getattr(wanted, name)):
