@@ -142,11 +142,13 @@ def count(connection: Connection, runs: Sequence[int], wanted: RowFilter) -> Row
 
 
 def twins(connection: Connection, runs: Sequence[int], wanted: RowFilter, *, lines: Sequence[str] = ()) -> Rows:
-    """What `count` leaves out since it stands on an earlier run already, by currency: rows and their money at risk. `lines` narrows it to these rows."""
+    """What `count` leaves out since it stands on an earlier run already, by currency: rows, their money at risk, and how many have none. `lines` narrows it to these rows."""
     where, bound = _condition(wanted, once=_TWIN)
     query = text(f"""
-        select l.currency, count(*) as rows, coalesce(sum(l.money_at_risk), 0) as money_at_risk from {FROM}
-        where l.reconciliation_id = any(:runs) and {where} and (cast(:lines as text[]) is null or l.line_id = any(cast(:lines as text[]))) group by 1 order by 1
+        select l.currency, count(*) as rows, coalesce(sum(l.money_at_risk), 0) as money_at_risk,
+            count(*) filter (where l.money_at_risk is null) as unknown
+        from {FROM} where l.reconciliation_id = any(:runs) and {where}
+            and (cast(:lines as text[]) is null or l.line_id = any(cast(:lines as text[]))) group by 1 order by 1
     """)
     return _rows(connection, query, runs=list(runs), lines=list(lines) or None, **bound)
 
