@@ -209,7 +209,7 @@ def test_what_no_invoice_of_the_month_has_is_accepted_on_each_of_them(page, engi
         run.row("not_on_invoice", charge_start=None, charge_end=None, line_id="S-1/not-on-invoice", subtotal=None)
     app = page()
     app.button(f"accept_{runs[0].run}_S-1/not-on-invoice").click().run()
-    assert "their 1 twin row on other invoices of it is decided of with them" in said(app)
+    assert "1 twin row of theirs on its other invoices goes with them." in said(app)
     app.text_input("reconciling_text").input("bought elsewhere").run()
     app.button("reconciling_now").click().run()
     told = "1 row of 2 invoices, 20.00 EUR at risk: accepted. With them 1 twin row of seats that no invoice of the month has."
@@ -226,7 +226,8 @@ def test_the_receipt_of_a_month_says_what_its_dialog_announced(page, engine) -> 
     app.button("accept_all").click().run()
     before = said(app)
     assert (
-        "Accepts 4 rows, everything that the filters leave: 3,076.50 EUR at risk." in before and "2 twin rows on other invoices" in before
+        "Accepts 4 rows, everything that the filters leave: 3,076.50 EUR at risk." in before
+        and "2 twin rows of theirs on its other invoices go with them." in before
     )
     app.text_input("reconciling_text").input("agreed").run()
     app.button("reconciling_now").click().run()

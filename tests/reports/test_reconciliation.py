@@ -254,7 +254,7 @@ def test_what_is_announced_of_many_rows_is_what_the_receipt_says(engine, load) -
         "4 rows of 3 invoices, 3,075.50 EUR at risk: accepted. With them 2 twin rows of seats that no invoice of the month has."
     )
     (before,) = receipts.announced(twins)
-    assert "2 twin rows on other invoices" in before
+    assert "2 twin rows of theirs on its other invoices go with them." in before
 
 
 def test_what_is_counted_of_a_view_is_what_the_database_counts(engine, load) -> None:

@@ -42,9 +42,8 @@ def announced(of: Twins) -> tuple[str, ...]:
     many = _count(of)
     if not many:
         return ()
-    rows = wording.counted(many, "twin row")
     return (
-        f"Seats that no invoice of the month has count once here; their {rows} on other invoices of it {_are(many)} decided of with them.",
+        f"Seats that no invoice of the month has count once; {_twin_rows(of)} of theirs on its other invoices {'goes' if many == 1 else 'go'} with them.",
     )
 
 
@@ -61,7 +60,7 @@ def receipt(parts: Sequence[Part], of: Twins, *, done: str) -> str:
     more = f" and {unknown:,} without a known amount" if unknown else ""
     where = f"invoice {parts[0].invoice}" if len(parts) == 1 else wording.counted(len(parts), "invoice")
     said = f"{wording.counted(rows, 'row')} of {where}, {risk} at risk{more}: {done}."
-    return f"{said} With them {wording.counted(_count(of), 'twin row')} of seats that no invoice of the month has." if _count(of) else said
+    return f"{said} With them {_twin_rows(of)} of seats that no invoice of the month has." if _count(of) else said
 
 
 def signed_off(invoice: Mapping[str, Any], *, rows: int) -> str:
@@ -75,5 +74,5 @@ def _count(of: Twins) -> int:
     return sum(twin["rows"] for twin in of)
 
 
-def _are(many: int) -> str:
-    return "is" if many == 1 else "are"
+def _twin_rows(of: Twins) -> str:
+    return wording.counted(_count(of), "twin row")
