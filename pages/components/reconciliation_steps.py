@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
 
-from pages.components import asking, cached, done, plain, problems, reconciliation_choice as choice, signed_in
+from pages.components import (
+    asking,
+    cached,
+    done,
+    plain,
+    problems,
+    reconciliation_choice as choice,
+    reconciliation_doing as doing,
+    signed_in,
+)
 from pages.components.asking import RECONCILING
 from w365core.errors import CallRefused
-from w365core.jobs import queue, reviewing
-from w365core.jobs.reviewing import Chosen
+from w365core.jobs import queue
 from w365core.reconciliation import ReviewState, Verdict
-from w365core.reports import reconciliation_scope, wording
+from w365core.reports import receipts, reconciliation_scope, wording
 from w365core.reports.reconciliation import Group, Item, Reconciliation, Row, RowFilter, Wanted
 from w365core.reports.reconciliation_evidence import Evidence
 
@@ -154,9 +161,10 @@ def _ask(step: Step) -> None:
 def _ask_accept(invoices: Sequence[Row], rows: RowFilter, many: int, money: str, which: str) -> None:
     said = f"Accepts {wording.counted(many, 'row')}, {which}: {money} at risk."
     more = "Each stays accepted while its verdict and what is left over stay; when they change, it is open again. It can be taken back."
+    before = (said, *receipts.announced(doing.twins(doing.ACCEPT, invoices, rows)), more)
     _ask(
         Step(
-            f"Accept {wording.counted(many, 'row')}?", "Accept", ":material/done_all:", (said, more), lambda why: _accept(invoices, rows, why), must=True,
+            f"Accept {wording.counted(many, 'row')}?", "Accept", ":material/done_all:", before, lambda why: doing.accept(invoices, rows, why), must=True,
             hint="For example: seats added after Microsoft's count, on the December invoice",
         )
     )  # fmt: skip
@@ -164,9 +172,10 @@ def _ask_accept(invoices: Sequence[Row], rows: RowFilter, many: int, money: str,
 
 def _ask_accept_one(invoices: Sequence[Row], line_id: str, customer: str, sentence: str, money: str) -> None:
     more = f"{money} at risk. It stays accepted while its verdict and what is left over stay; when they change, it is open again."
+    before = (sentence, *receipts.announced(doing.twins(doing.ACCEPT, invoices, (line_id,))), more)
     _ask(
         Step(
-            f"Accept the difference of {customer}?", "Accept", ":material/check:", (sentence, more), lambda why: _accept(invoices, (line_id,), why), must=True
+            f"Accept the difference of {customer}?", "Accept", ":material/check:", before, lambda why: doing.accept(invoices, (line_id,), why), must=True
         )
     )  # fmt: skip
 
@@ -184,15 +193,15 @@ def _ask_reopen(invoices: Sequence[Row], rows: RowFilter, which: str) -> None:
             "Reopen them?",
             "Reopen",
             ":material/undo:",
-            (f"Opens {which} again; their reasons stay in the audit log.",),
-            lambda why: _reopen(invoices, rows, why),
+            (f"Opens {which} again; their reasons stay in the audit log.", *receipts.announced(doing.twins(doing.REOPEN, invoices, rows))),
+            lambda why: doing.reopen(invoices, rows, why),
         )
     )
 
 
 def _ask_reopen_one(invoices: Sequence[Row], line_id: str, customer: str) -> None:
     said = f"The row of {customer} is to be looked at again; the reason that it was accepted with stays in the audit log."
-    _ask(Step(f"Reopen the row of {customer}?", "Reopen", ":material/undo:", (said,), lambda why: _reopen(invoices, (line_id,), why)))
+    _ask(Step(f"Reopen the row of {customer}?", "Reopen", ":material/undo:", (said,), lambda why: doing.reopen(invoices, (line_id,), why)))
 
 
 def _ask_assign(invoices: Sequence[Row], rows: RowFilter, many: int, which: str) -> None:
@@ -202,8 +211,8 @@ def _ask_assign(invoices: Sequence[Row], rows: RowFilter, many: int, which: str)
             f"Assign {wording.counted(many, 'row')}?",
             "Assign",
             ":material/person_add:",
-            (said,),
-            lambda who: _assign(invoices, rows, who),
+            (said, *receipts.announced(doing.twins(doing.MARK, invoices, rows))),
+            lambda who: doing.assign(invoices, rows, who),
             text="To whom",
         )
     )
@@ -217,7 +226,7 @@ def _ask_assign_one(invoices: Sequence[Row], line_id: str, customer: str) -> Non
             "Assign",
             ":material/person_add:",
             (said,),
-            lambda who: _assign(invoices, (line_id,), who),
+            lambda who: doing.assign(invoices, (line_id,), who),
             text="To whom",
         )
     )
@@ -231,7 +240,7 @@ def _ask_note(invoices: Sequence[Row], line_id: str, customer: str, note: str | 
             "Keep",
             ":material/edit_note:",
             (said,),
-            lambda words: _note(invoices, line_id, words),
+            lambda words: doing.note(invoices, line_id, words),
             text="Note",
         )
     )
@@ -247,7 +256,7 @@ def _ask_sign_off(report: Reconciliation) -> None:
             "Sign off",
             ":material/verified:",
             (said, more),
-            lambda note: _sign_off(one, note),
+            lambda note: doing.sign_off(one, note),
             text="Note",
         )
     )
@@ -261,7 +270,7 @@ def _ask_reopen_invoice(one: Row) -> None:
             "Open again",
             ":material/lock_open:",
             (said,),
-            lambda why: _open_again(one, why),
+            lambda why: doing.open_again(one, why),
             must=True,
         )
     )
@@ -316,55 +325,8 @@ def history(report: Reconciliation) -> None:
             st.text(sentence)
 
 
-# --- doing -------------------------------------------------------------------------------------------------------------------------------
-
-
 def _queue(provider: str, number: str) -> None:
     with problems.boundary():
         st.session_state["sync_job"] = queue.ask(
             cached.engine(), kind="reconcile", provider=provider, invoice=number, actor=signed_in.person()
         )
-
-
-def _by_now() -> dict[str, Any]:
-    return {"actor": signed_in.person(), "now": cached.installation().now, "form": asking.form()}
-
-
-def _each(action: str, invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], do: Callable[..., reviewing.Done]) -> Sequence[str]:
-    """The same step on every invoice that has such rows; an invoice is one transaction, on the run that the person saw."""
-    which = Chosen(lines=rows) if isinstance(rows, tuple) else Chosen(**vars(rows))
-    said = []
-    for one in invoices:
-        named = {"provider": one["provider"], "invoice": one["invoice_number"]}
-        if not reviewing.plan(cached.engine(), which, action=action, **named).refused:
-            said.append(do(cached.engine(), which, **named, seen=one["reconciliation_id"], **_by_now()).sentence)
-    if not said:
-        raise CallRefused("Somebody else has decided of these rows meanwhile, so nothing was done; look at the page again.")
-    return said
-
-
-def _accept(invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], why: str) -> Sequence[str]:
-    return _each(reviewing.ACCEPT, invoices, rows, lambda *given, **how: reviewing.accept(*given, reason=why, **how))
-
-
-def _reopen(invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], why: str) -> Sequence[str]:
-    return _each(reviewing.REOPEN, invoices, rows, lambda *given, **how: reviewing.reopen(*given, reason=why or None, **how))
-
-
-def _assign(invoices: Sequence[Row], rows: RowFilter | tuple[str, ...], who: str) -> Sequence[str]:
-    return _each(reviewing.MARK, invoices, rows, lambda *given, **how: reviewing.mark(*given, assigned_to=who, **how))
-
-
-def _note(invoices: Sequence[Row], line_id: str, words: str) -> Sequence[str]:
-    return _each(reviewing.MARK, invoices, (line_id,), lambda *given, **how: reviewing.mark(*given, note=words, **how))
-
-
-def _sign_off(one: Row, note: str) -> Sequence[str]:
-    how = {"provider": one["provider"], "invoice": one["invoice_number"], "note": note or None, "seen": one["reconciliation_id"]}
-    return [reviewing.sign_off(cached.engine(), **how, **_by_now()).sentence]
-
-
-def _open_again(one: Row, why: str) -> Sequence[str]:
-    return [
-        reviewing.open_again(cached.engine(), provider=one["provider"], invoice=one["invoice_number"], reason=why, **_by_now()).sentence
-    ]

@@ -44,7 +44,7 @@ def test_an_invoice_is_chosen_from_what_its_provider_lists_and_imported(
             expect(dialog.get_by_text("Asks csp for invoice G2 and imports it")).to_be_visible()
             dialog.get_by_role("button", name="Sync now").click()
             expect(dialog).to_have_count(0)
-            expect(page.get_by_text("Invoice G2 is Active, 1 lines.")).to_be_visible()
+            expect(page.get_by_text("Invoice G2 is Active, 1 line.")).to_be_visible()
         page.get_by_role("button", name="Open the invoice").click()
         expect(page.get_by_role("heading", level=1)).to_have_text(["G2"])
         page.get_by_text("How an invoice lives").click()

@@ -229,8 +229,8 @@ def test_references_that_lead_nowhere_are_warned_of_once_per_column():
     )
     assert references(records) == {"account": {"A2"}, "billing_contract": {"C1", "C2"}, "currency": {"EUR"}}
     assert dangling(records, {"billing_contract": {"C1"}, "currency": {"EUR"}}) == [
-        "subscriptions.csv: 2 row(s) name in account_id no known account (1 distinct; the first: row 3, A2)",
-        "subscriptions.csv: 1 row(s) name in contract_id no known billing contract (1 distinct; the first: row 4, C2)",
+        "subscriptions.csv: 2 rows name in account_id no known account (1 distinct; the first: row 3, A2)",
+        "subscriptions.csv: 1 row names in contract_id no known billing contract (1 distinct; the first: row 4, C2)",
     ]
     assert dangling(records, {"account": {"A2"}, "billing_contract": {"C1", "C2"}, "currency": {"EUR"}}) == []
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.books import Books
+from tests.books import Books, seat
 from tests.conftest import Command
 
 
@@ -56,6 +56,80 @@ def test_a_suspended_subscription_whose_seats_were_taken_off_is_no_mismatch(book
     assert checked(books, code=0)["mismatch"] == []
 
 
+def test_a_suspended_subscription_without_any_log_is_a_mismatch(books: Books) -> None:
+    books.subscription(quantity="5", status="Suspended")
+    books.load()
+    (entry,) = checked(books, code=1)["mismatch"]
+    assert (entry["subscription_id"], entry["residual"], entry["mending"]["quantity"]) == ("S-1", "5", "5")
+    assert entry["suggestion"].startswith("The subscription says 5, and it has no change log. Add a log of +5 effective 2026-01-01 (")
+
+
+def month(number: int, quantity: str, of: str = "S-1") -> dict[str, str]:
+    """A month's line of 2026; the provider charges so many seats for it."""
+    last = {8: 31, 9: 30, 10: 31}[number]
+    days = {"ChargeStartDate": f"2026-{number:02}-01", "ChargeEndDate": f"2026-{number:02}-{last}"}
+    return seat(of, quantity, OrderDate=f"2026-{number:02}-01T00:00:00Z", **days)
+
+
+def charged(books: Books, quantities: dict[int, str], of: str = "S-1") -> None:
+    """An invoice for each month, reconciled."""
+    for number, quantity in quantities.items():
+        books.invoice([month(number, quantity, of)], f"G{number}", dated=f"2026-{number + 1:02}-08")
+        books.reconciled(f"G{number}")
+
+
+def proposed(books: Books) -> tuple[str, str]:
+    (entry,) = checked(books, code=1)["mismatch"]
+    log = entry["mending"]
+    assert f"effective {log['effective_date']} ({log['because']})" in entry["suggestion"]
+    return log["effective_date"], log["because"]
+
+
+def test_a_mending_log_is_of_the_day_from_which_on_the_provider_counts_it(books: Books) -> None:
+    books.subscription(), books.log("L-1", "6")
+    books.load()
+    charged(books, {8: "6", 9: "10", 10: "10"})
+    assert proposed(books) == ("2026-09-01", "the provider counts it from the charge window of that day on")
+    assert "effective 2026-09-01 (the provider counts" in books.w365("change-logs", "mend", "--subscription", "S-1", "--dry-run").stdout
+    named = ("--effective-date", "2026-06-01", "--dry-run")
+    assert "effective 2026-06-01, Active" in books.w365("change-logs", "mend", "--subscription", "S-1", *named).stdout
+    assert books.w365("change-logs", "mend", "--subscription", "S-1", "--reason", "forgotten").returncode == 0
+    assert {number: books.reconciled(f"G{number}")["lines"][0]["verdict"] for number in (8, 9, 10)} == {
+        8: "explained_not_invoiced", 9: "confirmed", 10: "confirmed",
+    }  # fmt: skip
+
+
+def test_a_window_that_a_later_change_of_ours_makes_differ_counts_it_as_well(books: Books) -> None:
+    books.subscription(quantity="9"), books.log("L-1", "6"), books.log("L-2", "-1", "2026-09-20")
+    books.load()
+    charged(books, {8: "10", 9: "10", 10: "9"})
+    assert books.reconciled("G9")["lines"][0]["residual_settles"] is True
+    assert proposed(books)[0] == "2026-08-01"
+
+
+def test_the_day_is_today_where_the_newest_window_does_not_count_it(books: Books) -> None:
+    books.subscription(), books.log("L-1", "6")
+    books.load()
+    charged(books, {8: "10", 9: "6"})
+    assert proposed(books) == ("2026-11-12", "today, since nothing that is known says when it changed")
+
+
+def test_equal_seats_that_our_own_logs_explain_are_no_evidence(books: Books) -> None:
+    books.subscription(), books.log("L-1", "10"), books.log("L-2", "-4", "2026-09-20")
+    books.load()
+    charged(books, {8: "10", 9: "10", 10: "10"})
+    assert proposed(books)[0] == "2026-10-01"
+
+
+def test_without_logs_it_is_of_the_first_day_unless_an_older_window_says_otherwise(books: Books) -> None:
+    books.subscription(start_date="2026-03-05")
+    books.load()
+    charged(books, {9: "10", 10: "10"})
+    assert proposed(books) == ("2026-03-05", "the subscription began on that day")
+    charged(books, {8: "7"})
+    assert proposed(books)[0] == "2026-09-01"
+
+
 def test_each_absent_value_is_missing_data(books: Books) -> None:
     books.subscription()
     books.log("L-1", "10")
@@ -75,6 +149,7 @@ def test_what_was_archived_without_an_invoice_is_leakage_with_its_amount(books: 
     books.load()
     (entry,) = checked(books, code=1)["archived_without_invoice"]
     assert (entry["subscription_id"], entry["change_log_id"], entry["amount"], entry["currency"]) == ("S-1", "L-1", "115.20", "EUR")
+    assert "L-1 (+8 on 2026-01-01) is archived and was never billed: 115.20 EUR a month." in entry["suggestion"]
 
 
 def test_what_is_not_through_says_which_later_changes_it_holds_up(books: Books) -> None:

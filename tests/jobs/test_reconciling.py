@@ -190,6 +190,19 @@ def test_the_biggest_money_comes_first_and_people_read_a_table(books: Books, w36
     assert w365("reconcile", "--invoice", "nobody").returncode == 2
 
 
+def test_people_read_amounts_at_the_coin_and_findings_as_sentences(books: Books, w365: Command) -> None:
+    books.subscription(quantity="100"), books.log("L-1", "100")
+    books.load()
+    books.invoice([seat(quantity="100", subtotal="1041.5")])
+    told = w365("reconcile", "--invoice", "G1").stdout
+    assert "header 1,041.50 = lines 1,041.50 + usage 0.00 + tax 0.00 + rounding 0.00 + overridden 0.00" in told
+    assert (
+        "Amount fits neither rounding rule: The amount is 1,041.50 EUR, and the provider's own rules of rounding give 1,000.00 EUR for"
+        in told
+    )
+    assert "(41.50 EUR)" in told and "amount_off" not in told
+
+
 def runs(engine: Engine) -> int:
     with engine.connect() as connection:
         return connection.execute(text("select count(*) from reconciliation")).scalar_one()

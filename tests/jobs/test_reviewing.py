@@ -129,7 +129,7 @@ def test_a_row_is_assigned_and_noted_without_any_decision_and_keeps_it(books: Bo
 
 def test_a_sign_off_is_refused_while_something_is_open_and_says_how_much(books: Books, w365: Command) -> None:
     refused = w365("sign-off", "--invoice", "G1")
-    assert refused.returncode == 2 and "2 rows are open, with 40 EUR at risk" in refused.stderr
+    assert refused.returncode == 2 and "2 rows are open, with 40.00 EUR at risk" in refused.stderr
     w365("review", "--invoice", "G1", "--verdict", "unexplained", "--accept", "--reason", "agreed")
     done = w365("sign-off", "--invoice", "G1", "--note", "October is done", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["signed_off"]

@@ -21,6 +21,8 @@ from tests.jobs.working import ROOT, child_of, ended, job, lives, queued, until,
 from w365core.errors import ConfigurationMissing
 from w365core.jobs import queue, running
 from w365core.jobs.context import Context
+from w365core.jobs.importing import Outcome
+from w365core.jobs.syncing import SyncResult
 from w365core.jobs.worker import work
 from w365core.settings import Settings
 from w365core.store import engine as store_engine, ledger
@@ -104,6 +106,11 @@ def test_what_was_queued_is_carried_out_and_tells_what_it_did(reseller: Context,
         assert not queue.someone_works(connection)
     assert set(queue_states(reseller)) == {"succeeded"}
     assert "Traceback" not in log.read_text()
+
+
+def test_one_line_is_said_as_one() -> None:
+    said = [running.summary(SyncResult([Outcome("csp", "G1", "Active/Active", None, "", lines)])) for lines in (0, 1, 1234)]
+    assert said == ["Invoice G1 is Active.", "Invoice G1 is Active, 1 line.", "Invoice G1 is Active, 1,234 lines."]
 
 
 def test_an_override_and_a_failing_provider_go_the_same_way(reseller: Context, served: Served, log: Path) -> None:

@@ -95,7 +95,7 @@ def test_what_is_missing_is_said_before_anything_is_queued(frame, shop: Engine, 
 
 
 def test_what_was_found_is_shown_and_only_then_it_can_be_imported(frame, shop: Engine):
-    app = checked(frame, shop, READY, "Imports invoice F1 of hand: 2 lines, 1200.50 EUR. It would be Active.")
+    app = checked(frame, shop, READY, "Imports invoice F1 of hand: 2 lines, 1,200.50 EUR. It would be Active.")
     told = said(app)
     assert "Imports invoice F1 of hand: 2 lines" in told and "Its text is not UTF-8." in told
     assert "large.csv: Windows-1252, semicolon, decimal comma (proven by the file), 1 unknown column kept beside." in told

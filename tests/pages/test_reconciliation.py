@@ -209,6 +209,49 @@ def test_what_no_invoice_of_the_month_has_is_accepted_on_each_of_them(page, engi
         run.row("not_on_invoice", charge_start=None, charge_end=None, line_id="S-1/not-on-invoice", subtotal=None)
     app = page()
     app.button(f"accept_{runs[0].run}_S-1/not-on-invoice").click().run()
+    assert "1 twin row of theirs on its other invoices goes with them." in said(app)
     app.text_input("reconciling_text").input("bought elsewhere").run()
     app.button("reconciling_now").click().run()
-    assert "1 row of invoice G1" in said(app) and "1 row of invoice G2" in said(app) and "Nothing is left to do" in said(app)
+    told = "1 row of 2 invoices, 20.00 EUR at risk: accepted. With them 1 twin row of seats that no invoice of the month has."
+    assert told in said(app) and "Nothing is left to do" in said(app)
+    assert [review["state"] for run in runs for review in run.reviews().values()] == ["accepted", "accepted"]
+
+
+def test_the_receipt_of_a_month_says_what_its_dialog_announced(page, engine) -> None:
+    for place, number in enumerate(("G1", "G2", "G3")):
+        run = Run(engine, number)
+        run.row("not_on_invoice", charge_start=None, charge_end=None, line_id="S-1/not-on-invoice", subtotal=None, money_at_risk="75")
+        run.row(of=f"S-{place + 2}", money_at_risk="1000.5")
+    app = page()
+    app.button("accept_all").click().run()
+    before = said(app)
+    assert (
+        "Accepts 4 rows, everything that the filters leave: 3,076.50 EUR at risk." in before
+        and "2 twin rows of theirs on its other invoices go with them." in before
+    )
+    app.text_input("reconciling_text").input("agreed").run()
+    app.button("reconciling_now").click().run()
+    told = said(app)
+    assert "4 rows of 3 invoices, 3,076.50 EUR at risk: accepted. With them 2 twin rows" in told and told.count("at risk: accepted") == 1
+    assert "Nothing is left to do" in told
+
+
+def test_a_receipt_says_what_was_done_where_the_rest_is_refused(page, engine) -> None:
+    first, second = Run(engine, "G1"), Run(engine, "G2")
+    first.row(of="S-1"), second.row(of="S-2")
+    app = page()
+    app.button("accept_all").click().run()
+    second.again()
+    second.row(of="S-2")
+    app.text_input("reconciling_text").input("agreed").run()
+    app.button("reconciling_now").click().run()
+    assert "1 row of invoice G1, 20.00 EUR at risk: accepted. The rest was left: Invoice G2 has been reconciled anew" in said(app)
+
+
+def test_a_sign_off_says_its_amount_at_the_coin(page, engine) -> None:
+    run = Run(engine)
+    run.decided(run.row(subtotal="86531.4"))
+    app = page()
+    app.button("sign_off").click().run()
+    app.button("reconciling_now").click().run()
+    assert "Invoice G1 is signed off: 1 row, 86,531.40 EUR of license lines." in said(app)

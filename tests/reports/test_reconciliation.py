@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 import python_calamine
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from tests.reconciled_rows import Run
 from w365core.reconciliation import FindingKind
-from w365core.reports import reconciliation, reconciliation_files, reconciliation_scope
+from w365core.reports import finding_words, receipts, reconciliation, reconciliation_files, reconciliation_scope
 from w365core.reports.reconciliation import RowFilter, Wanted
 from w365core.reports.reconciliation_evidence import load as evidence
 from w365core.store import reconciled
+from w365core.store.tables import provider_invoice, subscription
 
 
 @pytest.fixture
@@ -168,8 +169,92 @@ def test_seats_that_no_invoice_of_the_month_has_count_once_over_all_of_them_and_
     assert [load(invoice_id=one["provider_invoice_id"]).found for one in load().scope.known] == [1, 1]
 
 
+def test_the_focus_file_of_a_month_holds_what_the_page_shows_and_comes_to_its_header(engine, load) -> None:
+    for number, said in (("G1", {}), ("G2", {"state": "Inactive", "status_reason": "Error"}), ("G3", {})):
+        run = Run(engine, number)
+        run.row(of=f"S-{number}")
+        run.line(1, of=f"S-{number}", subtotal="100.00")
+        if said:
+            with engine.begin() as connection:
+                connection.execute(update(provider_invoice).where(provider_invoice.c.invoice_number == number).values(**said))
+    run.forget()  # nobody has reconciled G3
+    report = load(month="2026-11")
+    with engine.connect() as connection:
+        lines = list(csv.DictReader(io.StringIO(reconciliation_files.focus(connection, report.scope).decode("utf-8-sig"))))
+        one = reconciliation_scope.load(connection, invoice_id=run.invoice_id, month=None)
+        alone = list(csv.DictReader(io.StringIO(reconciliation_files.focus(connection, one).decode("utf-8-sig"))))
+    assert [line["InvoiceId"] for line in lines] == ["G1"] and [line["InvoiceId"] for line in alone] == ["G3"]
+    assert sum(Decimal(line["BilledCost"]) for line in lines) == report.flows[0].header[0].amount == Decimal("100.00")
+
+
 def test_every_kind_of_finding_has_a_name() -> None:
-    assert set(reconciliation.FINDING_LABELS) == set(FindingKind)
+    assert set(finding_words.LABELS) == set(FindingKind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "sentence"),
+    [
+        ("amount_off", {"found": "1041.5", "expected": "1041"},
+         "The amount is 1,041.50 EUR, and the provider's own rules of rounding give 1,041.00 EUR for its price and 12 seats."),
+        ("above_list", {"found": "12.5", "expected": "10"}, "A seat costs 12.50 USD in this window, and the list price for it is 10.00 USD."),
+        ("charged_twice", {"found": "2400", "expected": "1200", "line_number": None},
+         "The window is charged more than once: 2,400.00 EUR together, where one charge is 1,200.00 EUR; no credit takes one back."),
+        ("billed_after_cancellation", {"found": "1041.5", "expected": "0", "reason":
+         "The subscription was cancelled on 2026-04-02, and this window starts after it."},
+         "The subscription was cancelled on 2 Apr 2026, and this window starts after it."),
+    ],
+)  # fmt: skip
+def test_a_finding_reads_with_its_currency_and_its_day_as_a_person_writes_it(engine, load, kind, said, sentence) -> None:
+    run = Run(engine)
+    line = run.row()
+    run.line(1, subtotal="1041.5", effective_unit_price="12.5", pricing_currency="USD")
+    run.finding(line, kind, **{"line_number": 1, **said})
+    report = load()
+    assert [one.sentence for one in report.findings] == [sentence] == [row["reason"] for row in report.findings_table.rows]
+
+
+def test_a_finding_of_a_line_that_was_imported_anew_names_no_quantity_of_another_line(engine, load) -> None:
+    run = Run(engine)
+    run.line(1, subtotal="7.00")
+    run.finding(run.row(), found="41.5", expected="41.25", line_number=1)
+    assert load().findings[0].sentence.endswith("give 41.25 EUR for its price and quantity.")
+
+
+def test_a_row_that_goes_on_says_since_when_as_its_evidence_does(engine, load) -> None:
+    for number, month in (("G0", 9), ("G1", 10), ("G2", 11)):
+        window = {"charge_start": date(2026, month - 1, 1), "charge_end": date(2026, month, 1) - timedelta(days=1)}
+        Run(engine, number, on=date(2026, month, 8)).row(money_at_risk="20.00", **window)
+    assert [item.small_print for item in load().items] == ["third month, 60.00 EUR so far"]
+
+
+def test_our_prices_stand_in_our_own_currency(engine, load) -> None:
+    run = Run(engine)
+    line = run.row(price_verdict="price_unknown", unit_cost="4.00", selling_price="5.00", money_at_risk=None)
+    with engine.begin() as connection:
+        connection.execute(update(subscription).values(currency="USD"))
+    with engine.connect() as connection:
+        found = evidence(connection, load().scope, Wanted(), run=run.run, line_id=line)
+        content = reconciliation_files.csv(connection, load().scope, RowFilter())
+    assert "a seat costs 4.00 EUR a month and sells for 5.00 USD." in found.more[-1]
+    (written,) = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+    assert (written["Currency"], written["Currency of our prices"]) == ("EUR", "USD")
+
+
+def test_what_is_announced_of_many_rows_is_what_the_receipt_says(engine, load) -> None:
+    runs = [Run(engine, number) for number in ("G1", "G2", "G3")]
+    absent = {"charge_start": None, "charge_end": None, "line_id": "S-1/not-on-invoice", "subtotal": None, "money_at_risk": "75.50"}
+    for place, run in enumerate(runs):
+        run.row("not_on_invoice", **absent), run.row(of=f"S-{place + 2}", money_at_risk="1000")
+    report = load(month="2026-11")
+    with engine.connect() as connection:
+        twins = receipts.twins(connection, report.scope.runs, RowFilter(states=("open",)))
+    parts = [receipts.Part(run.number, 2, Decimal("1075.50"), 0, "EUR") for run in runs]
+    assert (report.found, report.found_money) == (4, "3,075.50 EUR")
+    assert receipts.receipt(parts, twins, done="accepted") == (
+        "4 rows of 3 invoices, 3,075.50 EUR at risk: accepted. With them 2 twin rows of seats that no invoice of the month has."
+    )
+    (before,) = receipts.announced(twins)
+    assert "2 twin rows of theirs on its other invoices go with them." in before
 
 
 def test_what_is_counted_of_a_view_is_what_the_database_counts(engine, load) -> None:

@@ -18,6 +18,7 @@ def row(verdict: str, **said: Any) -> dict[str, Any]:
         "provider_quantity": Decimal(10), "our_quantity": Decimal(14), "our_quantity_then": Decimal(10), "residual": Decimal(2), "residual_settles": None,
         "subtotal": Decimal("100.00"), "money_at_risk": Decimal("57.60"), "unbilled": Decimal("57.6"), "changed_since": False, "reason": None, "fit": None,
         "lines": 2, "lapsed": False, "price_verdict": "price_ok", "unit_cost": Decimal(10), "selling_price": Decimal(12), "cost_price": Decimal(10),
+        "our_currency": "EUR",
     }  # fmt: skip
     return values | said
 
@@ -93,6 +94,23 @@ def test_every_fit_says_which_view_agrees(fit) -> None:
 def test_every_price_verdict_says_both_prices(verdict) -> None:
     said = words.price_sentence(row("confirmed", price_verdict=str(verdict), selling_price=Decimal("9.5")))
     assert "9.50 EUR" in said and said.endswith(".")
+
+
+def test_our_prices_are_said_in_our_currency_and_the_cost_in_the_invoice_s() -> None:
+    unknown = row("unexplained", price_verdict="price_unknown", selling_price=Decimal(5), unit_cost=Decimal(4))
+    two = "Cost and selling price are in two currencies and are not compared: a seat costs 4.00 EUR a month and sells for 5.00 USD."
+    assert words.price_sentence(unknown | {"our_currency": "USD"}) == two
+    assert words.price_sentence(unknown | {"our_currency": None}) == (
+        "The price is not known: cost 4.00 EUR, selling price 5 without a currency a month."
+    )
+    assert words.price_sentence(unknown | {"our_currency": "USD", "unit_cost": None}).endswith(
+        "cost unknown, selling price 5.00 USD a month."
+    )
+
+
+def test_seats_that_are_on_no_invoice_and_have_no_price_read_as_a_sentence() -> None:
+    said = words.sentence(row("not_on_invoice", money_at_risk=None))
+    assert said == "Contoso has 14 seats with us, and Microsoft did not charge them: what they cost is not known."
 
 
 def test_a_decision_that_lapsed_says_what_has_changed() -> None:

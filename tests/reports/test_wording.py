@@ -55,3 +55,8 @@ def test_an_absent_amount_is_a_dash_and_not_zero():
 def test_an_age_has_one_unit(ago: timedelta, said: str):
     now: datetime = NOW
     assert wording.age(now - ago, now=now) == said
+
+
+def test_an_ordinal_is_a_word_up_to_ten_and_ends_as_it_is_spoken():
+    said = [wording.ordinal(number) for number in (1, 3, 10, 11, 12, 13, 21, 22, 23, 24, 112)]
+    assert said == ["first", "third", "tenth", "11th", "12th", "13th", "21st", "22nd", "23rd", "24th", "112th"]

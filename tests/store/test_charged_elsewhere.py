@@ -37,7 +37,7 @@ def test_a_window_that_an_earlier_invoice_charged_too_is_charged_twice(books: Bo
     assert odd(books, "G1") == []
     (one,) = books.reconciled("G2")["findings"]
     assert (one["kind"], one["line_id"], one["amount"]) == ("charged_twice", "S-1/2026-03-01/2026-03-31", "100.00")
-    assert "invoice G1 too (100.00 there, 100.00 here)" in one["reason"]
+    assert "invoice G1 too (100.00 EUR there, 100.00 EUR here)" in one["reason"]
 
 
 def test_a_window_that_was_credited_before_it_is_charged_again_is_charged_once(books: Books) -> None:

@@ -128,7 +128,7 @@ def test_all_bad_rows_up_to_a_hundred_are_named_across_files(engine, tmp_path):
     path = folder(
         tmp_path / "ours", {"accounts.csv": f"account_id,credit_hold\n{flags}", "billing_contracts.csv": f"contract_id,start_date\n{dates}"}
     )
-    with pytest.raises(InputRefused, match="120 bad row") as refused:
+    with pytest.raises(InputRefused, match="120 bad rows in") as refused:
         loaded(engine, path)
     assert [(problem.file, problem.row) for problem in refused.value.problems] == [
         *(("accounts.csv", row) for row in range(2, 62)),
@@ -187,7 +187,7 @@ def test_references_are_warned_of_unless_the_database_has_them(engine, tmp_path)
         tmp_path / "more", {"subscriptions.csv": "subscription_id,kind,account_id,contract_id\nS7,Usage,A1,C1\nS8,Usage,A404,C1\n"}
     )
     result = loaded(engine, more)
-    assert result.warnings == ("subscriptions.csv: 1 row(s) name in account_id no known account (1 distinct; the first: row 3, A404)",)
+    assert result.warnings == ("subscriptions.csv: 1 row names in account_id no known account (1 distinct; the first: row 3, A404)",)
     assert result.tables["subscriptions.csv"]["inserted"] == 2
 
 

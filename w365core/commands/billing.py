@@ -92,10 +92,11 @@ def export_records(
 def settle_past_usage(dry_run: DryRun = False, json: Json = False) -> None:
     """Marks usage as billed that a past invoice of our records has billed to the cent, so that it is not sold a second time."""
     from w365core.jobs import settling
+    from w365core.reports import wording
 
     context = opened()
     settled = settling.settle(context, dry_run=dry_run)
-    amounts = ", ".join(f"{amount:,f} {currency}" for currency, amount in sorted(settled.amounts.items()))
+    amounts = ", ".join(wording.amount(amount, currency) for currency, amount in sorted(settled.amounts.items()))
     would = "would be" if dry_run else "is" if settled.summaries == 1 else "are"
     said = f"{settled.summaries:,} usage {'summary' if settled.summaries == 1 else 'summaries'} {would} marked as billed on {settled.invoices:,} invoices"
     told = {"summaries": settled.summaries, "invoices": settled.invoices, "amounts": settled.amounts, "dry_run": dry_run}

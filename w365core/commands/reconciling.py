@@ -234,7 +234,9 @@ def _check(which: Any, *, accept: bool, reopen: bool, mark: bool) -> None:
 
 def _tell(found: Any) -> None:
     """Totals, then what is open, the biggest money first; what is settled is counted."""
-    totals = {name: "-" if value is None else f"{value:,f}" for name, value in found.totals.items()}
+    from w365core.reports import finding_words, wording
+
+    totals = {name: "-" if value is None else f"{money.in_currency(value, found.currency):,f}" for name, value in found.totals.items()}
     said = [
         f"Invoice {found.invoice} of {found.provider}, {found.currency}",
         "header {header} = lines {lines} + usage {usage} + tax {tax} + rounding {rounding} + overridden {overridden}".format(**totals),
@@ -250,8 +252,8 @@ def _tell(found: Any) -> None:
         printing.answer({}, f"… and {len(still) - _MOST_SHOWN:,} more; --json has them all.", False)
     printing.answer({}, f"{len(still):,} open, {settled:,} settled.", False)
     for finding in [one for one in found.findings if not one["is_closed"]][:_MOST_SHOWN]:
-        amount = "" if finding["amount"] is None else f" ({money.plain(finding['amount'])} {finding['currency']})"
-        printing.answer({}, f"{finding['kind']}: {finding['reason']}{amount}", False)
+        amount = "" if finding["amount"] is None else f" ({wording.rounded(finding['amount'], finding['currency'] or found.currency)})"
+        printing.answer({}, f"{finding_words.LABELS[finding['kind']]}: {finding_words.sentence(finding)}{amount}", False)
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,6 @@ def dangling(records: Records, known: Mapping[str, Collection[str]]) -> list[str
             line, key = hits[0]
             distinct = len({key for _, key in hits})
             place = target.replace("_", " ")
-            warnings.append(
-                f"{file.name}: {len(hits)} row(s) name in {column} no known {place} ({distinct} distinct; the first: row {line}, {key})"
-            )
+            rows = "1 row names" if len(hits) == 1 else f"{len(hits):,} rows name"
+            warnings.append(f"{file.name}: {rows} in {column} no known {place} ({distinct} distinct; the first: row {line}, {key})")
     return warnings[:MOST_WARNINGS]

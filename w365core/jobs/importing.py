@@ -24,6 +24,7 @@ from w365core.jobs.ordering import Grounds
 from w365core.jobs.rating import Whole, rate_sources
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import NO_CURRENCY, Connector
+from w365core.reports import wording
 from w365core.store import engine as store_engine, ledger, references as store_references, stage
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import import_source, provider_invoice
@@ -315,7 +316,9 @@ def _settle(context: Context, connection: Connection, attempt: Attempt, grounds:
     if failed:
         context.report(f"{attempt.invoice_number}: Error, {message}")
         return Outcome(attempt.provider, attempt.invoice_number, "Inactive/Error", str(decision.failure), message, whole.lines)
-    context.report(f"{attempt.invoice_number}: {'complete, to be activated' if populating else 'Active'}, {whole.lines:,} lines")
+    context.report(
+        f"{attempt.invoice_number}: {'complete, to be activated' if populating else 'Active'}, {wording.counted(whole.lines, 'line')}"
+    )
     status = "Active/Populating" if populating else "Active/Active"
     return Outcome(attempt.provider, attempt.invoice_number, status, None, message, whole.lines)
 

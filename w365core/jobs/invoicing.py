@@ -24,6 +24,7 @@ from w365core.correction import Rule
 from w365core.errors import CallRefused
 from w365core.jobs import correcting
 from w365core.jobs.permitting import acts
+from w365core.reports import wording
 from w365core.store import billing as store, drafts, orders
 from w365core.store.engine import guarded
 from w365core.store.landing import Landing
@@ -167,7 +168,7 @@ def _tell(done: Billed, plan: Plan, *, named: bool) -> None:
     done.refused += held_sentences(plan)
     done.notes += [
         f"Contract {plan.contract.contract_id}: subscription {one.subscription_id} has no usage from {one.cycle_start} to {one.cycle_end}; its minimum "
-        f"commitment of {money.plain(one.amount)} {one.currency} is not billed by itself."
+        f"commitment of {wording.amount(one.amount, one.currency)} is not billed by itself."
         for one in plan.potential
     ]
 
@@ -183,7 +184,7 @@ def held_sentences(plan: Plan) -> list[str]:
     whose = f"Contract {plan.contract.contract_id}" if plan.contract.contract_id else "Without a contract"
     return [
         f"{whose}: {rows:,} usage {'summary' if rows == 1 else 'summaries'}"
-        f"{f', {money.plain(amount)} {currency},' if amount is not None else f' in {currency}'} held back ({code}). {sentence}"
+        f"{f', {wording.amount(amount, currency)},' if amount is not None else f' in {currency}'} held back ({code}). {sentence}"
         for (code, sentence, currency), (rows, amount) in sums.items()
     ]
 

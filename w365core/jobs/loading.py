@@ -15,6 +15,7 @@ from w365core.errors import CallRefused, InputRefused
 from w365core.frames import RECORD_FILES
 from w365core.intake import records as intake
 from w365core.intake.record_references import dangling, references
+from w365core.reports import wording
 from w365core.store import records as store
 
 
@@ -62,4 +63,4 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def _refusal(records: intake.Records) -> str:
     files = ", ".join(file.name for file in records.files if file.bad_rows)
     named = f"the first {intake.MOST_BAD_ROWS} are" if records.bad_rows > intake.MOST_BAD_ROWS else "each is"
-    return f"Nothing was loaded: {records.bad_rows} bad row(s) in {files}; {named} named. Correct them and load the folder again."
+    return f"Nothing was loaded: {wording.counted(records.bad_rows, 'bad row')} in {files}; {named} named. Correct them and load the folder again."

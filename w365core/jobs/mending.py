@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from w365core import money
 from w365core.errors import CallRefused
 from w365core.jobs.permitting import acts
+from w365core.reports import wording
 from w365core.store import change_log_checks as store
 from w365core.store.change_log_checks import Mending
 from w365core.store.engine import guarded
@@ -33,8 +34,9 @@ class Mended:
     @property
     def sentence(self) -> str:
         log = self.log
-        price = "no selling price" if log.selling_price is None else f"{money.plain(log.selling_price)} {log.currency or ''} each".strip()
-        what = f"{log.event} of {money.trimmed(log.quantity):+f} for {log.subscription_id}, effective {log.effective_date}, {log.status_reason}, {price}"
+        price = "no selling price" if log.selling_price is None else f"{wording.amount(log.selling_price, log.currency or '')} each"
+        day = f"{log.effective_date} ({log.because})" if log.because else f"{log.effective_date}"
+        what = f"{log.event} of {money.trimmed(log.quantity):+,f} for {log.subscription_id}, effective {day}, {log.status_reason}, {' '.join(price.split())}"
         return f"Would add {what}." if self.dry_run else f"Added {log.change_log_id}: {what}. `export-records` hands it on."
 
 
@@ -69,7 +71,9 @@ def mend(
         log = store.mending(connection, ours, today=now.date())
         if log is None:
             raise CallRefused(f"The change logs of {ours} come to what it says already; there is nothing to mend.")
-        log = replace(log, effective_date=effective_date or log.effective_date, status_reason="Archived" if archived else log.status_reason)
+        if effective_date is not None and effective_date != log.effective_date:
+            log = replace(log, effective_date=effective_date, because="")
+        log = replace(log, status_reason="Archived" if archived else log.status_reason)
         if not dry_run:
             log = replace(log, change_log_id=store.add(connection, log, reason=said, who=Who(actor, now)))
     return Mended(log, dry_run)

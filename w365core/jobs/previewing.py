@@ -112,7 +112,7 @@ def _sentence(context: Context, whole: Whole, claimed: Claimed, currency: str, p
     decision = decide(claim, whole.totals, whole.missing)
     lines = sum(part.lines for part in whole.totals)
     said = f"{'Imports' if known is None else 'Imports anew'} invoice {number} of {provider.name}: {wording.counted(lines, 'line')}"
-    said += f", {money.plain(decision.lines_total)} {currency}" + (" before tax" if _is_daily_alone(whole) else "")
+    said += f", {wording.amount(decision.lines_total, currency)}" + (" before tax" if _is_daily_alone(whole) else "")
     said += ", as the header says. " if claimed.total is not None and not decision.difference else ". "
     if decision.status is StatusReason.ERROR:
         return f"{said}It would end in Error: {decision.message}", True

@@ -152,7 +152,7 @@ def _todo(still: reviews.Counted, rows: int, currency: str) -> str:
     """What there is left to do, in a sentence."""
     if still.rows:
         are = "is" if still.rows == 1 else "are"
-        return f"{still.rows:,} of {rows:,} rows {are} open, {money.plain(still.money_at_risk)} {currency} at risk."
+        return f"{still.rows:,} of {rows:,} rows {are} open, {money.in_currency(still.money_at_risk, currency):,f} {currency} at risk."
     if not rows:
         return "It has no license lines: nothing was confirmed."
     return "Its one row is settled." if rows == 1 else f"All {rows:,} rows are settled."
@@ -239,7 +239,7 @@ def _odd(connection: Connection, invoice: Row) -> list[dict[str, Any]]:
         cancels=SPELLINGS[Charge.CANCEL],
     )
     usage = odd_usage.of_invoice(connection, invoice.provider_invoice_id) if invoice.usage_lines or invoice.usage_total else []
-    return [*({**one, "currency": invoice.currency} for one in found), *usage]
+    return [*found, *usage]
 
 
 def period_of(invoice: Row) -> tuple[date, date]:
@@ -367,7 +367,11 @@ def _preview(context: Context, invoice: Row) -> Reconciliation:
     ]
     parts = _parts(done.rows)
     totals = _preview_totals(invoice, parts, invoice.usage_total if deactivated else usage, invoice.tax_total if deactivated else tax)
-    foreign = f" {read.foreign:,} lines in another currency are left out." if read.foreign else ""
+    foreign = ""
+    if read.foreign:
+        foreign = (
+            f" {read.foreign:,} line{'' if read.foreign == 1 else 's'} in another currency {'is' if read.foreign == 1 else 'are'} left out."
+        )
     what = "deactivated, and these are the lines it had" if deactivated else "in Error, and these are its staged lines"
     said = f"Preview: invoice {number} is {what}; nothing was stored.{foreign}"
     return Reconciliation(

@@ -222,7 +222,7 @@ def sign_off(
         store.sealed(connection, **named, action="sign off reconciliation", reason=said, after=after, who=who)
     return Done(
         run.reconciliation_id, run.invoice_number, run.rows, money.ZERO, run.currency,
-        f"Invoice {run.invoice_number} is signed off: {_rows(run.rows)}, {money.plain(run.lines)} {run.currency} of license lines. {run.message}".strip(),
+        f"Invoice {run.invoice_number} is signed off: {_rows(run.rows)}, {money.in_currency(run.lines, run.currency):,f} {run.currency} of license lines. {run.message}".strip(),
     )  # fmt: skip
 
 
@@ -252,7 +252,7 @@ def _why_not(connection: Connection, run: Row) -> str:
     if still.rows:
         unknown = f", and {still.unknown:,} of them with money that nobody knows" if still.unknown else ""
         return (
-            f"Invoice {run.invoice_number} cannot be signed off: {_rows(still.rows)} {_are(still.rows)} open, with {money.plain(still.money_at_risk)} "
+            f"Invoice {run.invoice_number} cannot be signed off: {_rows(still.rows)} {_are(still.rows)} open, with {money.in_currency(still.money_at_risk, run.currency):,f} "
             f"{run.currency} at risk{unknown}. Accept or mend them first."
         )
     return ""
@@ -325,7 +325,7 @@ def _risk(rows: Sequence[Mapping[str, Any]]) -> Decimal:
 
 def _amount(run: Row, rows: Sequence[Mapping[str, Any]]) -> str:
     unknown = sum(row["money_at_risk"] is None for row in rows)
-    return f"{_risk(rows):,f} {run.currency} at risk{f' and {unknown:,} without a known amount' if unknown else ''}"
+    return f"{money.in_currency(_risk(rows), run.currency):,f} {run.currency} at risk{f' and {unknown:,} without a known amount' if unknown else ''}"
 
 
 def _rows(number: int) -> str:

@@ -30,6 +30,7 @@ from w365core.jobs.handing import Handled
 from w365core.jobs.queue import ACCOUNTS, AGAIN, BILL, DAILY, FILES, INVOICE, LIST, NOTIFY, RECONCILE, TAKE_NEW, TEST, VALIDATE
 from w365core.jobs.syncing import SyncResult
 from w365core.model import Seen
+from w365core.reports import wording
 from w365core.store import job_runs
 from w365core.store.engine import guarded
 from w365core.store.job_runs import JobRun
@@ -224,9 +225,8 @@ def summary(result: SyncResult | Accounting | Handled) -> str:
     said = [f"{name}: {error}" for name, error in result.failures]
     if len(result.outcomes) == 1:
         one = result.outcomes[0]
-        said.append(
-            f"Invoice {one.invoice} is {_standing(one.status)}{f', {one.lines:,} lines' if one.lines else ''}. {one.message}".strip()
-        )
+        lines = f", {wording.counted(one.lines, 'line')}" if one.lines else ""
+        said.append(f"Invoice {one.invoice} is {_standing(one.status)}{lines}. {one.message}".strip())
     elif result.outcomes:
         counted = Counter(_standing(one.status) for one in result.outcomes)
         said.append(f"{len(result.outcomes)} invoices: {', '.join(f'{count} {standing}' for standing, count in counted.items())}.")

@@ -23,6 +23,7 @@ from w365core.jobs import queue, releasing, suggesting
 from w365core.jobs.permitting import acts
 from w365core.jobs.releasing import DryRun, Records, Standing, Supplied
 from w365core.model import OLD_IDS, Fix, FixAction, Problem, ReferenceKind
+from w365core.reports import wording
 from w365core.store import references, supplying as store, waiting
 from w365core.store.engine import guarded
 from w365core.store.landing import Landing
@@ -137,7 +138,7 @@ def read(name: str, content: bytes) -> ReadFixes:
     found = fix_files.read(name, content)
     if found.problems:
         raise InputRefused(
-            f"Nothing was changed: {name} has {len(found.problems)} bad cell(s); each is named. Correct them and hand it in again.",
+            f"Nothing was changed: {name} has {wording.counted(len(found.problems), 'bad cell')}; each is named. Correct what is wrong and hand it in again.",
             found.problems,
         )
     if not found.fixes:

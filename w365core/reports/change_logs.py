@@ -115,7 +115,7 @@ def _tile(name: str, rows: Sequence[Row]) -> Tile:
 
 
 def _item(name: str, row: Row) -> Item:
-    worth = None if row.get("amount") is None else wording.rounded(row["amount"], row["currency"] or "")
+    worth = None if row.get("amount") is None else _worth(row)
     about = {
         MISMATCH: "a month of seats",
         ARCHIVED: "a month, never billed",
@@ -135,18 +135,24 @@ def _item(name: str, row: Row) -> Item:
 
 
 def _sentence(name: str, row: Row, proposed: Proposed | None) -> str:
-    """What is wrong and what to do; of a mismatch without the command, since a button stands beside it."""
-    if name != MISMATCH or proposed is None:
-        return row["suggestion"]
-    return f"The subscription says {wording.digits(row['quantity'])}, its change logs come to {wording.digits(row['logged'])}. {proposed.sentence}"
+    """What is wrong and what to do, with the day as a page has it; of a mismatch without the command, since a button stands beside it."""
+    if name == MISMATCH and proposed is not None:
+        come = f"its change logs come to {wording.digits(row['logged'])}" if row["logs"] else "it has no change log"
+        return f"The subscription says {wording.digits(row['quantity'])}, {come}. {proposed.sentence}"
+    return row["suggestion"].replace(f"on {row['effective_date']}", f"on {wording.day(row['effective_date'])}")
+
+
+def _worth(row: Row) -> str:
+    return wording.rounded(row["amount"], row["currency"] or "").strip()
 
 
 def mending_said(log: Row) -> str:
-    """Proposed: Update of +4, effective 12 Nov 2026, at 12.00 EUR a seat."""
+    """Proposed: Update of +4, effective 12 Nov 2026 (the subscription began on that day), at 12.00 EUR a seat."""
     sign = "+" if log["quantity"] > 0 else ""
     price = (
         "without a selling price"
         if log["selling_price"] is None
-        else f"at {wording.amount(log['selling_price'], log['currency'] or '')} a seat"
+        else f"at {wording.amount(log['selling_price'], log['currency'] or '').strip()} a seat"
     )
-    return f"Proposed: {log['event']} of {sign}{wording.digits(log['quantity'])}, effective {wording.day(log['effective_date'])}, {price}."
+    day = f"{wording.day(log['effective_date'])} ({log['because']})"
+    return f"Proposed: {log['event']} of {sign}{wording.digits(log['quantity'])}, effective {day}, {price}."

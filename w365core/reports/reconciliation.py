@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from w365core import money
-from w365core.reconciliation import EXPLAINED, FindingKind, ReviewState, Verdict
-from w365core.reports import reconciliation_scope, reconciliation_sums, verdict_words, wording
+from w365core.reconciliation import EXPLAINED, ReviewState, Verdict
+from w365core.reports import finding_words, reconciliation_scope, reconciliation_sums, verdict_words, wording
 from w365core.reports.headlines import Tile
 from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.reconciliation_sums import UNEXPLAINED, Flow, Part
@@ -28,13 +28,6 @@ __all__ = ["UNEXPLAINED", "Finding", "Flow", "Group", "Item", "Part", "Reconcili
 
 Row = Mapping[str, Any]
 PAGE = 12
-FINDING_LABELS = {
-    FindingKind.AMOUNT_OFF: "Amount fits neither rounding rule",
-    FindingKind.CREDIT_LOST: "Partner credit lost",
-    FindingKind.ABOVE_LIST: "Price above list",
-    FindingKind.CHARGED_TWICE: "Charged twice",
-    FindingKind.BILLED_AFTER_CANCELLATION: "Charged after the cancellation",
-}
 
 
 @dataclass(frozen=True)
@@ -187,7 +180,7 @@ def build(
         page=wanted.page,
         flows=tuple(reconciliation_sums.flow([row for row in sums if row["currency"] == code], scope, code) for code in currencies),
         findings=tuple(finding(row) for row in findings),
-        findings_table=Table("reconciliation findings", FINDINGS, [{**row, "label": FINDING_LABELS[row["kind"]]} for row in findings]),
+        findings_table=Table("reconciliation findings", FINDINGS, [_finding_row(row) for row in findings]),
         open_rows=sum(row["rows"] for row in sums if row["review_state"] == ReviewState.OPEN),
         confirmed_rows=sum(row["rows"] for row in sums if row["verdict"] == Verdict.CONFIRMED),
         all_rows=sum(row["rows"] for row in sums),
@@ -261,7 +254,7 @@ def _small_print(row: Row, months: Row) -> str:
     if months["is_closed"]:
         return "paid back by the provider"
     if months["months"] > 1 and months["so_far"] and row["verdict"] not in EXPLAINED:
-        return f"month {months['months']}, {wording.rounded(months['so_far'], row['currency'])}"
+        return f"{wording.ordinal(months['months'])} month, {wording.rounded(months['so_far'], row['currency'])} so far"
     return f"of {wording.rounded(row['subtotal'], row['currency'])} charged" if row["subtotal"] is not None else "nothing charged"
 
 
@@ -291,11 +284,15 @@ def finding(row: Row) -> Finding:
     return Finding(
         row.get("reconciliation_id"),
         row["line_id"],
-        FINDING_LABELS[row["kind"]],
+        finding_words.LABELS[row["kind"]],
         whose,
-        (row["reason"] or FINDING_LABELS[row["kind"]]) + _paid_back(row),
+        finding_words.sentence(row) + _paid_back(row),
         wording.rounded(row["amount"], row["currency"] or "") if row["amount"] is not None else wording.ABSENT,
     )
+
+
+def _finding_row(row: Row) -> dict[str, Any]:
+    return {**row, "label": finding_words.LABELS[row["kind"]], "reason": finding_words.sentence(row)}
 
 
 def _weight(scope: Scope):

@@ -20,7 +20,6 @@ from w365core.reports.tables import Table
 from w365core.store import across_months, decided, odd_lines, reconciled, reconciled_lines
 
 Row = Mapping[str, Any]
-_ORDINALS = {2: "Second", 3: "Third", 4: "Fourth", 5: "Fifth", 6: "Sixth", 7: "Seventh", 8: "Eighth", 9: "Ninth", 10: "Tenth"}
 _DAYS_BEFORE = 120  # so much of the history is drawn before the window
 
 
@@ -178,7 +177,7 @@ def lasting(months: Row, currency: str, *, is_explained: bool = False) -> str | 
         return f"Paid back by the provider on {', '.join(months['repaid_by'])}: {wording.rounded(months['repaid'], currency)}."
     said = []
     if months["months"] > 1 and not is_explained:
-        ordinal = _ORDINALS.get(months["months"], f"{months['months']}th")
+        ordinal = wording.ordinal(months["months"]).capitalize()
         so_far = f", {wording.rounded(months['so_far'], currency)} so far" if months["so_far"] is not None else ""
         said.append(f"{ordinal} month in a row{so_far}.")
     if months["repaid"]:

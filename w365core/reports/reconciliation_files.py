@@ -59,6 +59,7 @@ def written_row(row: Mapping[str, Any], logs: Sequence[Mapping[str, Any]], *, pr
         **row,
         "verdict_label": verdict_words.LABELS[row["verdict"]],
         "price_label": verdict_words.PRICE_LABELS.get(row["price_verdict"], ""),
+        "our_currency": verdict_words.our_currency(row),
         "state_label": STATES[row["review_state"]],
         "sentence": verdict_words.sentence(row, logs, provider=provider),
     }
@@ -76,10 +77,14 @@ def csv(connection: Connection, scope: Scope, wanted: RowFilter) -> bytes:
 
 
 def focus(connection: Connection, scope: Scope) -> bytes:
-    """The lines of the chosen invoices, license and usage, as a CSV under FOCUS' names; their sum is the header but for rounding."""
+    """The lines of the invoices that the page shows, license and usage, as a CSV under FOCUS' names; their sum is the header but for rounding.
+
+    Of a month those in Error and those that nobody has reconciled are left out there; an invoice that was chosen by itself is written as it is.
+    """
+    shown = scope.chosen if scope.invoice is not None else scope.reconciled
 
     def rows() -> Iterator[Mapping[str, Any]]:
-        for invoice in scope.chosen:
+        for invoice in shown:
             for line in queries.every_license_line(connection, invoice["provider_invoice_id"]):
                 yield from focus_rows(line, invoice)
 

@@ -36,6 +36,7 @@ ROWS = (
     amount("unit_cost", "Cost a month", shown=False),
     amount("cost_price", "Our cost price", shown=False),
     amount("selling_price", "Selling price", shown=False),
+    Column("our_currency", "Currency of our prices", shown=False),
     Column("price_label", "Price", shown=False),
     Column("lines", "Lines", Kind.WHOLE, shown=False),
     Column("account_id", "Our account", Kind.ID, shown=False),

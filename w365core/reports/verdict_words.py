@@ -78,10 +78,18 @@ def fit_sentence(row: Row, *, provider: str = "Microsoft") -> str | None:
     return FITS[Fit(row["fit"])].format(whose=f"{provider}'s", day=wording.day(row["snapshot"]))
 
 
+def our_currency(row: Row) -> str | None:
+    """The currency of our prices: the row's own where they were compared, else our subscription's; None where it has none."""
+    return row["currency"] if row["price_verdict"] != PriceVerdict.PRICE_UNKNOWN else row.get("our_currency")
+
+
 def price_sentence(row: Row) -> str:
-    """How the selling price stands to the cost, per seat and month."""
+    """How the selling price stands to the cost, per seat and month, each in its own currency."""
+    of_ours = our_currency(row)
     cost, selling, ours = (
-        None if row[name] is None else wording.amount(row[name], row["currency"]) for name in ("unit_cost", "selling_price", "cost_price")
+        _price(row["unit_cost"], row["currency"]),
+        _price(row["selling_price"], of_ours),
+        _price(row["cost_price"], of_ours),
     )
     verdict = row["price_verdict"]
     if verdict == PriceVerdict.BELOW_COST:
@@ -92,7 +100,15 @@ def price_sentence(row: Row) -> str:
         return f"The cost has drifted: a seat costs {cost} a month now, our records say {ours}; it sells for {selling}."
     if verdict == PriceVerdict.PRICE_OK:
         return f"A seat costs {cost} a month and sells for {selling}."
+    if cost and selling and of_ours and of_ours != row["currency"]:
+        return f"Cost and selling price are in two currencies and are not compared: a seat costs {cost} a month and sells for {selling}."
     return f"The price is not known: cost {cost or 'unknown'}, selling price {selling or 'unknown'} a month."
+
+
+def _price(price: Decimal | None, currency: str | None) -> str | None:
+    if price is None:
+        return None
+    return wording.amount(price, currency) if currency else f"{wording.digits(price)} without a currency"
 
 
 def changed(log: Row) -> str:
@@ -202,7 +218,8 @@ def _unexplained(row: Row, _: Sequence[Row], provider: str) -> str:
 
 
 def _not_on_invoice(row: Row, _: Sequence[Row], provider: str) -> str:
-    return f"{_customer(row)} has {seats(row['our_quantity'])} with us, and {provider} did not charge them: {_at_risk(row)} of cost are missing."
+    cost = "what they cost is not known" if row["money_at_risk"] is None else f"{_at_risk(row)} of cost are missing"
+    return f"{_customer(row)} has {seats(row['our_quantity'])} with us, and {provider} did not charge them: {cost}."
 
 
 _SENTENCES: dict[Verdict, Callable[[Row, Sequence[Row], str], str]] = {

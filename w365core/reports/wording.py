@@ -11,6 +11,7 @@ from w365core import money
 
 ABSENT = "—"
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _zone = ZoneInfo("UTC")  # of the installation, of which a process knows one only
 
 
@@ -98,3 +99,11 @@ def age(since: datetime | None, *, now: datetime) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """1 invoice, 1,234 invoices."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """first, third, tenth; 11th, 22nd."""
+    if 1 <= number <= len(_ORDINALS):
+        return _ORDINALS[number - 1]
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"

@@ -8,8 +8,8 @@ awaiting_or_failed          not at the provider, and which later changes wait be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -17,14 +17,15 @@ from typing import Any
 from sqlalchemy import Connection, insert, text
 
 from w365core import money
-from w365core.store import audit
+from w365core.store import audit, mending_days
 from w365core.store.ledger import Who
+from w365core.store.mending_days import Since
 from w365core.store.tables import license_change_log
 
 Entry = dict[str, Any]
 CHECKS = ("mismatch", "missing_data", "archived_without_invoice", "awaiting_or_failed")
 
-# A suspended subscription counts none: one whose changes come to nothing, or to what it had, is as it should be.
+# A suspended subscription counts none: one whose changes come to nothing, or to what it had, is as it should be; one without any is not.
 _MISMATCH = """
     select s.subscription_id, s.account_id, a.name as customer, s.name, s.provider, s.quantity, s.status, s.start_date, s.cost_price, s.selling_price,
         s.currency, coalesce(g.sum, 0) as logged, coalesce(g.logs, 0) as logs, g.last, s.quantity - coalesce(g.sum, 0) as residual,
@@ -35,7 +36,7 @@ _MISMATCH = """
     left join (select subscription_id, sum(quantity) as sum, count(*) as logs, max(effective_date) as last from license_change_log group by 1) g
         on g.subscription_id = s.subscription_id
     where s.kind = 'License' and s.quantity is not null and (cast(:subscription as text) is null or s.subscription_id = :subscription)
-        and coalesce(g.sum, 0) <> s.quantity and not (s.status = 'Suspended' and g.logs > 0 and g.sum = 0)
+        and coalesce(g.sum, 0) <> s.quantity and not coalesce(s.status = 'Suspended' and g.logs > 0 and g.sum = 0, false)
     order by abs(s.quantity - coalesce(g.sum, 0)) * coalesce(s.selling_price, 0) desc, s.subscription_id
 """.replace(
     "subscription_alias_or_own",
@@ -67,7 +68,7 @@ _WAITING = f"""
 
 @dataclass(frozen=True)
 class Mending:
-    """The change log that makes the changes of a subscription come to what it says."""
+    """The change log that makes the changes of a subscription come to what it says. `because` says why it is effective on that day; it is not stored."""
 
     change_log_id: str
     subscription_id: str
@@ -79,12 +80,18 @@ class Mending:
     cost_price: Decimal | None
     selling_price: Decimal | None
     currency: str | None
+    because: str
+
+
+_STORED = tuple(one.name for one in fields(Mending) if one.name != "because")
 
 
 def check(connection: Connection, *, today: date) -> dict[str, list[Entry]]:
     """All four, each as a list of entries, the biggest money first."""
+    wrong = _rows(connection, _MISMATCH, subscription=None)
+    known = _since(connection, wrong)
     return {
-        "mismatch": [_mismatch(row, today) for row in _rows(connection, _MISMATCH, subscription=None)],
+        "mismatch": [_mismatch(row, known.get(row["subscription_id"]), today) for row in wrong],
         "missing_data": [_missing(row) for row in _rows(connection, _MISSING)],
         "archived_without_invoice": [_archived(row) for row in _rows(connection, _ARCHIVED)],
         "awaiting_or_failed": [_waiting(row) for row in _rows(connection, _WAITING)],
@@ -94,7 +101,7 @@ def check(connection: Connection, *, today: date) -> dict[str, list[Entry]]:
 def mending(connection: Connection, subscription_id: str, *, today: date) -> Mending | None:
     """The log that would mend a subscription's mismatch; None where there is none."""
     found = _rows(connection, _MISMATCH, subscription=subscription_id)
-    return _mending(found[0], today) if found else None
+    return _mending(found[0], _since(connection, found).get(subscription_id), today) if found else None
 
 
 def hold(connection: Connection, subscription_id: str) -> str | None:
@@ -108,7 +115,7 @@ def hold(connection: Connection, subscription_id: str) -> str | None:
 def add(connection: Connection, log: Mending, *, reason: str, who: Who) -> str:
     """Adds the log as a record made here, which an export hands on, with an audit row; returns its id."""
     named = free_id(connection, log.change_log_id)
-    row = {name: getattr(log, name) for name in log.__dataclass_fields__} | {
+    row = {name: getattr(log, name) for name in _STORED} | {
         "change_log_id": named,
         "source": "w365",
         "initiated_by": who.actor,
@@ -138,34 +145,53 @@ def free_id(connection: Connection, wanted: str) -> str:
 # --- entries -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _mismatch(row: Mapping[str, Any], today: date) -> Entry:
-    log = _mending(row, today)
+def _since(connection: Connection, wrong: Sequence[Mapping[str, Any]]) -> dict[str, Since]:
+    """Where the provider does not say on which day it was changed, its invoices may."""
+    return mending_days.since(connection, {row["subscription_id"]: row["residual"] for row in wrong if row["changed_at_provider"] is None})
+
+
+def _mismatch(row: Mapping[str, Any], since: Since | None, today: date) -> Entry:
+    log = _mending(row, since, today)
     price = row["selling_price"]
-    many = f"{row['logs']:,} change log{'' if row['logs'] == 1 else 's'}" if row["logs"] else "no change logs"
+    come = f"its {_counted(row['logs'], 'change log')} come{'s' if row['logs'] == 1 else ''} to {_number(row['logged'])}"
     return {
         "subscription_id": row["subscription_id"],
         "change_log_id": None,
         "residual": row["residual"],
         "amount": None if price is None else money.EXACT.multiply(row["residual"].copy_abs(), price),
         "currency": row["currency"],
-        "suggestion": f"The subscription says {_number(row['quantity'])}, its {many} come{'s' if row['logs'] == 1 else ''} to {_number(row['logged'])}. Add a log of "
-        f"{_signed(row['residual'])} effective {log.effective_date}: `change-logs mend --subscription {row['subscription_id']} --reason TEXT`.",
+        "suggestion": f"The subscription says {_number(row['quantity'])}, {come if row['logs'] else 'and it has no change log'}. Add a log of "
+        f"{_signed(row['residual'])} effective {log.effective_date} ({log.because}): `change-logs mend --subscription {row['subscription_id']} "
+        "--reason TEXT`.",
         "quantity": row["quantity"],
         "logged": row["logged"],
-        "mending": {name: getattr(log, name) for name in log.__dataclass_fields__ if name != "change_log_id"},
+        "logs": row["logs"],
+        "mending": {name: getattr(log, name) for name in (*_STORED, "because") if name != "change_log_id"},
         **_whose(row),
     }
 
 
-def _mending(row: Mapping[str, Any], today: date) -> Mending:
-    """It is effective on the day on which the provider says that just so many changed, else on the first day of a subscription that has no logs, else today;
-    never before the logs that it completes."""
+def _mending(row: Mapping[str, Any], since: Since | None, today: date) -> Mending:
+    """Effective on the day that fits what is known of when just so many changed."""
     first = not row["logs"]
-    day = row["changed_at_provider"] or (row["start_date"] if first and row["start_date"] is not None else today)
+    day, because = _day(row, since, today)
     return Mending(
         f"MEND-{row['subscription_id']}", row["subscription_id"], "Create" if first else "Update", row["residual"], day, "Not Applicable", "Active",
-        row["cost_price"], row["selling_price"], row["currency"],
+        row["cost_price"], row["selling_price"], row["currency"], because,
     )  # fmt: skip
+
+
+def _day(row: Mapping[str, Any], since: Since | None, today: date) -> tuple[date, str]:
+    """The day and why: the provider names it, its invoices tell it, else the first day of a subscription that has no logs, else today. Where no invoice
+    is older than the first that charges them, a subscription without logs had them from its own first day."""
+    begun = row["start_date"] if not row["logs"] else None
+    if row["changed_at_provider"] is not None:
+        return row["changed_at_provider"], "the provider says that as many changed on that day"
+    if since is not None and not (begun is not None and since.always and begun <= since.day):
+        return since.day, "the provider counts it from the charge window of that day on"
+    if begun is not None:
+        return begun, "the subscription began on that day"
+    return today, "today, since nothing that is known says when it changed"
 
 
 def _missing(row: Mapping[str, Any]) -> Entry:
@@ -184,9 +210,9 @@ def _missing(row: Mapping[str, Any]) -> Entry:
 
 
 def _archived(row: Mapping[str, Any]) -> Entry:
-    worth = f"{_number(row['amount'])} {row['currency']} a month" if row["amount"] is not None else "nobody knows how much"
+    worth = f"{_amount(row['amount'], row['currency'])} a month" if row["amount"] is not None else "nobody knows how much"
     return _entry(row) | {
-        "suggestion": f"{row['change_log_id']} ({_signed(row['quantity'])} on {row['effective_date']}) is archived and was never billed: {worth}. Make it "
+        "suggestion": f"{row['change_log_id']} ({_signed(row['quantity'])} on {row['effective_date'] or 'an unknown day'}) is archived and was never billed: {worth}. Make it "
         "Active so that it is billed, or say on which invoice it was.",
     }
 
@@ -202,7 +228,7 @@ def _waiting(row: Mapping[str, Any]) -> Entry:
         f" {len(row['holds_up'])} later change{' waits' if len(row['holds_up']) == 1 else 's wait'} behind it." if row["holds_up"] else ""
     )
     return _entry(row) | {
-        "suggestion": f"{row['change_log_id']} ({_signed(row['quantity'])} on {row['effective_date']}) {what}.{behind}",
+        "suggestion": f"{row['change_log_id']} ({_signed(row['quantity'])} on {row['effective_date'] or 'an unknown day'}) {what}.{behind}",
         "holds_up": list(row["holds_up"]),
         "provisioning_status": row["provisioning_status"],
     }
@@ -221,8 +247,16 @@ def _number(number: Decimal) -> str:
     return f"{money.trimmed(number):,f}"
 
 
+def _amount(number: Decimal, currency: str | None) -> str:
+    return f"{money.in_currency(number, currency or ''):,f} {currency or ''}".strip()
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _signed(number: Decimal | None) -> str:
-    return "?" if number is None else f"{money.trimmed(number):+f}"
+    return "?" if number is None else f"{money.trimmed(number):+,f}"
 
 
 def _rows(connection: Connection, query: str, **bound: Any) -> list[Mapping[str, Any]]:

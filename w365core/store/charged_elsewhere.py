@@ -37,7 +37,7 @@ _TWICE = f"""
     with {_EARLIER},
     mine as materialized ({_NETTED.format(names=f"min({_ROW}) as line_id, min(l.subscription_id) as ours", groups="1, 2, 3", lines="license_line l join this using (provider_invoice_id)")}),
     theirs as ({_NETTED.format(names="earlier.invoice_number, earlier.invoice_date", groups="1, 2, 3, 4, 5", lines="license_line l join earlier using (provider_invoice_id)")})
-    select mine.line_id, mine.subtotal, theirs.subtotal as before, theirs.invoice_number
+    select mine.line_id, mine.subtotal, theirs.subtotal as before, theirs.invoice_number, (select currency from this) as currency
     from mine join theirs on theirs.whose = mine.whose and theirs.charge_start = mine.charge_start and theirs.charge_end is not distinct from mine.charge_end
     left join subscription s on s.subscription_id = mine.ours
     where mine.seats > 0 and mine.subtotal > 0 and theirs.seats > 0 and theirs.subtotal > 0
@@ -51,7 +51,7 @@ _CANCELLED = f"""
         from license_line l join earlier using (provider_invoice_id)
         where l.kind = 'license' and btrim(l.provider_subscription_id) <> '' and {_SPELLED} = any(:cancels) group by 1
     )
-    select {_ROW} as line_id, l.line_number, l.subtotal, cancelled.since, cancelled.invoice_number
+    select {_ROW} as line_id, l.line_number, l.subtotal, cancelled.since, cancelled.invoice_number, (select currency from this) as currency
     from license_line l join cancelled on cancelled.whose = {_WHOSE}
     where l.provider_invoice_id = :id and l.kind = 'license' and l.subtotal > 0 and {_SPELLED} = any(:charges) and l.charge_start > cancelled.since
         and upper(l.currency) = upper((select currency from this))
@@ -72,20 +72,22 @@ def of_invoice(
 
 
 def _twice(row: Any) -> dict[str, Any]:
-    both = money.EXACT.add(row.before, row.subtotal)
-    said = f"The window is charged on invoice {row.invoice_number} too ({_plain(row.before)} there, {_plain(row.subtotal)} here), and no credit takes one back."
-    return _finding(FindingKind.CHARGED_TWICE, row.line_id, None, row.before, both, row.subtotal, said)
+    both, there, here = money.EXACT.add(row.before, row.subtotal), _said(row.before, row.currency), _said(row.subtotal, row.currency)
+    said = (
+        f"The window is charged on invoice {row.invoice_number} too ({there} there, {here} here), and no credit on either takes one back."
+    )
+    return _finding(FindingKind.CHARGED_TWICE, row, None, row.before, both, said)
 
 
 def _ended(row: Any) -> dict[str, Any]:
     said = f"The subscription was cancelled on {row.since}, on invoice {row.invoice_number}, and this window starts after it."
-    return _finding(FindingKind.BILLED_AFTER_CANCELLATION, row.line_id, row.line_number, money.ZERO, row.subtotal, row.subtotal, said)
+    return _finding(FindingKind.BILLED_AFTER_CANCELLATION, row, row.line_number, money.ZERO, row.subtotal, said)
 
 
-def _finding(kind: FindingKind, line_id: str, line_number: int | None, expected: Any, found: Any, amount: Any, said: str) -> dict[str, Any]:
-    told = {"kind": str(kind), "expected": expected, "found": found, "amount": amount, "reason": said}
-    return {"line_id": line_id, "line_number": line_number, "currency": None, **told}
+def _finding(kind: FindingKind, row: Any, line_number: int | None, expected: Any, found: Any, said: str) -> dict[str, Any]:
+    told = {"kind": str(kind), "expected": expected, "found": found, "amount": row.subtotal, "currency": row.currency, "reason": said}
+    return {"line_id": row.line_id, "line_number": line_number, **told}
 
 
-def _plain(amount: Any) -> str:
-    return f"{money.trimmed(amount, least=2):,f}"
+def _said(amount: Any, currency: str) -> str:
+    return f"{money.in_currency(amount, currency):,f} {currency}"

@@ -34,11 +34,16 @@ _IS_CLOSED = "coalesce(f.amount > 0 and paid.repaid >= f.amount, false)"
 
 
 def of_runs(connection: Connection, runs: Sequence[int], *, line_id: str | None = None, most: int | None = None) -> list[dict[str, Any]]:
-    """What is open before what is closed, the biggest amount first; each with the row that it is about, `repaid`, `repaid_by` and `is_closed`."""
+    """What is open before what is closed, the biggest amount first; each with the row that it is about, `repaid`, `repaid_by` and `is_closed`;
+    `quantity` and `pricing_currency` are as the line prints them."""
     query = text(f"""
         select f.reconciliation_id, {_COLUMNS}, n.invoice_number, n.provider, coalesce(a.name, l.customer_name) as customer, l.product_name, l.subscription_id,
-            paid.repaid, coalesce(paid.repaid_by, '{{}}') as repaid_by, {_IS_CLOSED} as is_closed
+            paid.repaid, coalesce(paid.repaid_by, '{{}}') as repaid_by, {_IS_CLOSED} as is_closed, line.pricing_currency,
+            coalesce(line.billable_quantity, line.quantity) as quantity
         from {_FROM} left join account a on a.account_id = l.account_id
+        left join provider_invoice mine on mine.provider = n.provider and mine.invoice_number = n.invoice_number
+        left join license_line line on line.provider_invoice_id = mine.provider_invoice_id and line.line_number = f.line_number
+            and f.found in (line.subtotal, line.effective_unit_price)
         where f.reconciliation_id = any(:runs) and (cast(:line_id as text) is null or f.line_id = :line_id)
         order by is_closed, f.amount desc nulls last, f.reconciliation_id, f.ordinal limit :most
     """)
