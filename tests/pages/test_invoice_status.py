@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import date, timedelta
 
@@ -232,6 +233,30 @@ def test_a_usage_summary_opens_down_to_its_lines(frame, engine: Engine):
     app.run()
     app.button("open_usage").click().run()
     assert list(tables(app)[0]["Line"]) == ["2"]
+
+
+LONG = "123456789.123456789012345"
+
+
+@pytest.mark.parametrize(
+    ("tab", "seen"),
+    [
+        ("Usage summaries", {"Quantity": "123,456,789.123457", "Cost": "123,456,789.1235", "Selling amount": "123,456,789.12"}),
+        ("Usage lines", {"Quantity": "123,456,789.123457", "Unit price": "123,456,789.12345679", "Cost before tax": "123,456,789.123457"}),
+        ("Invoice lines", {"Quantity": "123,456,789.123457", "Subtotal": "123,456,789.123457", "Total": "123,456,789.123457"}),
+    ],
+)
+def test_a_long_number_is_rounded_on_the_page_and_shown_from_its_first_digit(frame, engine: Engine, tab: str, seen: dict):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, run=7)
+        license_lines = [b.license_line(1, total=LONG, subtotal=LONG, quantity=LONG)]
+        b.lines(connection, invoice_id, run=7, license=license_lines, usage=[b.usage_line(1, cost=LONG, quantity=LONG, unit_price=LONG)])
+        b.summary(connection, invoice_id, cost=LONG, quantity=LONG, selling_amount="123456789.12")
+    app = frame(invoice=str(invoice_id), tab=tab)
+    shown = app.dataframe[0]
+    widths = {heading: config["width"] for heading, config in json.loads(shown.proto.columns).items() if "width" in config}
+    assert {heading: shown.value[heading][0] for heading in seen} == seen
+    assert [heading for heading, text in seen.items() if widths[heading] < 7 * len(text) + 16] == []
 
 
 def test_what_is_attached_can_be_taken(frame, engine: Engine):
