@@ -11,6 +11,7 @@ def page() -> None:
     _head()
     sync.progress()
     references_fix.what_was_done()
+    filters.say_unknown()
     invoice = address.inbox_invoice()
     above = st.container()  # drawn once it is known which kind is asked for
     report = cached.missing_references(filters.chosen(), kind=references.kind(), invoice=invoice)
