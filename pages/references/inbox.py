@@ -21,6 +21,8 @@ def page() -> None:
         references.supplied(report.supplied)
         tiles.draw(report.tiles)
     if not report.kinds:
+        if filters.any_chosen() and not cached.invoice_status(filters.chosen()).invoices:
+            return empty.no_match()
         return empty.nothing_missing(filtered=filters.any_chosen() or invoice is not None, waiting=bool(report.supplied))
     references.inbox(report.things)
     st.subheader("As a table", anchor=False)
