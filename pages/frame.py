@@ -76,10 +76,10 @@ if role is not None:
         installation = cached.installation()
         wording.show_times_in(installation.time_zone)
         with cached.reading() as connection:
-            choices, customers = invoice_status.choices(connection), invoice_status.customers(connection)
+            choices = invoice_status.choices(connection)
         with st.sidebar:
             if page.url_path not in _WITHOUT_FILTERS:
-                filters.draw(choices, customers)
+                filters.draw(choices)
             signed_in.badge(role)
             footer.draw(installation)
         signed_in.refuse_route(page.url_path, role)

@@ -364,7 +364,8 @@ def rebuilt(result: Any, as_json: bool) -> None:
     for finding in result.findings:
         print(finding)
     for one in result.tables:
-        print(f"{one.table}: {one.rebuilt.rows:,} rows, {'the same' if one.same else 'different from what is in use'}")
+        was = "the same" if one.same else "missing from what is in use" if one.found is None else "different from what is in use"
+        print(f"{one.table}: {one.rebuilt.rows:,} rows, {was}")
     done = "took the place of the one in use" if result.replaced else "was compared; nothing was changed"
     print(f"The ledger, made again from {result.events:,} events of the log and what landed, {done}.")
 

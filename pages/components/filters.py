@@ -6,56 +6,47 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from w365core.reports import wording
+from pages.components import url_filters
+from pages.components.url_filters import Filter
 from w365core.reports.invoice_status import InvoiceFilter
 
-# The widget's key is the name in the URL.
-KEYS = ("provider", "month", "status", "currency", "customer")
-_CHOICES = {"provider": "providers", "month": "months", "status": "statuses", "currency": "currencies", "customer": "customers"}
-_LABELS = {"provider": "Provider", "month": "Invoice month", "status": "Status", "currency": "Currency", "customer": "Customer"}
-_ALL = {
-    "provider": "All providers",
-    "month": "All months",
-    "status": "Every status",
-    "currency": "All currencies",
-    "customer": "All customers",
-}
+_FILTERS = (
+    Filter("providers", "provider", "Provider", "All providers"),
+    Filter("months", "month", "Invoice month", "All months"),
+    Filter("statuses", "status", "Status", "Every status"),
+    Filter("currencies", "currency", "Currency", "All currencies"),
+    Filter("customers", "customer", "Customer", "All customers", "Invoices with at least one line of this customer"),
+)
+_UNKNOWN = "filters_unknown"
 
 
-def draw(choices: Mapping[str, Sequence[str]], customers: Mapping[str, str]) -> None:
-    """The filters; called by the frame alone. `customers` are names by id; a name is what the URL says."""
-    names = {"month": wording.month, "customer": lambda customer_id: customers.get(customer_id, customer_id)}
-    options = {**choices, "customers": list(customers)}
+def draw(choices: Mapping[str, Mapping[str, str]]) -> None:
+    """The filters; called by the frame alone. `choices` are by field the values and what they are called."""
     st.caption("FILTERS")
-    for key in KEYS:
-        st.multiselect(
-            _LABELS[key],
-            options[_CHOICES[key]],
-            key=key,
-            bind="query-params",
-            persist_state="session",
-            placeholder=_ALL[key],
-            format_func=names.get(key, str),
-            help="Invoices with at least one line of this customer" if key == "customer" else None,
-        )
+    for one in _FILTERS:
+        url_filters.choose(one, choices[one.field])
+    st.session_state[_UNKNOWN] = url_filters.unknown(_FILTERS, choices)
     if any_chosen():
         st.button("Clear filters", key="clear_filters", icon=":material/filter_alt_off:", on_click=clear, width="stretch")
 
 
 def chosen() -> InvoiceFilter:
     """What is chosen now."""
-    values = {name: tuple(st.session_state.get(key) or ()) for key, name in _CHOICES.items()}
-    return InvoiceFilter(**values)
+    return InvoiceFilter(**url_filters.chosen(_FILTERS))
+
+
+def say_unknown() -> None:
+    """What is chosen and there is nothing of, where there is such a thing."""
+    url_filters.say(st.session_state.get(_UNKNOWN, ""))
 
 
 def any_chosen() -> bool:
-    return any(st.session_state.get(key) for key in KEYS)
+    return any(url_filters.chosen(_FILTERS).values())
 
 
 def clear() -> None:
     """Called by a button: every filter back to all."""
-    for key in KEYS:
-        st.session_state[key] = []
+    url_filters.clear(_FILTERS)
 
 
 def narrow(**values: Sequence[str]) -> None:

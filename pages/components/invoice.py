@@ -35,6 +35,9 @@ from w365core.reports.worklist import Attention
 
 SHOWN_AS_ROWS = 8
 TABS = ("Invoice lines", "Usage summaries", "Usage lines", "Missing references", "History")
+_OF_THE_FILE = "Every line of the reconciliation file, as the provider sent it."
+_OF_USAGE, _OF_A_SUMMARY = "The daily-rated lines, as the provider sent them.", "The lines of one usage summary."
+_ROUNDED = "Long decimals are rounded here; the files hold every digit."
 # What a term of the identity leads to: the tab, and what a person finds there.
 _LEADS = {
     LICENSE: (TABS[0], "Show its license lines"),
@@ -205,7 +208,7 @@ def _tabs(detail: InvoiceDetail) -> None:
 
 def _invoice_lines(detail: InvoiceDetail) -> None:
     invoice, only = detail.invoice, address.lines()
-    _lines_head(detail, NARROWED[only] if only else "Every line of the reconciliation file, as the provider sent it.")
+    _lines_head(detail, f"{NARROWED[only] if only else _OF_THE_FILE} {_ROUNDED}")
     if only:
         st.button("Show all lines", key="close_lines", icon=":material/close:", on_click=address.close_lines)
 
@@ -223,7 +226,7 @@ def _invoice_lines(detail: InvoiceDetail) -> None:
 
 def _usage_summaries(detail: InvoiceDetail) -> None:
     invoice = detail.invoice
-    _lines_head(detail, "One row per subscription, product and charge window, the dearest first. Click a row to see its lines.")
+    _lines_head(detail, f"One row per subscription, product and charge window, the dearest first. Click a row to see its lines. {_ROUNDED}")
 
     def fetch(after: Any) -> invoice_detail.Page:
         with cached.reading() as opened:
@@ -250,7 +253,7 @@ def _usage_summaries(detail: InvoiceDetail) -> None:
 
 def _usage_lines(detail: InvoiceDetail) -> None:
     invoice, usage_id = detail.invoice, address.usage()
-    _lines_head(detail, "The daily-rated lines, as the provider sent them." if usage_id is None else "The lines of one usage summary.")
+    _lines_head(detail, f"{_OF_USAGE if usage_id is None else _OF_A_SUMMARY} {_ROUNDED}")
     if usage_id is not None:
         st.button("Show the lines of all summaries", key="close_usage", icon=":material/close:", on_click=address.close_usage)
 

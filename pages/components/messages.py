@@ -16,8 +16,8 @@ from w365core.reports import messages as report, wording
 from w365core.reports.messages import Message, Messages, Unsent, Way
 from w365core.reports.tables import Table
 
-_STATES, _KINDS = "message_states", "message_kinds"  # the names in the URL
-_FILTERS = (Filter("states", _STATES, "Status", "Every status"), Filter("kinds", _KINDS, "Message", "Every message"))
+_FILTERS = (Filter("states", "message_states", "Status", "Every status"), Filter("kinds", "message_kinds", "Message", "Every message"))
+_CHOICES = {"states": report.STANDINGS, "kinds": report.TITLES}
 _SHOWN_AT_FIRST = 6
 _SHORT = 1_500  # characters of HTML that need less room
 _WIDTHS = (2.6, 5.0, 2.4)
@@ -167,12 +167,12 @@ def _step(step: Callable[..., Any], number: int, subject: str) -> None:
 
 def filters() -> None:
     """Which messages the table shows; the choice is in the address."""
-    url_filters.draw(_FILTERS, {"states": report.STANDINGS, "kinds": report.TITLES})
+    url_filters.draw(_FILTERS, _CHOICES)
 
 
 def chosen() -> dict[str, tuple[str, ...]]:
     """What is chosen now; before the widgets are drawn, what the URL says, in the words that people read."""
-    return {"states": _value(_STATES, report.STANDINGS), "kinds": _value(_KINDS, report.TITLES)}
+    return url_filters.wanted(_FILTERS, _CHOICES)
 
 
 def listed(table: Table) -> None:
@@ -183,13 +183,6 @@ def listed(table: Table) -> None:
     row = tables.show(table, key=f"messages_{anew}", selects=True)
     tables.downloads(table, key="messages")
     opened(row)
-
-
-def _value(key: str, named: Mapping[str, str]) -> tuple[str, ...]:
-    if key in st.session_state:
-        return tuple(st.session_state[key] or ())
-    asked = st.query_params.get_all(key)
-    return tuple(name for name, words in named.items() if words in asked or name in asked)
 
 
 def opened(row: Mapping[str, Any] | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from w365core.reconciliation import ReviewState, Verdict
+from w365core.reconciliation import ReviewState
 from w365core.reports import wording
 from w365core.reports.reconciliation import Reconciliation, RowFilter, Wanted
 from w365core.reports.reconciliation_scope import Scope
@@ -40,7 +40,7 @@ def wanted() -> Wanted:
         rows=RowFilter(
             customers=tuple(st.query_params.get_all("whose")),
             products=tuple(st.query_params.get_all("product")),
-            verdicts=tuple(one for one in st.query_params.get_all("verdict") if one in set(Verdict)),
+            verdicts=tuple(st.query_params.get_all("verdict")),  # of a word that is none there are no rows
             states=() if st.query_params.get("show") == ALL.lower() else (ReviewState.OPEN,),
             assigned_to=st.query_params.get("assigned"),
         ),

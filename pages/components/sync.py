@@ -171,7 +171,9 @@ def _ended(job: JobRun) -> None:
     """What it did, until somebody has read it."""
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            if job.state == "done":
+            if job_words.left_errors(job):
+                st.badge("Done, with errors", icon=":material/warning:", color="orange")
+            elif job.state == "done":
                 st.badge("Done", icon=":material/check_circle:", color="green")
             else:
                 st.badge(job.state.capitalize(), icon=":material/error:", color="red" if job.state == "failed" else "gray")

@@ -12,7 +12,7 @@ from pages.components import leaving, standings
 from w365core.frames import Kind
 from w365core.reports import export, wording
 from w365core.reports.invoice_detail import Page
-from w365core.reports.tables import CHIPS, Column, Table, frame, heading
+from w365core.reports.tables import CHIPS, Column, Table, frame, heading, wide_enough
 
 Rows = Iterable[Mapping[str, Any]]
 _MOST_ROWS_AT_ONCE, _SCROLLING_HEIGHT, _ROW_HEIGHT = 12, 440, 36
@@ -21,10 +21,11 @@ _MOST_ROWS_AT_ONCE, _SCROLLING_HEIGHT, _ROW_HEIGHT = 12, 440, 36
 def show(table: Table, *, key: str, selects: bool = False, height: int = _SCROLLING_HEIGHT) -> Mapping[str, Any] | None:
     """Draws the table; with `selects` returns the row that was clicked. A long one scrolls inside `height` pixels."""
     columns = [column for column in table.columns if column.shown]
+    cells = frame(table, chip=standings.label)
     event = st.dataframe(
-        frame(table, chip=standings.label),
+        cells,
         hide_index=True,
-        column_config={heading(column): _config(column) for column in columns},
+        column_config={heading(column): _config(column, width=wide_enough(column, cells)) for column in columns},
         height="content" if len(table.rows) <= min(_MOST_ROWS_AT_ONCE, height // _ROW_HEIGHT) else height,
         key=key,
         **({"on_select": "rerun", "selection_mode": "single-row"} if selects else {}),
@@ -102,7 +103,7 @@ def _turning(trail_key: str, about: str, trail: tuple, page: Page, key: str) -> 
         st.caption(f"Page {len(trail):,}", width="content")
 
 
-def _config(column: Column) -> Any:
+def _config(column: Column, *, width: int | None) -> Any:
     if column.name in CHIPS:
         words, colors = standings.labels()
         return st.column_config.MultiselectColumn(heading(column), width=column.width, options=words, color=colors)
@@ -110,7 +111,7 @@ def _config(column: Column) -> Any:
         return st.column_config.DateColumn(heading(column), width=column.width, format="YYYY-MM-DD", help=column.help)
     said = column.help.replace("UTC", wording.zone()) if column.help and column.kind is Kind.MOMENT else column.help
     alignment = "right" if column.kind in (Kind.NUMBER, Kind.WHOLE) else "left"
-    return st.column_config.TextColumn(heading(column), width=column.width, alignment=alignment, help=said)
+    return st.column_config.TextColumn(heading(column), width=width, alignment=alignment, help=said)
 
 
 def _file_name(table: Table) -> str:

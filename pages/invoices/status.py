@@ -11,6 +11,7 @@ def page() -> None:
     _head()
     done.draw()
     sync.progress()
+    filters.say_unknown()
     report = cached.invoice_status(filters.chosen())
     if not report.invoices:
         return empty.no_match() if filters.any_chosen() else empty.no_invoices()

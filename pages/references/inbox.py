@@ -11,6 +11,7 @@ def page() -> None:
     _head()
     sync.progress()
     references_fix.what_was_done()
+    filters.say_unknown()
     invoice = address.inbox_invoice()
     above = st.container()  # drawn once it is known which kind is asked for
     report = cached.missing_references(filters.chosen(), kind=references.kind(), invoice=invoice)
@@ -20,6 +21,8 @@ def page() -> None:
         references.supplied(report.supplied)
         tiles.draw(report.tiles)
     if not report.kinds:
+        if filters.any_chosen() and not cached.invoice_status(filters.chosen()).invoices:
+            return empty.no_match()
         return empty.nothing_missing(filtered=filters.any_chosen() or invoice is not None, waiting=bool(report.supplied))
     references.inbox(report.things)
     st.subheader("As a table", anchor=False)

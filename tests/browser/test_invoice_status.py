@@ -137,6 +137,26 @@ def test_filters_live_in_the_url_and_survive_a_reload(visit: Visit):
     expect(page.get_by_text("812.40 EUR").first).to_be_visible()
 
 
+def test_a_link_never_shows_more_than_it_asks_for_however_one_comes_to_it(visit: Visit):
+    page = visit.open("?status=Nonsense&currency=ZZZ")
+    told = page.get_by_text("The address asks for status Nonsense and currency ZZZ.")
+    expect(told).to_be_visible()
+    assert "status=Nonsense" in page.url and "currency=ZZZ" in page.url
+    page.reload()
+    expect(told).to_be_visible()
+    visit.open("?month=2026-11&status=Nonsense")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Jobs").click()
+    title(page, "Jobs")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Invoice status").click()
+    title(page, "Invoice status")
+    expect(page.get_by_text("The address asks for status Nonsense.")).to_be_visible()
+    expect(page.get_by_text("No invoice matches these filters")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").first.click()
+    expect(page.get_by_text("812.40 EUR").first).to_be_visible()
+    expect(page.get_by_text("The address asks for")).to_have_count(0)
+    assert "month" not in page.url and "status" not in page.url
+
+
 def _box(cell: Locator) -> dict[str, float]:
     """Where it is; a chart that is drawn again at that moment has no place yet."""
     while (place := cell.bounding_box()) is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.harness.struck import forks
-from tests.harness.trials import Ready, Tally, run, trial
+from tests.harness.trials import NEW, Ready, Tally, run, trial
 
 
 def test_an_import_is_whole_or_nothing_wherever_it_is_struck(ready: Ready, tmp_path: Path, harness_said: list[str]) -> None:
@@ -15,11 +16,17 @@ def test_an_import_is_whole_or_nothing_wherever_it_is_struck(ready: Ready, tmp_p
     run(ready, tmp_path, tally, fault="kill")
     harness_said.append(f"kill: {tally}")
     assert tally.violations == []
-    assert tally.points > 60
+    assert tally.points > 150  # it has about 204; far fewer would mean that operations are no longer seen
 
 
-@pytest.mark.parametrize(("plant", "near"), [("commit in two", "alter table usage_line attach"), ("write in place", "write")])
-def test_a_planted_bug_is_found(ready: Ready, tmp_path: Path, plant: str, near: str, harness_said: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("plant", "near", "sentence"),
+    [
+        ("commit in two", "alter table usage_line attach", re.escape(f": Populating with {NEW}")),
+        ("write in place", "write", ": [0-9a-f]{12} is landed by halves$"),
+    ],
+)
+def test_a_planted_bug_is_found(ready: Ready, tmp_path: Path, plant: str, near: str, sentence: str, harness_said: list[str]) -> None:
     with forks() as server, trial(ready, tmp_path / "steps", server) as one:
         assert one.strike(fault="kill", at=0, plant=plant) == 0
         steps = one.said("steps").splitlines()
@@ -27,4 +34,5 @@ def test_a_planted_bug_is_found(ready: Ready, tmp_path: Path, plant: str, near: 
     tally = Tally()
     run(ready, tmp_path, tally, fault="kill", plant=plant, points=range(first, first + 8))
     harness_said.append(f"planted bug, {plant}: {tally}")
-    assert tally.violations
+    assert [violation for violation in tally.violations if re.search(sentence, violation)], tally.violations
+    assert tally.surprises == []  # it was found, and the harness did not just fall over

@@ -46,6 +46,7 @@ class Tally:
     kills: int = 0
     errors: int = 0
     violations: list[str] = field(default_factory=list)
+    surprises: list[str] = field(default_factory=list)  # those violations that the harness did not find but fell over
 
     def __str__(self) -> str:
         return f"points {self.points}, kills {self.kills}, errors {self.errors}, violations {len(self.violations)}"
@@ -152,10 +153,13 @@ def _struck(ready: Ready, one: Trial, tally: Tally, *, fault: str, at: int, plan
     tally.kills += ended == -9
     tally.errors += fault != "kill"
     where = f"{fault} at {at}, before {steps[at - 1]}"
+    found: list[str] = []
     try:
-        found = [*_ending(one, fault, ended), *_left(one), *_again(ready, one)]
+        for looked in (lambda: _ending(one, fault, ended), lambda: _left(one), lambda: _again(ready, one)):
+            found += looked()
     except Exception as error:  # a harness that stops at the first surprise tells nothing of the others
-        found = [f"{type(error).__name__}: {error}"]
+        found.append(f"{type(error).__name__}: {error}")
+        tally.surprises.append(f"{where}: {found[-1]}")
     tally.violations.extend(f"{where}: {violation}" for violation in found)
     return True
 

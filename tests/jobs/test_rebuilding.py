@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Engine, select, text
 
 from tests import estates
 from tests.conftest import Command
@@ -371,11 +371,16 @@ def test_while_an_invoice_is_being_imported_or_another_rebuild_runs_it_is_refuse
     assert rebuild(configured).replaced  # the dead import is swept first
 
 
-def test_the_command_compares_and_rebuilds(w365: Command) -> None:
+def test_the_command_compares_and_rebuilds(w365: Command, engine: Engine) -> None:
     checked = w365("rebuild", "--check", "--json")
     told = json.loads(checked.stdout)
     assert (checked.returncode, told["replaced"], told["findings"], told["events"]) == (0, False, [], 0)
     assert {one["table"] for one in told["tables"]} == {*LEDGER, *beside.STAGED}
+    with engine.begin() as connection:
+        connection.execute(text("drop table missing_reference"))
+    checked = w365("rebuild", "--check")
+    assert "missing_reference: 0 rows, missing from what is in use" in checked.stdout and "different" not in checked.stdout
+    assert "missing_reference is missing; 0 rows of it landed" in checked.stdout and checked.returncode == 1
     done = w365("rebuild")
     assert done.returncode == 0, done.stderr
     assert "took the place of the one in use" in done.stdout

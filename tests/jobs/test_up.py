@@ -26,6 +26,7 @@ from tests import estates
 from tests.estates import Estate
 from tests.jobs import working
 from tests.postgres import OSUSER, fresh_database, reachable_home
+from w365core.jobs.children import Child
 from w365core.jobs.context import Context
 from w365core.store import embedded, embedded_account, embedded_locks
 
@@ -289,6 +290,17 @@ def _nothing_left_running() -> Iterator[None]:
 
 
 # --- filling the demo --------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_logs_are_for_their_owners_eyes_only(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        one = Child("one", [sys.executable, "-c", ""], dict(os.environ), tmp_path / "logs" / "one.log", tmp_path)
+        one.start()
+    finally:
+        os.umask(before)
+    assert one.process is not None and one.process.wait(60) == 0
+    assert oct((tmp_path / "logs").stat().st_mode & 0o777) == "0o700"
 
 
 def test_a_demo_that_was_broken_off_again_and_again_is_complete_in_the_end(filled: Filled) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import date, timedelta
 
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pages.components import cached
-from tests.pages.conftest import renamed, said
+from tests.pages.conftest import renamed, said, unmarked
 from tests.reports import builders as b
 
 
@@ -98,6 +99,67 @@ def test_filters_that_match_nothing_say_so_and_can_be_cleared(frame, engine: Eng
     assert "No invoice matches" in said(app)
     app.button("clear_no_match").click().run()
     assert len(tables(app)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "said_of_it"),
+    [
+        ({"status": "Nonsense", "currency": "ZZZ"}, "status Nonsense and currency ZZZ. There is nothing of that here"),
+        ({"status": "Error", "month": "2025-11"}, "invoice month 2025-11. There is nothing of that here"),
+        ({"provider": "nobody"}, "provider nobody. There is nothing of that here"),
+        ({"customer": "[x](http://evil.example)\0"}, "There is nothing of that here"),
+    ],
+)
+def test_a_link_that_asks_for_what_there_is_not_shows_nothing_and_says_so(frame, engine: Engine, query: dict, said_of_it: str):
+    with engine.begin() as connection:
+        b.invoice(connection, number="E-1", status="Error")
+        b.invoice(connection, number="A-1")
+    app = frame(**query)
+    assert said_of_it in unmarked(app) and "No invoice matches" in said(app) and tables(app) == []
+    assert "No invoice matches" in said(app.run())  # the address still says it, and the choice still stands there
+    app.button("clear_filters").click().run()
+    assert len(tables(app)[0]) == 2 and "nothing of that here" not in said(app)
+
+
+@pytest.mark.parametrize("status", ["Populating", "Error", "Deactivated"])
+def test_a_status_that_no_invoice_has_is_a_choice_like_any_other(frame, engine: Engine, status: str):
+    with engine.begin() as connection:
+        b.invoice(connection, number="A-1")
+    app = frame(status=status)
+    assert "No invoice matches" in said(app) and "nothing of that here" not in said(app)
+    assert app.multiselect("status").value == [status]
+
+
+def test_what_a_link_asks_for_beside_what_there_is_not_is_shown_alone(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="E-1", status="Error")
+        b.invoice(connection, number="A-1")
+    app = frame(status=["Error", "Nonsense"])
+    assert list(tables(app)[0]["Number"]) == ["E-1"] and "The address asks for status Nonsense" in said(app)
+
+
+@pytest.mark.parametrize("written", ["2026-10", "Oct 2026", "oct 2026"])
+def test_a_month_may_be_written_as_iso_or_as_people_say_it_and_stays_on_the_next_pages(frame, engine: Engine, written: str):
+    with engine.begin() as connection:
+        b.invoice(connection, number="N-1", invoice_date=date(2026, 11, 8))
+        b.missing(connection, b.invoice(connection, number="O-1", invoice_date=date(2026, 10, 8), status="Error"), name="Old Ltd")
+    app = frame(month=written)
+    assert list(tables(app)[0]["Number"]) == ["O-1"] == list(tables(app.run())[0]["Number"])
+    assert app.query_params["month"] in (written, [written])
+    app.switch_page("references/inbox.py").run()
+    assert app.multiselect("month").value == ["2026-10"] and "Old Ltd" in said(app)
+
+
+def test_a_filter_whose_last_invoice_moves_on_stays_and_shows_nothing(frame, engine: Engine):
+    with engine.begin() as connection:
+        b.invoice(connection, number="P-1", currency="USD")
+        b.invoice(connection, number="A-1")
+    app = frame(currency="USD")
+    assert list(tables(app)[0]["Number"]) == ["P-1"]
+    with engine.begin() as connection:
+        connection.execute(text("delete from provider_invoice where invoice_number = 'P-1'"))
+    app.run()
+    assert "No invoice matches" in said(app) and "The address asks for currency USD" in said(app)
 
 
 def test_a_click_on_a_row_opens_the_invoice(frame, engine: Engine):
@@ -232,6 +294,30 @@ def test_a_usage_summary_opens_down_to_its_lines(frame, engine: Engine):
     app.run()
     app.button("open_usage").click().run()
     assert list(tables(app)[0]["Line"]) == ["2"]
+
+
+LONG = "123456789.123456789012345"
+
+
+@pytest.mark.parametrize(
+    ("tab", "seen"),
+    [
+        ("Usage summaries", {"Quantity": "123,456,789.123457", "Cost": "123,456,789.1235", "Selling amount": "123,456,789.12"}),
+        ("Usage lines", {"Quantity": "123,456,789.123457", "Unit price": "123,456,789.12345679", "Cost before tax": "123,456,789.123457"}),
+        ("Invoice lines", {"Quantity": "123,456,789.123457", "Subtotal": "123,456,789.123457", "Total": "123,456,789.123457"}),
+    ],
+)
+def test_a_long_number_is_rounded_on_the_page_and_shown_from_its_first_digit(frame, engine: Engine, tab: str, seen: dict):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, run=7)
+        license_lines = [b.license_line(1, total=LONG, subtotal=LONG, quantity=LONG)]
+        b.lines(connection, invoice_id, run=7, license=license_lines, usage=[b.usage_line(1, cost=LONG, quantity=LONG, unit_price=LONG)])
+        b.summary(connection, invoice_id, cost=LONG, quantity=LONG, selling_amount="123456789.12")
+    app = frame(invoice=str(invoice_id), tab=tab)
+    shown = app.dataframe[0]
+    widths = {heading: config["width"] for heading, config in json.loads(shown.proto.columns).items() if "width" in config}
+    assert {heading: shown.value[heading][0] for heading in seen} == seen
+    assert [heading for heading, text in seen.items() if widths[heading] < 7 * len(text) + 16] == []
 
 
 def test_what_is_attached_can_be_taken(frame, engine: Engine):

@@ -208,6 +208,8 @@ def test_the_history_is_filtered_and_says_where_nothing_matches(page, known: Eng
     assert "No job matches these filters." in unmarked(app)
     app.button("clear_jobs").click().run()
     assert len(app.dataframe[-1].value) == 2
+    said = unmarked(page(job_provider="nobody"))
+    assert "The address asks for provider nobody" in said and "No job matches these filters." in said
 
 
 def test_names_from_outside_are_no_markdown(page, known: Engine):

@@ -114,6 +114,8 @@ def test_the_table_is_narrowed_by_the_address(page: Opened, failed: Context) -> 
     assert list(app.dataframe[0].value["Subject"]) == [outbox(failed.engine)[0].subject]
     app = page(message_kinds="Invoice failed")
     assert len(app.dataframe[0].value) == 2
+    said = unmarked(page(message_states="Nonsense"))
+    assert "The address asks for status Nonsense" in said and "No message is like that." in said
 
 
 def test_words_are_changed_previewed_and_taken_back(page: Opened, failed: Context) -> None:

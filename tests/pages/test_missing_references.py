@@ -16,7 +16,7 @@ from pages.components import references_fix
 from tests import estates
 from tests.estates import FABRIKAM, PROVIDER, seat
 from tests.jobs import working
-from tests.pages.conftest import said
+from tests.pages.conftest import said, unmarked
 from tests.reports import builders as b
 from w365core.jobs import queue, syncing
 from w365core.jobs.context import Context
@@ -182,6 +182,13 @@ def test_the_filters_of_the_sidebar_and_the_kind_apply(inbox, engine: Engine, sh
     app.multiselect("currency").set_value([]).run()
     app.multiselect("provider").set_value(["other"]).run()
     assert titles(app) == ["Seats"]
+
+
+@pytest.mark.parametrize(("query", "is_said"), [({"provider": "nobody"}, True), ({"status": "Deactivated"}, False)])
+def test_where_no_invoice_is_chosen_nothing_is_said_to_be_whole(inbox, shop: Context, query: dict, is_said: bool):
+    told = unmarked(inbox(**query))
+    assert "No invoice matches these filters" in told and "Nothing is missing" not in told
+    assert ("The address asks for provider nobody." in told) == is_said
 
 
 def test_one_invoice_alone_is_shown_by_the_link_from_its_page(inbox, engine: Engine, shop: Context):

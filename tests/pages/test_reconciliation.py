@@ -47,6 +47,12 @@ def test_confirmed_rows_are_folded_and_can_be_shown(page, engine) -> None:
     assert "Almjoch" in said(app) and app.query_params["show"] == "all"
 
 
+def test_a_link_to_a_verdict_that_is_none_shows_no_row(page, engine) -> None:
+    Run(engine).row("unexplained", customer="Almjoch", money_at_risk="20.00")
+    told = said(page(verdict="nonsense"))
+    assert "No row matches these filters." in told and "Almjoch" not in told
+
+
 def test_a_row_opens_with_its_change_logs_lines_and_both_histories(page, engine) -> None:
     run = Run(engine)
     line = run.row("explained_invoiced", residual=None, money_at_risk=0)

@@ -42,6 +42,10 @@ def jobs(engine: Engine) -> list[queue.JobRun]:
         return list(queue.recent(connection))
 
 
+def badges(app) -> list[str]:
+    return [element.value for element in app.markdown if "-badge[" in element.value]
+
+
 def test_without_a_connected_provider_it_says_how_to_add_one(frame):
     app = frame()
     app.button("sync_open").click().run()
@@ -108,8 +112,20 @@ def test_progress_then_what_it_did_until_it_is_closed(frame, engine: Engine, pro
         "G1: Active."
     )
     assert list(app.dataframe[0].value["Number"]) == ["G1"]
+    assert [badge for badge in badges(app) if "Done" in badge] == [":orange-badge[:material/warning: Done, with errors]"]
     app.button("sync_close").click().run()
     assert "Sync of csp" not in said(app)
+
+
+def test_a_job_that_left_nothing_in_error_is_done(frame, engine: Engine, provider: str):
+    job_id = queue.ask(engine, kind="sync", provider="csp", actor="bo")
+    app = frame()
+    good = {"provider": "csp", "invoice": "G1", "status": "Active/Active", "failure": None, "message": "", "lines": 4}
+    with engine.begin() as connection:
+        job_runs.begin(connection, job_id)
+        job_runs.end(connection, job_id, state="done", message="Invoice G1 is Active.", outcome={"invoices": [good]}, lines=4)
+    app.run()
+    assert [badge for badge in badges(app) if "Done" in badge] == [":green-badge[:material/check_circle: Done]"]
 
 
 def test_what_waits_can_be_cancelled_and_says_so(frame, engine: Engine, provider: str):

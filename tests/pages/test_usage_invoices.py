@@ -181,6 +181,12 @@ def test_the_filters_of_the_address_choose_what_is_shown(page, books: Books) -> 
     assert list(app.dataframe[-1].value["Invoice"]) == ["OLD-9"] and "Billable now" not in said(app)
 
 
+def test_a_filter_of_what_there_is_not_shows_nothing_and_says_so(page, books: Books) -> None:
+    books.used("100.00")
+    told = said(page(billed_as="Nonsense", billed_to="C-9"))
+    assert "The address asks for customer C-9 and status Nonsense" in told and "Billable now" not in told
+
+
 def test_an_invoice_that_is_not_there_is_said(page, books: Books) -> None:
     assert "There is no usage invoice U-9" in said(page(number="U-9"))
 

@@ -15,7 +15,8 @@ from hypothesis import given, strategies as st
 from w365core.errors import CallRefused
 from w365core.frames import Kind
 from w365core.reports import export
-from w365core.reports.tables import Column, amount, day, number
+from w365core.reports.line_columns import LICENSE_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS
+from w365core.reports.tables import Column, amount, day, number, shown
 
 COLUMNS = (
     Column("key", "Key", Kind.ID),
@@ -94,6 +95,16 @@ def test_any_text_comes_back_from_the_csv_with_at_most_an_apostrophe_before_it(t
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**22), max_value=10**22, places=12))
 def test_every_digit_of_a_number_leaves_in_the_csv(cost: Decimal):
     assert Decimal(read_csv(export.csv_bytes(COLUMNS, [row(cost=cost)]))[0]["Cost"]) == cost
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"), [(SUMMARY_COLUMNS, "cost"), (USAGE_COLUMNS, "billing_pre_tax_total"), (LICENSE_COLUMNS, "unit_price")]
+)
+def test_every_digit_leaves_of_a_number_that_the_page_rounds(columns: tuple[Column, ...], name: str):
+    row = {name: Decimal("2282.4000734296249"), "currency": "EUR"}
+    column = next(column for column in columns if column.name == name)
+    assert shown(column, row) != "2,282.4000734296249"
+    assert read_csv(export.csv_bytes(columns, [row]))[0][column.label] == "2282.4000734296249"
 
 
 def test_a_number_that_excel_would_round_leaves_as_text():

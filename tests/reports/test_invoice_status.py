@@ -61,6 +61,11 @@ def test_headlines_never_add_currencies(report):
     }
 
 
+def test_where_only_invoices_in_error_are_shown_the_newest_import_speaks_of_them_alone(report):
+    (newest,) = [tile for tile in report({"status": "Error", "imported_at": None}).tiles if tile.label == "Newest import"]
+    assert (newest.value, newest.notes[0].text) == ("—", "none of these invoices is imported")
+
+
 def test_billed_is_of_the_latest_month_alone_and_held_up_of_all_months(report):
     found = report(
         {"header": "100", "on": date(2026, 10, 8)},

@@ -37,6 +37,23 @@ def test_no_digit_is_lost_on_the_screen(number: Decimal, currency: str | None):
     assert Decimal(wording.digits(number, currency).replace(",", "")) == number
 
 
+@pytest.mark.parametrize(
+    ("number", "currency", "most", "said"),
+    [
+        ("2282.4000734296249", "EUR", 4, "2,282.4001"),
+        ("123456789.99999", "EUR", 4, "123,456,790.00"),
+        ("-7.1250005", None, 6, "-7.125001"),
+        ("24.000", None, 6, "24"),
+        ("0.00", "EUR", 4, "0.00"),
+        ("0.00004", "EUR", 4, "<0.0001"),
+        ("-0.0000001", None, 6, ">-0.000001"),
+        ("0.12345", "CLF", 2, "0.1235"),
+    ],
+)
+def test_a_number_of_few_places_is_rounded_and_never_said_to_be_nothing(number: str, currency: str | None, most: int, said: str):
+    assert wording.digits(Decimal(number), currency, most=most) == said
+
+
 def test_an_absent_amount_is_a_dash_and_not_zero():
     assert wording.amount(None, "EUR") == "—"
 

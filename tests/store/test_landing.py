@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,17 @@ def test_only_what_dead_processes_left_is_swept(landing: Landing) -> None:
         (incoming / name).write_bytes(b"half")
     assert landing.sweep() == 2
     assert [file.name for file in incoming.iterdir()] == [f"{os.getpid()}-z"]
+
+
+def test_what_lands_is_for_its_owners_eyes_only_from_the_landing_folder_down(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        landing = Landing(tmp_path / "home" / "landing")
+        landing.adopt_content(b"x")
+    finally:
+        os.umask(before)
+    folders = [landing.folder, *(path for path in landing.folder.rglob("*") if path.is_dir())]
+    assert len(folders) == 3 and {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
 
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_sentence(tmp_path: Path) -> None:

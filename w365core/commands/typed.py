@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -11,6 +12,8 @@ import typer
 from w365core import money, printing, settings as w365settings
 from w365core.dates import DateOrder
 from w365core.errors import CallRefused
+
+_MONTH = re.compile(r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 ProviderName = Annotated[str | None, typer.Option("--provider", help="The provider's name.")]
@@ -63,8 +66,9 @@ def day(text: str | None, option: str) -> date | None:
 
 
 def month(text: str | None) -> None:
-    if text is not None:
-        day(f"{text}-01", "--period") if len(text) == 7 else day(text or "?", "--period (a month such as 2026-11)")
+    """Refuses a period that is no month."""
+    if text is not None and not _MONTH.fullmatch(text):
+        raise CallRefused(f"--period is {text!r}; write a month as YYYY-MM, such as 2026-11.")
 
 
 def currency(text: str | None) -> str | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from w365core.errors import CallRefused
-from w365core.store.landing import writing_to
+from w365core.store.landing import make_private, writing_to
 from w365core.store.rebuilding import Digest
 
 FORM = 1
@@ -164,7 +164,7 @@ def _copied(content: IO[bytes], name: str, folder: Path | None, kept: dict[str, 
     else:
         with writing_to(folder):
             place = folder / name
-            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(place.parent, inside=folder)
             with place.open("wb") as file:
                 while block := hashed.read(_BLOCK):
                     file.write(block)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from w365core.errors import CallRefused
 from w365core.model import shortened
-from w365core.store.landing import writing_to
+from w365core.store.landing import make_private, writing_to
 
 KEPT_DAYS = 7
 _BLOCK = 1 << 20
@@ -64,7 +64,7 @@ def inbox(home: Path, provider: str) -> Path:
     """The provider's folder for files of any size; made where it is not there."""
     folder = home / "inbox" / _plain(provider)
     with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder, inside=home / "inbox")
     return folder
 
 

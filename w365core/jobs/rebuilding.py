@@ -324,7 +324,7 @@ def _lost(held: Connection) -> list[str]:
 
 def _difference(one: Compared) -> str:
     if one.found is None:
-        return f"{one.table} is not there; {one.rebuilt.rows:,} rows of it landed"
+        return f"{one.table} is missing; {one.rebuilt.rows:,} rows of it landed"
     return f"{one.table} holds {one.found.rows:,} rows that are not the {one.rebuilt.rows:,} that landed"
 
 

@@ -45,7 +45,7 @@ def tiles(invoices: Sequence[Invoice], rates: Mapping[str, Decimal], now: dateti
     newest = max((i.imported_at for i in invoices if i.imported_at), default=None)
     when = wording.age(newest, now=now)
     value = when if newest is None or when == "just now" else f"{when} ago"
-    note = Note(f"{wording.zoned(newest)}" if newest else "nothing imported yet")
+    note = Note(f"{wording.zoned(newest)}" if newest else "none of these invoices is imported")
     return (*headlines, Tile("Newest import", value, (note,))) if invoices else ()
 
 

@@ -56,9 +56,17 @@ def load(connection: Connection, wanted: InvoiceFilter, *, now: datetime) -> Inv
     return build([invoice(row) for row in rows], rates=references.currencies(connection), now=now)
 
 
-def choices(connection: Connection) -> Mapping[str, list[str]]:
-    """What can be filtered by."""
-    return queries.choices(connection)
+def choices(connection: Connection) -> Mapping[str, Mapping[str, str]]:
+    """What can be filtered by: by field of the filter the values and what they are called. Every status is one, whether an invoice has it or not."""
+    found = queries.choices(connection)
+    statuses = dict.fromkeys([*(str(status) for status in StatusReason), *found["statuses"]])
+    return {
+        "providers": {name: name for name in found["providers"]},
+        "months": {month: wording.month(month) for month in found["months"]},
+        "statuses": {status: status for status in statuses},
+        "currencies": {code: code for code in found["currencies"]},
+        "customers": customers(connection),
+    }
 
 
 def customers(connection: Connection) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """What is a table, before anybody draws or exports it? Named columns of a kind, and rows as mappings.
 
 `Column.amount` says that the number is money of the row's own `currency`: it is shown with at least that currency's minor unit.
+`Column.places` says how many places people see of a number at most; a file holds them all.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from w365core.frames import Kind
 from w365core.reports import wording
 
 CHIPS = frozenset({"standing"})  # columns whose cells are shown as coloured words
+_DIGIT, _PADDING = 7, 18  # pixels that a digit takes at most, and that stand around a cell's text
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Column:
     width: int | None = None
     help: str | None = None
     shown: bool = True  # else in the export only
+    places: int | None = None  # on a page at most so many; all of them where it is None
     printed: bool = False  # a moment as the provider printed it, never in another time zone
 
 
@@ -72,7 +75,7 @@ def shown(column: Column, row: Mapping[str, Any]) -> str:
     if value is None:
         return ""
     if column.kind in (Kind.NUMBER, Kind.WHOLE):
-        return wording.digits(Decimal(value), row.get("currency") if column.amount else None)
+        return wording.digits(Decimal(value), row.get("currency") if column.amount else None, most=column.places)
     if column.kind is Kind.MOMENT and isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M") if column.printed else wording.moment(value)
     if column.kind is Kind.FLAG:
@@ -85,6 +88,14 @@ def frame(table: Table, *, chip: Callable[[str], str]) -> pl.DataFrame:
     columns = [column for column in table.columns if column.shown]
     cells = {heading(column): [_cell(column, row, chip) for row in table.rows] for column in columns}
     return pl.DataFrame(cells, schema={heading(column): _type(column) for column in columns})
+
+
+def wide_enough(column: Column, cells: pl.DataFrame) -> int | None:
+    """The column's width in pixels. A number that is wider would lose its first digits, which count most, so it is at least that of the longest one."""
+    if column.width is None or column.kind not in (Kind.NUMBER, Kind.WHOLE):
+        return column.width
+    longest = cells[heading(column)].str.len_chars().max() or 0
+    return max(column.width, longest * _DIGIT + _PADDING)
 
 
 def _cell(column: Column, row: Mapping[str, Any], chip: Callable[[str], str]) -> Any:

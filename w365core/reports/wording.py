@@ -1,4 +1,4 @@
-"""How do people read an amount, a day, an age? Exact to the last digit, grouped, and never a float."""
+"""How do people read an amount, a day, an age? Grouped, never a float, and exact to the last digit unless somebody asks for fewer places."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", 
 _zone = ZoneInfo("UTC")  # of the installation, of which a process knows one only
 
 
-def digits(number: Decimal | None, currency: str | None = None) -> str:
-    """12345.678 -> 12,345.678. With a currency at least its minor unit: 12345.6 EUR -> 12,345.60. Absent is a dash, not zero."""
+def digits(number: Decimal | None, currency: str | None = None, *, most: int | None = None) -> str:
+    """12345.678 -> 12,345.678. With a currency at least its minor unit: 12345.6 EUR -> 12,345.60. Absent is a dash, not zero.
+
+    `most` places at most, half up; what would be a zero then says on which side of it it is: 0.0000004 at six places -> <0.000001.
+    """
     if number is None:
         return ABSENT
+    coin = money.minor_units(currency) if currency else 0
+    if most is not None and number:
+        number, exact = money.half_up(number, places=max(most, coin)), number
+        if not number:
+            least = Decimal(1).scaleb(-max(most, coin))
+            return f"<{least:f}" if exact > 0 else f">-{least:f}"
     needed = max(-number.normalize(money.EXACT).as_tuple().exponent, 0)
-    places = max(needed, money.minor_units(currency)) if currency else needed
-    shown = money.half_up(number, places=places)  # adds zeros, takes nothing away
+    shown = money.half_up(number, places=max(needed, coin))  # adds zeros, takes nothing away
     return f"{abs(shown) if shown == 0 else shown:,f}"
 
 

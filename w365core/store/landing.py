@@ -36,6 +36,18 @@ def writing_to(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def make_private(folder: Path, *, inside: Path) -> None:
+    """Makes the folder, and what is missing from `inside` down to it, for their owner alone: mkdir gives its mode to the last one only."""
+    try:
+        folder.mkdir(exist_ok=True, mode=0o700)
+    except FileNotFoundError:
+        if folder == inside:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            make_private(folder.parent, inside=inside)
+        folder.mkdir(exist_ok=True, mode=0o700)
+
+
 @dataclass(frozen=True)
 class Landing:
     """The landing folder of this installation."""
@@ -111,10 +123,9 @@ class Landing:
             finally:
                 os.close(folder)
 
-    @staticmethod
-    def _made(folder: Path) -> Path:
+    def _made(self, folder: Path) -> Path:
         with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder, inside=self.folder)
         return folder
 
 
