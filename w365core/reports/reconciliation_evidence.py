@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from w365core import money
 from w365core.reconciliation import EXPLAINED, Verdict
-from w365core.reports import decision_words, reconciliation, verdict_words, wording
+from w365core.reports import decision_words, price_history, reconciliation, verdict_words, wording
 from w365core.reports.reconciliation import Finding, Wanted
 from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.reconciliation_tables import CHANGE_LOGS, LINES, WINDOWS
@@ -123,7 +123,7 @@ def build(
         decisions=tuple(decision_words.sentence(one) for one in decisions),
         sentence=verdict_words.sentence(row, logs, provider=provider),
         step=verdict_words.STEPS[row["verdict"]],
-        more=_more(row, months, provider),
+        more=_more(row, months, provider, price_history.sentence(row, all_logs, subscription)),
         figures=_figures(row, provider),
         history=_history(row, all_logs or logs, windows),
         change_logs=Table("change logs", CHANGE_LOGS, _logs(row, logs, all_logs)),
@@ -153,7 +153,7 @@ def _neighbour(beside: Row, which: str) -> tuple[int, str] | None:
     return None if run is None else (run, beside[f"line_{which}"])
 
 
-def _more(row: Row, months: Row, provider: str) -> tuple[str, ...]:
+def _more(row: Row, months: Row, provider: str, prices: str | None) -> tuple[str, ...]:
     """What else is to be said of it: the fit, the price, how long it has lasted, what it was decided on."""
     return tuple(
         said
@@ -163,6 +163,7 @@ def _more(row: Row, months: Row, provider: str) -> tuple[str, ...]:
             lasting(months, row["currency"], is_explained=row["verdict"] in EXPLAINED),
             _three_ways(row, provider),
             verdict_words.price_sentence(row),
+            prices,
         )
         if said
     )
