@@ -19,7 +19,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Engine, Row
 
 from w365core import money, settings as w365settings
-from w365core.billing import planning
+from w365core.billing import cycles, planning
 from w365core.correction import Rule
 from w365core.errors import CallRefused
 from w365core.jobs import correcting
@@ -268,6 +268,7 @@ def unbill(
         _refuse_what_is_no_draft(invoice, "deleted")
         _refuse_strange(connection, invoice)
         keep = _keeper(engine, landing, now)(invoice.invoice_number)
+        _put_date_back(connection, invoice)
         return invoice.invoice_number, drafts.unmake(connection, invoice, who=Who(actor, now), keep=keep, reason=reason)
 
 
@@ -314,6 +315,15 @@ def _refuse_strange(connection: Connection, invoice: Row) -> None:
             f"Invoice {invoice.invoice_number} was not made here: it came with our records and has lines without usage. Change it where it was made, and "
             f"load it again."
         )
+
+
+def _put_date_back(connection: Connection, invoice: Row) -> None:
+    """The contract's next invoice date, as far as this invoice has moved it."""
+    contract_id = invoice.contract_id or ""
+    day, moved = drafts.next_date(connection, contract_id)
+    steps = {number: step for number, before, after in moved if (step := cycles.Step.of(before, after))}
+    own = steps.pop(invoice.invoice_number, None)
+    drafts.move_date(connection, contract_id, day, cycles.taken_back(day, own, steps.values()))
 
 
 def _stored(connection: Connection, invoice: Row) -> tuple[Contract, list[Usage], list[Usage]]:

@@ -48,8 +48,9 @@ _FIRST_USAGE = text(f"""
 
 # A contract may carry license invoices as well: an invoice counts that has a line of usage, usage linked to it, or no line at all.
 _INVOICES = text("""
-    select i.contract_id, i.invoice_number, coalesce(i.cycle_start, i.invoice_date - 1) as day, i.invoice_date, i.status
-    from customer_invoice i
+    select i.contract_id, i.invoice_number, coalesce(i.cycle_start, i.invoice_date - 1) as day, i.invoice_date, i.status,
+           m.next_invoice_date_before, m.next_invoice_date_after
+    from customer_invoice i left join usage_invoice m on m.invoice_number = i.invoice_number
     where i.contract_id is not null and coalesce(i.cycle_start, i.invoice_date) is not null
       and (cast(:contract_id as text) is null or i.contract_id = :contract_id)
       and (
@@ -91,7 +92,14 @@ def contracts(connection: Connection, contract_id: str | None = None) -> list[Co
     invoices: dict[str, list[Standing]] = {}
     for row in _rows(connection, _INVOICES, **given):
         invoices.setdefault(row["contract_id"], []).append(
-            Standing(row["invoice_number"], row["day"], row["invoice_date"], row["status"] or "Billed")
+            Standing(
+                row["invoice_number"],
+                row["day"],
+                row["invoice_date"],
+                row["status"] or "Billed",
+                row["next_invoice_date_before"],
+                row["next_invoice_date_after"],
+            )
         )
     first = {row["contract_id"]: row["day"] for row in _rows(connection, _FIRST_USAGE, **given)}
     found = [
