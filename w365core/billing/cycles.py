@@ -1,7 +1,8 @@
 """Which cycles does a contract have, which of them waits for an invoice, and on which day is each one invoiced?
 
 Cycles follow from the start of the contract and its frequency, as half-open periods: a monthly contract from 31 January has [31 Jan, 28 Feb),
-[28 Feb, 31 Mar) … Usage is billed in arrears, whatever the policy: in the cycle that its charge window ends in.
+[28 Feb, 31 Mar) … Usage is billed in arrears, whatever the policy: in the cycle that its charge window ends in; what is from before the contract goes
+with its first cycle, as late.
 
 A contract's next invoice date is that of its oldest cycle without an invoice. Each invoice made here is a step of it, from one date to the next; so
 deleting one of several puts it back to where that step began, and making that one again leads along the later steps to where it stood.
@@ -139,6 +140,11 @@ def invoice_date(terms: Terms, of: Cycle, invoices: Sequence[Invoiced], *, oldes
 def stands_for(terms: Terms, of: Cycle) -> bool:
     """Whether the contract's next invoice date can be that of the cycle: it is not before its end."""
     return terms.next_invoice_date is not None and terms.next_invoice_date >= of.end
+
+
+def month_after(day: date) -> date:
+    """The first of the month after."""
+    return _months_later(day.replace(day=1), 1)
 
 
 # --- the next invoice date, step by step --------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date,
         notes += _late_from_now_on(contract, terms, invoices)
     # The earlier one is due on the day that it has once these drafts have moved the contract's date.
     earlier = _earlier(*waits, _date(terms, waits[1], invoices, contract)) if waits else None
-    held = _held(contract, judged, first, last, today)
+    held = (*_held(contract, judged, first, last, today), *_before_the_start(contract, judged, drafts, first, last))
     idle = _potential(contract, usage, max(first, last.replace(day=1)), last, today)
     return Plan(contract, tuple(drafts), held, earlier, tuple(notes), idle, _to_regenerate(contract, judged, first, last))
 
@@ -142,7 +142,8 @@ def _worth(
         if why is None:
             number = cycles.cycle_of(terms, usage.day).number
             target = _target(number, invoiced)
-            (own if target == number else late).setdefault(target, []).append(usage)
+            is_own = target == number and not _is_before_the_start(terms, usage)
+            (own if is_own else late).setdefault(target, []).append(usage)
     found = {}
     for number in {*own, *late}:
         claim = _Claim(cycles.cycle(terms, number), tuple(own.get(number, ())), tuple(late.get(number, ())))
@@ -241,6 +242,31 @@ def _held(
         waited_for = (cycles.cycle(terms, one) for one in (number, _target(number, invoiced)))
         days = [_date(terms, cycle, invoices, contract) for cycle in waited_for if cycle.end <= today]
         found += [Held(usage, *why, day) for day in days if first <= day <= last][:1]
+    return tuple(found)
+
+
+def _is_before_the_start(terms: Terms, usage: Usage) -> bool:
+    return terms.start_date is not None and usage.day < terms.start_date
+
+
+def _before_the_start(
+    contract: Contract, judged: Sequence[tuple[Usage, tuple[str, str] | None]], drafts: Sequence[Draft], first: date, last: date
+) -> tuple[Held, ...]:
+    """Billable usage from before the contract that these drafts do not take: held back where it would have been due, the month after it."""
+    terms, taken = terms_of(contract), {usage.usage_id for draft in drafts for usage in draft.usage}
+    found = []
+    for usage, why in judged:
+        due = cycles.month_after(usage.day)
+        if why is None and _is_before_the_start(terms, usage) and first <= due <= last and usage.usage_id not in taken:
+            found.append(
+                Held(
+                    usage,
+                    NOT_BILLABLE,
+                    f"Contract {contract.contract_id} begins on {contract.start_date}, after this usage: the invoice of its next cycle takes it as "
+                    f"late. To bill it before, give the contract its earlier start_date in billing_contracts.csv, and load that.",
+                    due,
+                )
+            )
     return tuple(found)
 
 

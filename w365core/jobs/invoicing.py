@@ -1,6 +1,7 @@
 """How is usage billed? A door for pages and the command line: what is due, making the Drafts, making them again, taking them back, moving them on.
 
-plans, drafts_again      what a run would make, contract by contract; which Drafts would come out otherwise today
+plans, comes_first       what a run would make, contract by contract; what it would ask to be billed before
+drafts_again             which Drafts would come out otherwise today
 bill                     makes the Drafts of a period, one transaction per contract: one that fails takes no other with it
 regenerate, unbill, mark one invoice: made again out of what is there now; deleted while it is a Draft; moved on to Billed and Paid
 
@@ -101,6 +102,19 @@ def plans(connection: Connection, period: Period, *, today: date, contract_id: s
         planning.plan(one, usage.get(one.contract_id or "", ()), first=period.first, last=period.last, today=today, taken=taken)
         for one in store.contracts(connection, contract_id)
     ]
+
+
+def comes_first(connection: Connection, period: Period, *, today: date) -> dict[str, date]:
+    """By contract the invoice date of the cycle that a run over this period would ask to be billed before any of its own."""
+    usage = store.unbilled_in_sums(connection)
+    found = [
+        planning.plan(one, usage[one.contract_id or ""], first=period.first, last=period.last, today=today)
+        for one in store.contracts(connection)
+        if one.contract_id in usage
+    ]
+    return {
+        one.contract.contract_id or "": one.earlier.earlier_invoice_date for one in found if one.earlier is not None and not one.drafts
+    }
 
 
 def drafts_again(connection: Connection) -> list[Again]:
