@@ -220,7 +220,9 @@ def test_a_commitment_without_any_usage_is_shown_and_not_billed(books: Books) ->
 def test_a_commitment_in_another_currency_is_not_compared(books: Books) -> None:
     books.change(subscription, minimum_commitment=Decimal("80"), currency="USD")
     books.used("10.00")
-    assert [draft.top_up_total for draft in books.bill().made] == [0]
+    done = books.bill()
+    assert [draft.top_up_total for draft in done.made] == [0]
+    assert "the minimum commitment of U-1, 80 USD a month, is not topped up, because the invoice is in EUR" in done.notes[0]
 
 
 # --- not billable ------------------------------------------------------------------------------------------------------------------------
@@ -254,6 +256,20 @@ def test_what_is_not_billable_is_held_back_with_its_cause(books: Books, table, v
     assert done.made == [] and done.exit_code == 1
     assert len(done.refused) == 1 and f"({code})" in done.refused[0] and said in done.refused[0]
     assert books.rows("select count(*) from customer_invoice") == [(0,)]
+
+
+def test_what_is_held_back_is_summed_up_though_some_of_it_has_no_markup(books: Books) -> None:
+    for amount, markup in (("10.00", "0"), ("9.00", None), ("5.00", "0")):
+        books.used(amount, markup=markup, state="Inactive", status_reason="Deactivated")
+    (said,) = books.bill().refused
+    assert said.startswith("Contract C-1: 3 usage summaries, 15.00 EUR and 1 without a markup, held back (deactivated).")
+
+
+def test_a_unit_price_has_the_places_of_its_currency(books: Books) -> None:
+    books.change(billing_contract, currency="JPY")
+    books.used("3060", currency="JPY")
+    ((line,),) = [[line.unit_price for line in draft.lines] for draft in books.bill().made]
+    assert str(line) == "1530"
 
 
 def test_a_contract_without_any_account_is_not_billable(books: Books) -> None:

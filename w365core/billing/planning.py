@@ -17,7 +17,7 @@ from w365core import money
 from w365core.billing import cycles
 from w365core.billing.billable import blocked_by, currency_of
 from w365core.billing.cycles import Cycle, Invoiced, Step, Terms
-from w365core.billing.lines import is_worth_an_invoice, lines_of, potentials
+from w365core.billing.lines import is_worth_an_invoice, lines_of, not_compared, potentials
 from w365core.usage_invoice import ARCHIVED, DRAFT, NOT_BILLABLE, Contract, Draft, Earlier, Held, Line, Plan, Potential, Standing, Usage
 
 
@@ -167,7 +167,7 @@ def _draft(
     dated: date,
     taken: Collection[str],
 ) -> tuple[Draft, Terms, list[str]]:
-    """The draft, the contract's terms after it, and which cycles were passed over."""
+    """The draft, the contract's terms after it, and what there is to say: cycles that were passed over, commitments that cannot be compared."""
     oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
     invoiced = _numbers(terms, invoices)
     before, after, next_date = _next_dates(terms, invoices, cycle, oldest, invoiced)
@@ -175,6 +175,11 @@ def _draft(
     said = [
         f"{_said(contract)}: cycle {_span(one)} has no billable usage so far; it gets an invoice of its own once it has."
         for one in passed[-3:]
+    ]
+    said += [
+        f"{_said(contract)}: the minimum commitment of {one.subscription_id}, {money.plain(one.minimum_commitment)} {one.currency} a month, is not topped "
+        f"up, because the invoice is in {_currency(lines)} and currencies are never added: agree it in {_currency(lines)} in subscriptions.csv."
+        for one in not_compared(contract, lines, currency=_currency(lines))
     ]
     draft = Draft(
         _free_number(f"U{cycle.start:%Y%m}-{contract.contract_id}", taken), contract.contract_id or "", contract.account_id, dated, cycle.start,

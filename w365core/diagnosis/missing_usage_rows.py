@@ -54,7 +54,11 @@ def archived_or_invoiced(e: Evidence) -> Checked:
         fixes.append("It was billed: see that invoice on the page Usage invoices.")
     if archived:
         said.append(f"{_amounts(archived)} is archived, so it is never billed")
-        fixes.append("What was archived by mistake has to be taken out of the archive before it can be billed.")
+        number = word(archived[0].document)
+        fixes.append(
+            f"What was archived by mistake comes back with its provider invoice: `deactivate --invoice {number}`, then `sync --invoice {number}`, which "
+            f"brings all its usage in anew, not invoiced. Drafts of it have to be deleted before; `deactivate` names them."
+        )
     return Checked(True, "; ".join(said) + ".", " ".join(fixes))
 
 
@@ -235,7 +239,7 @@ def regenerate(e: Evidence) -> str:
 def _move(e: Evidence) -> str:
     if e.recommended_day is None or e.contract is None:
         return ""
-    return f"Move the contract's invoice date to the {words.ordinal(e.recommended_day)} of the month, after the usual arrival, so that it does not happen each month."
+    return f"Move the contract's invoice date to the {words.ordinal(e.recommended_day)} of the month, after the usual arrival, so that it does not happen each month: on the page Settings, or `contract set-invoice-date --contract {word(e.contract.contract_id)} --date YYYY-MM-DD`."
 
 
 def _export(rows: Sequence[Rows]) -> str:

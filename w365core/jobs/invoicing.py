@@ -117,9 +117,9 @@ def comes_first(connection: Connection, period: Period, *, today: date) -> dict[
     }
 
 
-def drafts_again(connection: Connection) -> list[Again]:
-    """Invoices made here that would come out otherwise today: Drafts to be made again, Billed and Paid ones whose markup has changed since."""
-    made = drafts.made_here(connection)
+def drafts_again(connection: Connection, *, invoice_number: str | None = None) -> list[Again]:
+    """Invoices made here, or this one, that would come out otherwise today: Drafts to be made again, Billed and Paid ones whose markup has changed since."""
+    made = [one for one in drafts.made_here(connection) if invoice_number in (None, one.invoice_number)]
     usage = store.billed_on(connection, [one.invoice_number for one in made])
     waiting = store.unbilled(connection) if any(one.status == DRAFT for one in made) else {}
     by_id = {one.contract_id: one for one in store.contracts(connection)}
@@ -188,18 +188,23 @@ def _tell(done: Billed, plan: Plan, *, named: bool) -> None:
 
 def held_sentences(plan: Plan) -> list[str]:
     """What is held back, one sentence per cause: which contract, how much, why, what to do."""
-    sums: dict[tuple[str, str, str], tuple[int, Decimal | None]] = {}
+    groups: dict[tuple[str, str, str], list[Decimal | None]] = {}
     for held in plan.held:
-        key = (held.code, held.sentence, held.usage.currency)
-        rows, amount = sums.get(key, (0, money.ZERO))
-        selling = held.usage.selling_amount
-        sums[key] = (rows + 1, None if amount is None or selling is None else money.EXACT.add(amount, selling))
+        groups.setdefault((held.code, held.sentence, held.usage.currency), []).append(held.usage.selling_amount)
     whose = f"Contract {plan.contract.contract_id}" if plan.contract.contract_id else "Without a contract"
     return [
-        f"{whose}: {rows:,} usage {'summary' if rows == 1 else 'summaries'}"
-        f"{f', {money.plain(amount)} {currency},' if amount is not None else f' in {currency}'} held back ({code}). {sentence}"
-        for (code, sentence, currency), (rows, amount) in sums.items()
+        f"{whose}: {len(amounts):,} usage {'summary' if len(amounts) == 1 else 'summaries'}{_sum_of(amounts, currency)} held back ({code}). {sentence}"
+        for (code, sentence, currency), amounts in groups.items()
     ]
+
+
+def _sum_of(amounts: Sequence[Decimal | None], currency: str) -> str:
+    """What they sell for, and how many of them have no markup yet."""
+    known = [amount for amount in amounts if amount is not None]
+    if not known:
+        return f" in {currency}"
+    lacking = len(amounts) - len(known)
+    return f", {money.plain(money.total(known))} {currency}{f' and {lacking:,} without a markup' if lacking else ''},"
 
 
 def _comes_first(contract: Contract, earlier: Earlier) -> str:
@@ -252,9 +257,17 @@ def regenerate(
 
 @acts("bill")
 def regenerate_period(
-    engine: Engine, period: Period, *, contract_id: str, actor: str, now: datetime, landing: Landing | None = None, dry_run: bool = False
+    engine: Engine,
+    period: Period,
+    *,
+    contract_id: str,
+    actor: str,
+    now: datetime,
+    landing: Landing | None = None,
+    take_markups: bool = False,
+    dry_run: bool = False,
 ) -> Billed:
-    """The contract's Drafts whose invoice date lies in the period, each made again. CallRefused where there is none."""
+    """The contract's Drafts whose invoice date lies in the period, each made again as `regenerate` does it. CallRefused where there is none."""
     with guarded(), engine.connect() as connection:
         if not store.is_known(connection, contract_id):
             raise CallRefused(f"There is no contract {contract_id}; `load` brings contracts from billing_contracts.csv.")
@@ -266,7 +279,7 @@ def regenerate_period(
         raise CallRefused(
             f"Contract {contract_id} has no Draft of {period.first:%Y-%m} to make again{f' ({said})' if said else '; `bill` without --regenerate makes one'}."
         )
-    how = {"actor": actor, "now": now, "landing": landing, "dry_run": dry_run}
+    how = {"actor": actor, "now": now, "landing": landing, "take_markups": take_markups, "dry_run": dry_run}
     return Billed(made=[regenerate(engine, number, **how) for number in wanted])
 
 

@@ -141,6 +141,8 @@ def take_off(connection: Connection, invoice_number: str) -> list[Mark]:
 def mark(connection: Connection, invoice: Row, status: str, *, who: Who) -> bool:
     """Moves the invoice on; False where it stands there already. CallRefused where that would be a step back."""
     number, now = invoice.invoice_number, invoice.status or DRAFT
+    if now == status == DRAFT:
+        raise CallRefused(f"Invoice {number} is a Draft already, and a status only moves on: mark it Billed or Paid.")
     if now == status:
         return False
     if status == DRAFT:
