@@ -209,7 +209,9 @@ def before_the_start(e: Evidence) -> str:
     early = [rows for rows in e.open_rows if rows.is_before_contract]
     if not early or e.contract is None:
         return ""
-    return f" {_amounts(early)} of it is late: it was charged before contract {e.contract.contract_id} began on {day(e.contract.start_date)}."
+    return (
+        f" {_amounts(early)} of it is late: it was charged before contract {e.contract.contract_id} began on {day(e.contract.start_date)}."
+    )
 
 
 # --- in words ----------------------------------------------------------------------------------------------------------------------------

@@ -52,9 +52,7 @@ def diagnose(
     )
 
 
-def _in_their_order(
-    connection: Connection, cases: Sequence[Case], *, period: date, today: date
-) -> list[tuple[Case, Diagnosis]]:
+def _in_their_order(connection: Connection, cases: Sequence[Case], *, period: date, today: date) -> list[tuple[Case, Diagnosis]]:
     """Each case diagnosed; one that could be billed now knows of an earlier cycle that has to be billed before it."""
     found = [(case, missing_usage.diagnosed(case.evidence)) for case in cases]
     if not any(diagnosis.outcome is Outcome.READY for _, diagnosis in found):
@@ -75,9 +73,7 @@ def rates(connection: Connection) -> Mapping[str, Decimal]:
     return references.currencies(connection)
 
 
-def invoiced_late(
-    connection: Connection, *, subscription_id: str | None = None, contract_id: str | None = None
-) -> list[Row]:
+def invoiced_late(connection: Connection, *, subscription_id: str | None = None, contract_id: str | None = None) -> list[Row]:
     """The contracts whose next invoice date lies a cycle or more behind their usage, as it is for good once two cycles were billed in one month: with the
     cycle, the date, the day to move it to, and a sentence."""
     chosen = _chosen(store.subscriptions(connection), subscription_id, contract_id)

@@ -112,9 +112,7 @@ def comes_first(connection: Connection, period: Period, *, today: date) -> dict[
         for one in store.contracts(connection)
         if one.contract_id in usage
     ]
-    return {
-        one.contract.contract_id or "": one.earlier.earlier_invoice_date for one in found if one.earlier is not None and not one.drafts
-    }
+    return {one.contract.contract_id or "": one.earlier.earlier_invoice_date for one in found if one.earlier is not None and not one.drafts}
 
 
 def drafts_again(connection: Connection, *, invoice_number: str | None = None) -> list[Again]:
