@@ -18,6 +18,7 @@ from w365core.reports.usage_invoice_detail import Opened
 from w365core.reports.usage_invoices import Due, ToRemake
 
 _MOST_SAID = 8
+_MOST_NOTES = 3
 _MOST_CHARACTERS = 500
 
 
@@ -165,7 +166,9 @@ def _bill(due: Sequence[Due]) -> Sequence[str]:
     numbers = ", ".join(draft.invoice_number for draft in made[:_MOST_SAID]) + (
         f" and {len(made) - _MOST_SAID:,} more" if len(made) > _MOST_SAID else ""
     )
-    return [f"{wording.counted(len(made), 'Draft')} made, {totals}: {numbers}."]
+    notes = [note for run in runs for note in run.notes]
+    more = [f"… and {len(notes) - _MOST_NOTES:,} more of the kind."] if len(notes) > _MOST_NOTES else []
+    return [f"{wording.counted(len(made), 'Draft')} made, {totals}: {numbers}.", *notes[:_MOST_NOTES], *more]
 
 
 def _dates(one: Due) -> Period:

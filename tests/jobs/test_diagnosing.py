@@ -145,7 +145,14 @@ def test_usage_on_a_customer_invoice_is_billed_and_it_is_said_where(configured: 
 def test_usage_that_was_archived_is_nothing_to_bill(configured: Configured):
     context = synced(configured())
     do(context, "update usage_summary set status = 'Archived' where subscription_id = 'U-1'")
-    assert told(row(context)) == ("zero_by_nature", None, ["archived_or_invoiced"])
+    one = row(context)
+    assert told(one) == ("zero_by_nature", None, ["archived_or_invoiced"])
+    assert "`deactivate --invoice G1`, then `sync --invoice G1`" in cause(one, "archived_or_invoiced")["fix"]
+    invoice = ledger.named(context.engine, provider_name=None, invoice_number="G1")
+    with context.engine.begin() as connection:
+        transitions.deactivate(connection, provider_invoice_id=invoice.provider_invoice_id, who=context.who)
+    syncing.sync_invoice(context, provider_name=None, invoice_number="G1", override=None)
+    assert told(row(context)) == ("ready", None, [])
 
 
 def test_a_subscription_without_usage_beside_others_is_zero_by_nature(configured: Configured, served: Served):
