@@ -70,7 +70,7 @@ def _row(item: Item) -> None:
     with figures.container(gap=None, horizontal_alignment="right"):
         sign = "+" if item.kind == "drift" and item.money > 0 else ""
         st.markdown(f"**{sign}{wording.rounded(item.money, item.currency)}**", text_alignment="right")
-        held = {"blank": "cost held up", "removed": "not billable any more"}
+        held = {"blank": "cost held up", "removed": "at stake"}
         st.caption(held.get(item.kind, "would be moved"), text_alignment="right")
     with action:
         if item.kind == "drift" and item.subscription_id:
@@ -84,7 +84,14 @@ def _row(item: Item) -> None:
                 width="stretch",
             )
         else:
-            st.button("Set one", key=f"fix_{item.key}", icon=":material/edit:", on_click=_set_one, args=(item,), width="stretch")
+            st.button(
+                "Edit" if item.kind == "removed" else "Set one",
+                key=f"fix_{item.key}",
+                icon=":material/edit:",
+                on_click=_set_one,
+                args=(item,),
+                width="stretch",
+            )
 
 
 def _set_one(item: Item) -> None:

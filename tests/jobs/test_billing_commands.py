@@ -240,7 +240,9 @@ def test_past_invoices_are_settled_by_a_command_that_says_before_what_it_would_d
     assert rebuilding.rebuild(configured, check=True).findings == ()
 
 
-def test_a_past_invoice_of_another_amount_settles_nothing_and_is_named(asked: Callable[..., Said], configured: Context, tmp_path: Path) -> None:
+def test_a_past_invoice_of_another_amount_settles_nothing_and_is_named(
+    asked: Callable[..., Said], configured: Context, tmp_path: Path
+) -> None:
     past = tmp_path / "past"
     past.mkdir()
     (past / "invoices.csv").write_text(

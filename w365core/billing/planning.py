@@ -213,7 +213,7 @@ def _late_from_now_on(contract: Contract, terms: Terms, invoices: Sequence[Invoi
     cycle, day = found
     return [
         f"{_said(contract)}: its next invoice date is {terms.next_invoice_date} now, so usage of {_span(cycle)} is billed in "
-        f"{terms.next_invoice_date:%Y-%m}, and all after it as late; `contract set-invoice-date --contract {contract.contract_id} --date {day}` moves it."
+        f"{terms.next_invoice_date:%Y-%m}, a cycle late, and so is all that follows; `contract set-invoice-date --contract {contract.contract_id} --date {day}` moves it."
     ]
 
 

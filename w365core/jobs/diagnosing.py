@@ -87,7 +87,7 @@ def invoiced_late(connection: Connection, *, subscription_id: str | None = None,
             "invoice_date": row["next_invoice_date"],
             "move_to": day,
             "sentence": f"Contract {row['known_contract_id']}: its next invoice date is {row['next_invoice_date']}, so usage of {cycle.start} to "
-            f"{cycle.last_day} is billed in {row['next_invoice_date']:%Y-%m}, and all after it as late; `contract set-invoice-date --contract "
+            f"{cycle.last_day} is billed in {row['next_invoice_date']:%Y-%m}, a cycle late, and so is all that follows; `contract set-invoice-date --contract "
             f"{row['known_contract_id']} --date {day}` moves it.",
         }
         for row, cycle, day in usage_cycles.late_by_a_cycle(connection, chosen)

@@ -106,7 +106,10 @@ def _of_drift(row: Mapping[str, Any]) -> Item:
         was += " or none"
     rows, invoices = wording.counted(row["rows"], "row"), wording.counted(row["invoices"], "invoice")
     if row["markup_now"] is None:
-        sold = f"It would not be billable with that: {wording.amount(row['amount_before'], row['currency'])} less; nor is what comes in from now on."
+        sold = (
+            f"It stays billable as it is; with that it would not be: {wording.amount(row['amount_before'], row['currency'])} less. What comes in from now "
+            f"on cannot be billed, until the subscription has one again (subscriptions.csv, `load`)."
+        )
         have = "has" if row["rows"] == 1 else "have"
         return _item(
             "removed", row, f"{rows} of {invoices} {have} {was}; the subscription's markup was taken away since. {sold}", row["difference"]
