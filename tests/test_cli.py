@@ -228,10 +228,12 @@ def test_missing_configuration_exits_4(shop: Shop, arguments: list[str], environ
     assert PASSWORD not in done.stderr + done.stdout
 
 
-def test_a_database_without_a_schema_exits_4_until_init(shop: Shop) -> None:
+def test_a_database_without_a_schema_exits_4_until_init(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "currencies.csv").write_text("code,rate_to_base\nEUR,1\n")
     with postgres.fresh_database() as url:
         _is_refused(shop("invoices", "--json", DATABASE_URL=url), 4, "run `python -m w365core init`")
         _is_refused(shop("sync", "--json", DATABASE_URL=url), 4, "run `python -m w365core init`")
+        _is_refused(shop("load", tmp_path, "--json", DATABASE_URL=url), 4, "run `python -m w365core init`")
         assert shop.json("init", DATABASE_URL=url)["changed"] is True
         assert shop.json("init", DATABASE_URL=url)["changed"] is False
         assert shop.json("invoices", DATABASE_URL=url) == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests.conftest import Command
 from tests.usage_rows import Usage, table, written
@@ -58,6 +59,14 @@ def test_a_refused_row_ends_a_preview_with_1_and_an_import_with_2(w365: Command,
     assert done.returncode == 2 and json.loads(done.stdout)["refused"][0]["row"] == 2 and "Nothing was changed" in done.stderr
     damaged = w365("markup", "import", __file__, "--json")
     assert damaged.returncode == 2 and "no export of usage" in json.loads(damaged.stdout)["error"]
+
+
+def test_a_markup_that_was_taken_away_is_drift_of_all_that_its_usage_sells_for(w365: Command, usage: Usage) -> None:
+    with usage.engine.begin() as connection:
+        connection.execute(text("update subscription set markup_pct = null where subscription_id = 'U-1'"))
+    row = next(row for row in json.loads(w365("markup", "drift", "--json").stdout) if row["subscription_id"] == "U-1")
+    assert row["markup_now"] is None and row["amount_after"] == "0"
+    assert Decimal(row["difference"]) == -Decimal(row["amount_before"]) < 0
 
 
 def test_drift_is_listed_with_the_money_that_it_moves(w365: Command, usage: Usage) -> None:

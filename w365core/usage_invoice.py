@@ -37,12 +37,15 @@ class Subscribed:
 
 @dataclass(frozen=True)
 class Standing:
-    """A customer invoice that counts for a usage cycle of its contract. `day` lies in the cycle that it stands for."""
+    """A customer invoice that counts for a usage cycle of its contract. `day` lies in the cycle that it stands for; one made here has moved the
+    contract's next invoice date on from `next_before` to `next_after`."""
 
     invoice_number: str
     day: date
     invoice_date: date | None
     status: str
+    next_before: date | None = None
+    next_after: date | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Draft:
-    """A usage invoice that is to be made; `cycle_end` is inclusive. The contract's next invoice date moves from `next_before` to `next_after`."""
+    """A usage invoice that is to be made; `cycle_end` is inclusive. The contract's next invoice date moves from `next_before` to `next_after`, and from
+    there to `next_date`, past cycles that have their invoice already."""
 
     invoice_number: str
     contract_id: str
@@ -132,6 +136,7 @@ class Draft:
     lines: tuple[Line, ...]
     next_before: date | None = None
     next_after: date | None = None
+    next_date: date | None = None
 
     @property
     def total(self) -> Decimal:

@@ -13,7 +13,7 @@ from w365core.reports.tables import Table
 from w365core.reports.usage_invoices import Due, ToRemake, UsageInvoices
 
 SHOWN_AT_FIRST = 6
-_WIDTHS = (3.2, 4.9, 2.1, 1.1)
+_WIDTHS = (3.0, 4.6, 2.1, 1.6)
 
 
 def head(report: UsageInvoices) -> None:

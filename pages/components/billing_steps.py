@@ -18,6 +18,7 @@ from w365core.reports.usage_invoice_detail import Opened
 from w365core.reports.usage_invoices import Due, ToRemake
 
 _MOST_SAID = 8
+_MOST_NOTES = 3
 _MOST_CHARACTERS = 500
 
 
@@ -31,7 +32,7 @@ class Step:
     before: tuple[str, ...]
     do: Callable[..., Sequence[str]]
     takes_reason: bool = False
-    choice: tuple[str, str] | None = None  # a checkbox: what it says, and the name of the argument that it sets
+    choice: tuple[str, str] | None = None  # a checkbox, ticked at first: what it says, and the name of the argument that it sets
 
 
 def ask_bill(due: Sequence[Due]) -> None:
@@ -52,20 +53,26 @@ def ask_bill(due: Sequence[Due]) -> None:
 
 def ask_remake(one: ToRemake) -> None:
     """Called by a button: the question whether to make a Draft again."""
-    after = f"It is {wording.amount(one.before, one.currency)} now, and would be {wording.amount(one.after, one.currency)}."
+    now, after, choice = f"It is {wording.amount(one.before, one.currency)} now", "", None
     if one.after is None:
-        after = f"It is {wording.amount(one.before, one.currency)} now, and would hold nothing: delete it instead."
-    choice = None
-    if one.after_markups is not None:
-        after += f" With the markups that its subscriptions have today it would be {wording.amount(one.after_markups, one.currency)}."
-        choice = ("Take the markups that the subscriptions have now", "take_markups")
+        after = f"{now}, and would hold nothing: delete it instead."
+    elif one.after_markups is None:
+        after = f"{now}, and would be {wording.amount(one.after, one.currency)}."
+    else:
+        after = (
+            f"{now}, and would be {wording.amount(one.after_markups, one.currency)} with the markups that its subscriptions have today; with those that its "
+            f"usage came in with, {wording.amount(one.after, one.currency)}."
+        )
+        choice = ("Take the markups that the subscriptions have today", "take_markups")
     told = (one.sentence, after, "Number and date stay; all of it or nothing.")
     title = f"Make {one.invoice_number} again?"
     _ask(Step(title, "Make again", ":material/refresh:", told, lambda **how: _remake(one.invoice_number, **how), choice=choice))
 
 
 def ask_remake_opened(found: Opened) -> None:
-    """Called by a button: the same for the invoice that is open."""
+    """Called by a button: the same for the invoice that is open; where it would come out otherwise, exactly as from the list."""
+    if (one := cached.to_remake(found.number)) is not None:
+        return ask_remake(one)
     told = ("Takes what is billable of its cycle now: what came since, and top-ups by it. Number and date stay; all of it or nothing.",)
     do = lambda **how: _remake(found.number, **how)  # noqa: E731
     _ask(Step(f"Make {found.number} again?", "Make again", ":material/refresh:", told, do))
@@ -117,7 +124,7 @@ def _confirm(step: Step) -> None:
             st.text(sentence)
         how: dict[str, Any] = {}
         if step.choice:
-            how[step.choice[1]] = st.checkbox(step.choice[0], key="billing_choice")
+            how[step.choice[1]] = st.checkbox(step.choice[0], value=True, key="billing_choice")
         if step.takes_reason:
             how["reason"] = st.text_input(
                 "Why", key="billing_reason", max_chars=_MOST_CHARACTERS, placeholder="Optional; kept in the audit log"
@@ -159,7 +166,9 @@ def _bill(due: Sequence[Due]) -> Sequence[str]:
     numbers = ", ".join(draft.invoice_number for draft in made[:_MOST_SAID]) + (
         f" and {len(made) - _MOST_SAID:,} more" if len(made) > _MOST_SAID else ""
     )
-    return [f"{wording.counted(len(made), 'Draft')} made, {totals}: {numbers}."]
+    notes = [note for run in runs for note in run.notes]
+    more = [f"… and {len(notes) - _MOST_NOTES:,} more of the kind."] if len(notes) > _MOST_NOTES else []
+    return [f"{wording.counted(len(made), 'Draft')} made, {totals}: {numbers}.", *notes[:_MOST_NOTES], *more]
 
 
 def _dates(one: Due) -> Period:

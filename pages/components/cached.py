@@ -55,7 +55,7 @@ from w365core.reports.reconciliation_scope import Scope
 from w365core.reports.settings import Settings
 from w365core.reports.tolerances import Tolerances
 from w365core.reports.usage_invoice_detail import Opened
-from w365core.reports.usage_invoices import UsageInvoices, Wanted
+from w365core.reports.usage_invoices import ToRemake, UsageInvoices, Wanted
 from w365core.reports.why_no_usage_invoice import Found
 
 
@@ -182,6 +182,12 @@ def usage_invoices(wanted: Wanted) -> UsageInvoices:
         today = now(opened).date()
         plans = invoicing.plans(opened, invoicing.Period.until(today), today=today)
         return usage_invoices_report.load(opened, plans, invoicing.drafts_again(opened), wanted, today=today)
+
+
+def to_remake(number: str) -> ToRemake | None:
+    """How the Draft would come out otherwise today; None where it would not, or is none."""
+    with reading() as opened:
+        return usage_invoices_report.to_remake(invoicing.drafts_again(opened, invoice_number=number))
 
 
 def usage_invoice(number: str) -> Opened | None:

@@ -62,7 +62,7 @@ def _row(item: Item) -> None:
     with said.container(gap=None, horizontal=True, vertical_alignment="center"):
         is_blank = item.kind == "blank"
         st.badge(
-            "No markup" if is_blank else "Changed",
+            "No markup" if is_blank else "Taken away" if item.kind == "removed" else "Changed",
             icon=":material/block:" if is_blank else ":material/sync_alt:",
             color="red" if is_blank else "orange",
         )
@@ -70,7 +70,8 @@ def _row(item: Item) -> None:
     with figures.container(gap=None, horizontal_alignment="right"):
         sign = "+" if item.kind == "drift" and item.money > 0 else ""
         st.markdown(f"**{sign}{wording.rounded(item.money, item.currency)}**", text_alignment="right")
-        st.caption("cost held up" if item.kind == "blank" else "would be moved", text_alignment="right")
+        held = {"blank": "cost held up", "removed": "at stake"}
+        st.caption(held.get(item.kind, "would be moved"), text_alignment="right")
     with action:
         if item.kind == "drift" and item.subscription_id:
             rule = Rule(to_subscription=True, subscriptions=(item.subscription_id,))
@@ -83,7 +84,14 @@ def _row(item: Item) -> None:
                 width="stretch",
             )
         else:
-            st.button("Set one", key=f"fix_{item.key}", icon=":material/edit:", on_click=_set_one, args=(item,), width="stretch")
+            st.button(
+                "Edit" if item.kind == "removed" else "Set one",
+                key=f"fix_{item.key}",
+                icon=":material/edit:",
+                on_click=_set_one,
+                args=(item,),
+                width="stretch",
+            )
 
 
 def _set_one(item: Item) -> None:

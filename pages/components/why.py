@@ -201,7 +201,8 @@ def calendar(found: Why) -> None:
 
 
 def lateness(found: Why) -> None:
-    """The days that invoices came on, and the contracts that are invoiced too early for it."""
+    """The days that invoices came on, and the contracts that are invoiced too early for it, or a cycle late."""
+    _behind(found)
     if not any(row["day"] for row in found.arrivals.rows):
         return empty.nothing(
             "No synced invoice with usage came in during the twelve months before; there is nothing to learn a usual day from."
@@ -223,10 +224,22 @@ def lateness(found: Why) -> None:
     if found.early.rows:
         st.markdown(f"**{wording.counted(len(found.early.rows), 'contract')} invoiced before the usage is usually here**")
         st.caption(
-            "Their usage is billed a cycle late each month, until next_invoice_date is moved in the records (billing_contracts.csv, `load`)."
+            "Their usage is billed a cycle late each month, until the invoice date is moved: on the page Settings, or `contract set-invoice-date`."
         )
         tables.show(found.early, key="why_early")
         tables.downloads(found.early, key="why_early")
+
+
+def _behind(found: Why) -> None:
+    if not found.behind.rows:
+        return
+    st.markdown(f"**{wording.counted(len(found.behind.rows), 'contract')} invoiced a cycle late or more**")
+    st.caption(
+        "Several cycles were billed in one month, and each moves the invoice date on by one: so what comes next is billed late, until it is moved "
+        "back on the page Settings, or by `contract set-invoice-date`."
+    )
+    tables.show(found.behind, key="why_behind")
+    tables.downloads(found.behind, key="why_behind")
 
 
 # --- helpers ------------------------------------------------------------------------------------------------------------------------------

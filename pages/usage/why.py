@@ -15,7 +15,7 @@ def page() -> None:
     if not report.rows and not any(report.counts.values()):
         return empty.nothing(
             "No usage subscription has a cycle whose invoice date lies in this month. Usage subscriptions and their contracts come with `load`; "
-            "the invoice date of a cycle is the contract's next_invoice_date, else the day after the cycle."
+            "the invoice date of a cycle is the contract's next_invoice_date (set on the page Settings), else the day after the cycle."
         )
     tiles.draw(report.tiles)
     st.subheader("What to do, the biggest money first", anchor=False)

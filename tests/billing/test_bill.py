@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import threading
 from datetime import date
 from decimal import Decimal
@@ -9,9 +11,9 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from tests.billing.books import Books, day
+from tests.billing.books import Books, at, day
 from w365core.errors import CallRefused
-from w365core.jobs import invoicing
+from w365core.jobs import contracts, invoicing
 from w365core.store import audit, drafts
 from w365core.store.tables import account, audit_log, billing_contract, provider_invoice, subscription, usage_summary
 
@@ -79,15 +81,45 @@ def test_two_cycles_that_are_due_in_one_period_are_billed_in_their_order_in_one_
     assert books.next_date() == day("2027-01-10")
 
 
+def test_the_call_that_is_named_makes_the_next_invoice_until_nothing_waits(books: Books) -> None:
+    books.change(billing_contract, next_invoice_date=day("2026-11-12"))
+    for month in (8, 9, 10):
+        books.used(month=month)
+    period, made = "2026-11", []
+    while period is not None:
+        done = books.bill(period, "C-1")
+        assert done.made
+        made += [draft.cycle_start.month for draft in done.made]
+        named = [re.search(r"`bill --period (\S+) --contract C-1`", sentence) for sentence in done.refused]
+        period = next((found[1] for found in named if found), None)
+    assert made == [8, 9] and "usage of 2026-10-01 to 2026-10-31 is billed in 2027-01" in done.notes[-1]
+    assert [draft.cycle_start.month for draft in books.bill("2027-01", "C-1").made] == [10]
+
+
+def test_who_catches_up_is_told_what_is_billed_late_from_now_on_and_how_to_mend_it(books: Books) -> None:
+    books.change(billing_contract, next_invoice_date=day("2026-11-12"))
+    books.used(month=9)
+    books.used(month=10)
+    (said,) = books.bill().notes
+    assert "next invoice date is 2027-01-12 now, so usage of 2026-11-01 to 2026-11-30 is billed in 2027-01" in said
+    told = re.search(r"`contract set-invoice-date --contract (\S+) --date (\S+)`", said)
+    assert told.groups() == ("C-1", "2026-12-12")
+    contracts.set_invoice_date(books.context.engine, told[1], day(told[2]), actor="tester", now=at("2026-11-12"))
+    books.used(month=11)
+    later = books.bill("2026-12", now="2026-12-12")
+    assert [(draft.invoice_number, draft.invoice_date) for draft in later.made] == [("U202611-C-1", day("2026-12-12"))]
+    assert later.notes == [] and books.next_date() == day("2027-01-12")
+
+
 def test_an_earlier_cycle_without_billable_usage_is_passed_over_and_said(books: Books) -> None:
     books.change(billing_contract, next_invoice_date=day("2026-11-10"))
     books.used(month=9, markup=None)
     books.used(month=10)
     done = books.bill()
     assert [draft.invoice_number for draft in done.made] == ["U202610-C-1"]
-    assert done.notes == [
+    assert done.notes[0] == (
         "Contract C-1: cycle 2026-09-01 to 2026-09-30 has no billable usage so far; it gets an invoice of its own once it has."
-    ]
+    )
     assert done.exit_code == 1 and "markup_missing" in done.refused[0]
 
 
@@ -188,7 +220,9 @@ def test_a_commitment_without_any_usage_is_shown_and_not_billed(books: Books) ->
 def test_a_commitment_in_another_currency_is_not_compared(books: Books) -> None:
     books.change(subscription, minimum_commitment=Decimal("80"), currency="USD")
     books.used("10.00")
-    assert [draft.top_up_total for draft in books.bill().made] == [0]
+    done = books.bill()
+    assert [draft.top_up_total for draft in done.made] == [0]
+    assert "the minimum commitment of U-1, 80 USD a month, is not topped up, because the invoice is in EUR" in done.notes[0]
 
 
 # --- not billable ------------------------------------------------------------------------------------------------------------------------
@@ -222,6 +256,20 @@ def test_what_is_not_billable_is_held_back_with_its_cause(books: Books, table, v
     assert done.made == [] and done.exit_code == 1
     assert len(done.refused) == 1 and f"({code})" in done.refused[0] and said in done.refused[0]
     assert books.rows("select count(*) from customer_invoice") == [(0,)]
+
+
+def test_what_is_held_back_is_summed_up_though_some_of_it_has_no_markup(books: Books) -> None:
+    for amount, markup in (("10.00", "0"), ("9.00", None), ("5.00", "0")):
+        books.used(amount, markup=markup, state="Inactive", status_reason="Deactivated")
+    (said,) = books.bill().refused
+    assert said.startswith("Contract C-1: 3 usage summaries, 15.00 EUR and 1 without a markup, held back (deactivated).")
+
+
+def test_a_unit_price_has_the_places_of_its_currency(books: Books) -> None:
+    books.change(billing_contract, currency="JPY")
+    books.used("3060", currency="JPY")
+    ((line,),) = [[line.unit_price for line in draft.lines] for draft in books.bill().made]
+    assert str(line) == "1530"
 
 
 def test_a_contract_without_any_account_is_not_billable(books: Books) -> None:
@@ -305,6 +353,72 @@ def test_the_next_invoice_date_moves_on_one_cycle_and_back_exactly(books: Books)
     assert books.next_date() == day("2027-02-28")
     books.unbill("U202608-C-1")
     assert books.next_date() == day("2026-11-30")
+
+
+@pytest.mark.parametrize("first", ["U202610-C-1", "U202611-C-1"])
+def test_the_date_is_where_it_was_once_all_drafts_are_deleted_in_whatever_order(books: Books, first: str) -> None:
+    books.change(billing_contract, next_invoice_date=day("2026-11-12"))
+    books.used(month=10)
+    books.used(month=11)
+    books.bill("2026-11")
+    books.bill("2026-12", now="2026-12-12")
+    books.unbill(first)
+    books.unbill({"U202610-C-1": "U202611-C-1", "U202611-C-1": "U202610-C-1"}[first])
+    assert books.next_date() == day("2026-11-12")
+
+
+def test_the_older_of_two_invoices_that_is_made_again_has_its_date_and_the_contract_has_its_own(books: Books) -> None:
+    books.change(billing_contract, next_invoice_date=day("2026-11-12"))
+    books.used(month=10)
+    books.used(month=11)
+    books.bill("2026-11")
+    books.bill("2026-12", now="2026-12-12")
+    before = books.digests()
+    books.unbill("U202610-C-1")
+    assert books.next_date() == day("2026-11-12")  # of the oldest cycle without an invoice
+    assert [draft.invoice_date for draft in books.bill("2026-11", now="2026-12-12").made] == [day("2026-11-12")]
+    assert books.next_date() == day("2027-01-12")
+    assert books.digests()["billing_contract"] == before["billing_contract"]
+
+
+_PACES = (
+    ("Monthly", "2026-01-31", ("2025-12", "2026-01", "2026-02", "2026-03")),
+    ("Monthly", "2026-01-12", ("2025-12", "2026-01", "2026-02")),
+    ("Quarterly", "2026-01-31", ("2025-10", "2026-01", "2026-04")),
+)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_drafts_mean_the_same_dates_however_they_came_about(context, seed: int) -> None:
+    chance, books = random.Random(seed), Books(context)
+    frequency, first, months = _PACES[seed % len(_PACES)]
+    books.contract(frequency=frequency, start_date=day("2025-01-01"), next_invoice_date=first)
+    books.subscription()
+    for month in months:
+        books.used(charge_start=day(f"{month}-01"), charge_end=day(f"{month}-15"))
+    seen = {(): (day(first), ())}
+    for _ in range(30):
+        drafts = sorted(set(books.on().values()) - {None})
+        if drafts and chance.random() < 0.45:
+            books.unbill(chance.choice(drafts))
+        else:
+            books.bill(f"{books.next_date():%Y-%m}")
+        drafts = tuple(sorted(set(books.on().values()) - {None}))
+        dates = tuple(books.rows("select invoice_number, invoice_date from customer_invoice order by 1"))
+        assert seen.setdefault(drafts, (books.next_date(), dates)) == (books.next_date(), dates)
+    assert any(len(drafts) == len(months) for drafts in seen)
+
+
+def test_a_next_invoice_date_keeps_its_day_where_a_month_is_too_short_for_it(books: Books) -> None:
+    books.change(billing_contract, next_invoice_date=day("2026-01-31"))
+    for month in ("2025-12", "2026-01", "2026-02"):
+        books.used(charge_start=day(f"{month}-01"), charge_end=day(f"{month}-28"))
+    dates = [draft.invoice_date for period in ("2026-01", "2026-02", "2026-03") for draft in books.bill(period).made]
+    assert dates == [day("2026-01-31"), day("2026-02-28"), day("2026-03-31")] and books.next_date() == day("2026-04-30")
+    books.change(billing_contract, next_invoice_date=day("2026-04-28"))
+    books.used(charge_start=day("2026-03-01"), charge_end=day("2026-03-31"))
+    books.bill("2026-04")
+    assert books.next_date() == day("2026-05-28")  # set by a person, so it is the 28th that is kept
 
 
 def test_a_date_that_somebody_has_set_since_stays(books: Books) -> None:

@@ -95,6 +95,11 @@ def test_a_status_moves_on_and_never_back(drafted: Books) -> None:
         drafted.mark(NUMBER, "Sent")
 
 
+def test_a_draft_is_not_marked_as_a_draft(drafted: Books) -> None:
+    with pytest.raises(CallRefused, match="is a Draft already, and a status only moves on"):
+        drafted.mark(NUMBER, "Draft")
+
+
 def test_a_draft_may_be_paid_at_once(drafted: Books) -> None:
     assert drafted.mark(NUMBER, "Paid") == (NUMBER, "Draft", True)
 
@@ -186,6 +191,15 @@ def test_the_drafts_of_a_period_are_made_again_and_where_there_is_none_that_is_s
     drafted.mark(NUMBER, "Billed")
     with pytest.raises(CallRefused, match=r"no Draft of 2026-11 to make again \(U202610-C-1 is Billed: credit it instead\)"):
         invoicing.regenerate_period(drafted.context.engine, invoicing.Period.month("2026-11"), **how)
+
+
+def test_the_drafts_of_a_period_take_the_markups_of_today_where_that_is_asked(drafted: Books) -> None:
+    how = {"contract_id": "C-1", "actor": "tester", "now": drafted.context.now, "landing": drafted.context.landing}
+    drafted.change(subscription, markup_pct=Decimal(100))
+    asked = (drafted.context.engine, invoicing.Period.month("2026-11"))
+    assert [draft.total for draft in invoicing.regenerate_period(*asked, **how).made] == [250]
+    assert [draft.total for draft in invoicing.regenerate_period(*asked, take_markups=True, **how).made] == [300]
+    assert again(drafted) == []
 
 
 def test_an_invoice_that_does_not_come_to_its_usage_is_never_committed(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:

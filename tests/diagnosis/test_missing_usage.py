@@ -13,7 +13,7 @@ from tests.diagnosis import missing_usage as b
 from w365core.diagnosis import lateness
 from w365core.diagnosis.lateness import Arrival
 from w365core.diagnosis.missing_usage import CHECKS, NON_BLOCKING, Diagnosis, Outcome, diagnosed, next_step, sentence
-from w365core.diagnosis.missing_usage_facts import Contract, Evidence
+from w365core.diagnosis.missing_usage_facts import Contract, Evidence, Source
 from w365core.model import ReferenceKind
 
 ORDER = (
@@ -215,10 +215,27 @@ def test_a_quarter_waits_for_its_last_month_and_has_usage_where_one_month_has():
     september = replace(made.months[0], last_day=date(2026, 9, 30), documents=(b.document("G0", mine=False),))
     quarter = replace(made, months=(september, made.months[0]), cycle_start=date(2026, 8, 1))
     assert found(quarter) == ("ready", None, [])
-    assert (
-        found(replace(quarter, months=(*quarter.months, replace(made.months[0], last_day=date(2026, 11, 30), documents=()))))[1]
-        == "not_published"
-    )
+    lacking = replace(quarter, months=(*quarter.months, replace(made.months[0], last_day=date(2026, 11, 30), documents=())))
+    early = replace(lacking, today=lacking.invoice_date - timedelta(days=1))
+    assert found(early)[:2] == ("not_due_yet", "not_published")
+
+
+@pytest.mark.parametrize("source", [Source("csp", "partner_center", True, b.ARRIVED), Source("distributor", "manual"), Source(None)])
+def test_a_due_cycle_with_usage_is_billed_without_the_months_that_have_none_and_says_so(source: Source):
+    made = b.evidence(source=source)
+    september = replace(made.months[0], last_day=date(2026, 9, 30), documents=())
+    quarter = replace(made, months=(september, made.months[0]), cycle_start=date(2026, 8, 1))
+    assert found(quarter) == ("ready", None, [])
+    assert "No invoice is here with usage of 2026-09" in sentence(quarter, diagnosed(quarter))
+    billed = replace(quarter, rows=(b.rows(status="Invoiced", invoice_number="U-1", invoice_status="Draft"),))
+    assert found(billed)[0] == "billed"
+    assert found(replace(quarter, rows=()))[0] == "blocked"
+
+
+def test_what_cannot_be_billed_for_want_of_a_contract_is_told_no_call_with_a_contract():
+    late = b.evidence(invoice_date=date(2026, 11, 5), contract=None)
+    assert "arrived_after_invoice_date" in found(late)[2]
+    assert not [one.fix for one in diagnosed(late).causes.values() if "--contract" in one.fix]
 
 
 # --- lateness -------------------------------------------------------------------------------------------------------------------------------

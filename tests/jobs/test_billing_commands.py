@@ -232,12 +232,38 @@ def test_past_invoices_are_settled_by_a_command_that_says_before_what_it_would_d
     (past / "invoice_lines.csv").write_text("invoice_number,line_number,subscription_id,amount\nOLD-1,1,U-1,138.00\n")
     assert asked("load", past).returncode == 0
     would = json.loads(asked("settle-past-usage", "--dry-run", "--json").stdout)
-    assert would == {"summaries": 2, "invoices": 1, "amounts": {"EUR": "138.00"}, "dry_run": True}
+    assert would == {"summaries": 2, "invoices": 1, "amounts": {"EUR": "138.00"}, "dry_run": True, "near_misses": []}
     assert linked(configured) == [(None, None), (None, None)]
     assert asked("settle-past-usage").stdout.startswith("2 usage summaries are marked as billed on 1 invoices: 138.00 EUR")
     assert linked(configured) == [("OLD-1", None), ("OLD-1", None)]
     assert asked("settle-past-usage").stdout.startswith("Nothing to settle")
     assert rebuilding.rebuild(configured, check=True).findings == ()
+
+
+def test_a_past_invoice_of_another_amount_settles_nothing_and_is_named(
+    asked: Callable[..., Said], configured: Context, tmp_path: Path
+) -> None:
+    past = tmp_path / "past"
+    past.mkdir()
+    (past / "invoices.csv").write_text(
+        "invoice_number,contract_id,account_id,invoice_date,cycle_start,cycle_end,currency,status\n"
+        "OLD-1,BC-1,A-1,2026-11-05,2026-10-01,2026-10-31,EUR,Paid\n"
+    )
+    (past / "invoice_lines.csv").write_text("invoice_number,line_number,subscription_id,amount\nOLD-1,1,U-1,137.00\n")
+    assert asked("load", past).returncode == 0
+    done = asked("settle-past-usage")
+    assert done.stdout.startswith("Nothing to settle") and linked(configured) == [(None, None), (None, None)]
+    assert "usage of U-1 up to 2026-10-31 sells for 138.00 EUR, and invoice OLD-1 of contract BC-1 says 137.00 EUR" in done.stderr
+
+
+def test_a_draft_takes_the_markups_of_today_by_the_command_where_that_is_asked(asked: Callable[..., Said], configured: Context) -> None:
+    assert asked("bill", "--period", "2026-11").returncode == 0
+    with configured.engine.begin() as connection:
+        connection.execute(text("update subscription set markup_pct = 30 where subscription_id = 'U-1'"))
+    again = ("bill", "--period", "2026-11", "--contract", "BC-1", "--regenerate", "--json")
+    assert [draft["total"] for draft in json.loads(asked(*again).stdout)] == ["138.00"]
+    assert [draft["total"] for draft in json.loads(asked(*again, "--take-markups").stdout)] == ["156.00"]
+    assert asked("bill", "--period", "2026-11", "--take-markups").returncode == 2
 
 
 def test_a_markup_that_was_forgotten_is_put_right_on_the_draft_and_a_rebuild_does_it_again(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
@@ -14,10 +16,11 @@ import pytest
 from sqlalchemy import event, text
 
 from tests import billed_usage, estates
+from tests.billing.books import Books
 from tests.conftest import Command
 from tests.estates import AZURE, CONTOSO, FABRIKAM, Estate, Served, daily, seat, usage
 from w365core.errors import CallRefused, ProviderError
-from w365core.jobs import diagnosing, filing, importing, listing, syncing
+from w365core.jobs import contracts, diagnosing, filing, importing, listing, syncing
 from w365core.jobs.context import Context
 from w365core.store import ledger, transitions
 
@@ -142,7 +145,14 @@ def test_usage_on_a_customer_invoice_is_billed_and_it_is_said_where(configured: 
 def test_usage_that_was_archived_is_nothing_to_bill(configured: Configured):
     context = synced(configured())
     do(context, "update usage_summary set status = 'Archived' where subscription_id = 'U-1'")
-    assert told(row(context)) == ("zero_by_nature", None, ["archived_or_invoiced"])
+    one = row(context)
+    assert told(one) == ("zero_by_nature", None, ["archived_or_invoiced"])
+    assert "`deactivate --invoice G1`, then `sync --invoice G1`" in cause(one, "archived_or_invoiced")["fix"]
+    invoice = ledger.named(context.engine, provider_name=None, invoice_number="G1")
+    with context.engine.begin() as connection:
+        transitions.deactivate(connection, provider_invoice_id=invoice.provider_invoice_id, who=context.who)
+    syncing.sync_invoice(context, provider_name=None, invoice_number="G1", override=None)
+    assert told(row(context)) == ("ready", None, [])
 
 
 def test_a_subscription_without_usage_beside_others_is_zero_by_nature(configured: Configured, served: Served):
@@ -377,6 +387,73 @@ def test_a_month_has_a_row_for_each_contract_and_usage_subscription_and_one_for_
     with context.engine.connect() as connection:
         later = diagnosing.diagnose(connection, period=date(2026, 12, 1), today=date(2026, 11, 12))
     assert sorted(one["subscription_id"] for one in later) == ["U-1", "U-2", "U-3"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_ready_is_what_bill_makes_and_the_call_that_is_named_makes_an_invoice(context: Context, seed: int):
+    """Any frequency, start and invoice date, with months missing: asked long after the last cycle."""
+    chance, books, today = random.Random(seed), Books(context), "2027-02-01"
+    for contract in ("C-1", "C-2", "C-3"):
+        begun = chance.choice(("2025-09-01", "2025-10-15", "2026-09-01", "2026-11-01"))
+        paced = {"frequency": chance.choice(("Monthly", "Quarterly", "Annual")), "start_date": date.fromisoformat(begun)}
+        books.contract(contract, next_invoice_date=chance.choice((None, "2026-11-12", "2026-12-12")), **paced)
+        books.subscription(f"U-{contract}", contract)
+        for month in chance.sample((8, 9, 10, 11), chance.randint(1, 4)):
+            books.used(month=month, of=f"U-{contract}", on=f"G-{month}")
+    ready = 0
+    for period in ("2026-10", "2026-11", "2026-12", "2027-01", "2027-02"):
+        with context.engine.connect() as connection:
+            found = diagnosing.diagnose(connection, period=date.fromisoformat(f"{period}-01"), today=date.fromisoformat(today))
+        outcomes = {(one["contract_id"], one["cycle_start"]): one["outcome"] for one in found}
+        made = books.bill(period, now=today, dry_run=True).made
+        assert {outcomes.get((draft.contract_id, draft.cycle_start)) for draft in made} <= {"ready"}
+        for one in found:
+            if one["outcome"] == "ready" and one["invoice_date"] <= date.fromisoformat(today):
+                ready += 1
+                named = re.search(r"`bill --period (\S+) --contract (\S+)`", one["fix"])
+                assert books.bill(named[1], named[2], now=today, dry_run=True).made, one
+    assert ready
+
+
+def test_usage_from_before_its_contract_is_held_back_in_its_month_and_late_on_the_first_cycles_invoice(context: Context):
+    books = Books(context)
+    books.contract(start_date=date(2026, 11, 1))
+    books.subscription()
+    books.used("100.00")
+
+    def found(period: str, today: str) -> Row:
+        with context.engine.connect() as connection:
+            (one,) = diagnosing.diagnose(connection, period=date.fromisoformat(f"{period}-01"), today=date.fromisoformat(today))
+        return one
+
+    held = books.bill("2026-11")
+    assert held.made == [] and held.exit_code == 1
+    assert "1 usage summary, 100.00 EUR, held back (contract_not_billable). Contract C-1 begins on 2026-11-01" in held.refused[0]
+    assert told(found("2026-11", "2026-11-12"))[:2] == ("blocked", "contract_not_billable")
+    one = found("2026-12", "2026-12-01")
+    assert one["outcome"] == "ready" and "100.00 EUR of it is late: it was charged before contract C-1 began" in one["sentence"]
+    (draft,) = books.bill("2026-12", now="2026-12-01").made
+    assert draft.is_late_in_part and draft.cycle_start == date(2026, 11, 1)
+
+
+def test_a_contract_whose_date_is_a_cycle_behind_is_told_in_any_month_until_it_is_moved(context: Context):
+    books = Books(context)
+    books.contract(next_invoice_date="2026-11-12")
+    books.subscription()
+    books.used(month=9)
+    books.used(month=10)
+
+    def behind() -> list[Row]:
+        with context.engine.connect() as connection:
+            return diagnosing.invoiced_late(connection)
+
+    assert behind() == []  # nothing is invoiced yet
+    books.bill()
+    (one,) = behind()
+    assert (one["contract_id"], one["cycle_start"], one["invoice_date"]) == ("C-1", date(2026, 11, 1), date(2027, 1, 12))
+    assert f"`contract set-invoice-date --contract C-1 --date {one['move_to']}` moves it" in one["sentence"]
+    contracts.set_invoice_date(context.engine, "C-1", one["move_to"], actor="tester", now=context.now)
+    assert behind() == []
 
 
 @pytest.mark.parametrize("asked", [{"subscription_id": "S-1"}, {"subscription_id": "nobody"}, {"contract_id": "BC-9"}])

@@ -130,12 +130,24 @@ def test_a_draft_that_would_come_out_otherwise_is_listed_with_both_totals_and_ma
     )
     app = page()
     app.button(f"remake_{NUMBER}").click().run()
-    assert (
-        "It is 110.00 EUR now, and would be 165.00 EUR. With the markups that its subscriptions have today it would be 180.00 EUR."
-        in said(app)
-    )
+    told = said(app)
+    assert "It is 110.00 EUR now, and would be 180.00 EUR with the markups that its subscriptions have today" in told
+    assert "with those that its usage came in with, 165.00 EUR." in told
+    app.checkbox("billing_choice").uncheck().run()
     app.button("billing_now").click().run()
     assert f"{NUMBER} is made again: 2 lines, 165.00 EUR." in said(app)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_draft_whose_markup_has_changed_takes_that_of_today_unless_one_says_otherwise(page, books: Books, opened: bool) -> None:
+    books.used("100.00", markup="10")
+    books.bill()
+    books.change(subscription, markup_pct=Decimal(20))
+    app = page(number=NUMBER) if opened else page()
+    app.button("make_again" if opened else f"remake_{NUMBER}").click().run()
+    app.button("billing_now").click().run()
+    assert f"{NUMBER} is made again: 1 line, 120.00 EUR." in said(app)
+    assert books.amounts(NUMBER) == [120]
 
 
 def test_what_is_billed_and_was_rated_otherwise_is_listed_to_credit_or_charge(page, books: Books) -> None:

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, update
 
 from w365core.store import audit
 from w365core.store.ledger import Who
-from w365core.store.past_billing import Settled, settle
-from w365core.store.tables import audit_log, customer_invoice, customer_invoice_line, provider_invoice, usage_summary
+from w365core.store.past_billing import Settled, near_misses, settle
+from w365core.store.tables import audit_log, customer_invoice, customer_invoice_line, provider_invoice, subscription, usage_summary
 
 NOW = datetime(2026, 11, 12, 6, tzinfo=UTC)
 MONTHS = {8: (date(2026, 8, 1), date(2026, 8, 31)), 9: (date(2026, 9, 1), date(2026, 9, 30)), 10: (date(2026, 10, 1), date(2026, 10, 31))}
@@ -74,6 +74,21 @@ def test_a_line_that_says_what_the_usage_sells_for_has_billed_it(books):
     books.billed("I1", "100.00", "150.00", status="Paid")
     assert books.settle() == Settled(2, 1, {"EUR": Decimal("100.00")})
     assert books.on() == {"G0-0": "I1", "G0-1": "I1"}
+
+
+def test_what_an_invoice_of_the_same_contract_and_month_says_otherwise_is_named(books):
+    books.used("100.00")
+    books.used("70.00", month=10)
+    books.billed("I1", "100.01")
+    books.billed("I2", "70.00", month=10)
+    with books.engine.begin() as connection:
+        connection.execute(insert(subscription).values(subscription_id="U-1", contract_id="C-1", kind="Usage"))
+        connection.execute(update(customer_invoice).values(contract_id="C-1"))
+    books.settle()
+    with books.engine.connect() as connection:
+        (near,) = near_misses(connection)
+    assert (near.contract_id, near.subscription_id, near.charge_end) == ("C-1", "U-1", date(2026, 9, 30))
+    assert (near.sells_for, near.billed, near.invoice_number) == (Decimal("100.00"), Decimal("100.01"), "I1")
 
 
 def test_it_is_said_in_the_audit_log_once_and_a_second_time_finds_nothing(books):

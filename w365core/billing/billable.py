@@ -35,7 +35,7 @@ def _by_row(usage: Usage) -> tuple[str, str] | None:
     if not usage.confirmed:
         return UNCONFIRMED, "It is an estimate and not confirmed: it waits for the provider's invoice."
     if usage.status == "Archived":
-        return ARCHIVED, "It was archived: it is never billed, unless somebody takes that back."
+        return ARCHIVED, "It was archived: it is never billed, unless its provider invoice is deactivated and synced anew."
     if usage.selling_amount is None:
         return MARKUP_MISSING, (
             f"Its markup is blank: give subscription {usage.subscription_id} one (0 is valid), and correct the imported rows on the page Markup updates."

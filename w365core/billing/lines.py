@@ -38,6 +38,13 @@ def is_worth_an_invoice(lines: Iterable[Line]) -> bool:
     return any(sums.values())
 
 
+def not_compared(contract: Contract, lines: Iterable[Line], *, currency: str) -> list[Subscribed]:
+    """Subscriptions on the invoice whose commitment is agreed in another currency than it is made in, so that nothing tops it up."""
+    own = {line.subscription_id for line in lines if line.usage is not None and not line.late}
+    found = (one for key, one in sorted(contract.subscriptions.items()) if key in own)
+    return [one for one in found if one.minimum_commitment and (one.currency or currency) != currency]
+
+
 def potentials(contract: Contract, cycle: Cycle, usage: Iterable[Usage], *, currency: str | None) -> tuple[Potential, ...]:
     """Commitments of subscriptions that ran in the cycle and have no usage in it at all."""
     used = {one.subscription_id for one in usage}
@@ -72,7 +79,7 @@ def _line(contract: Contract, usage: Usage, *, late: bool) -> Line:
     amount = usage.selling_amount if usage.selling_amount is not None else money.ZERO
     return Line(
         0, usage.subscription_id, f"{_called(subscription, usage)} ({when})", amount, usage.cost, quantity=usage.quantity,
-        unit_price=_unit_price(amount, usage.quantity), usage=usage, late=late,
+        unit_price=_unit_price(amount, usage.quantity, usage.currency), usage=usage, late=late,
     )  # fmt: skip
 
 
@@ -85,12 +92,12 @@ def _called(subscription: Subscribed | None, usage: Usage | None) -> str:
     return name or "Usage"
 
 
-def _unit_price(amount: Decimal, quantity: Decimal) -> Decimal | None:
+def _unit_price(amount: Decimal, quantity: Decimal, currency: str) -> Decimal | None:
     """The price of one where it comes out even; None where it would have to be rounded."""
     if not quantity:
         return None
     price = money.half_up(money.EXACT.divide(amount, quantity), places=_MOST_PLACES)
-    return money.trimmed(price, least=2) if money.EXACT.multiply(price, quantity) == amount else None
+    return money.trimmed(price, least=money.minor_units(currency)) if money.EXACT.multiply(price, quantity) == amount else None
 
 
 def _ran(subscription: Subscribed, cycle: Cycle) -> bool:

@@ -16,8 +16,8 @@ from datetime import date
 from w365core import money
 from w365core.billing import cycles
 from w365core.billing.billable import blocked_by, currency_of
-from w365core.billing.cycles import Cycle, Invoiced, Terms
-from w365core.billing.lines import is_worth_an_invoice, lines_of, potentials
+from w365core.billing.cycles import Cycle, Invoiced, Step, Terms
+from w365core.billing.lines import is_worth_an_invoice, lines_of, not_compared, potentials
 from w365core.usage_invoice import ARCHIVED, DRAFT, NOT_BILLABLE, Contract, Draft, Earlier, Held, Line, Plan, Potential, Standing, Usage
 
 
@@ -41,7 +41,7 @@ def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date,
     dated = {number: _date(terms, claim.cycle, invoices, contract) for number, (claim, _) in open_lines.items()}
     over = [number for number in sorted(open_lines) if open_lines[number][0].cycle.end <= today]
     wanted = [number for number in sorted(open_lines) if first <= dated[number] <= last]
-    drafts, earlier, notes = [], None, []
+    drafts, waits, notes = [], None, []
     for number in wanted:
         claim, lines = open_lines[number]
         if number not in over:
@@ -49,16 +49,21 @@ def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date,
             continue
         before = [one for one in over if one < number and one not in wanted]
         if before:
-            earlier = _earlier(claim.cycle, open_lines[before[0]][0].cycle, dated[before[0]])
+            waits = claim.cycle, open_lines[before[0]][0].cycle
             break
         dated[number] = max([dated[number], *(draft.invoice_date for draft in drafts)])
         draft, terms, passed = _draft(
             contract, terms, invoices, claim.cycle, lines, dated[number], (*taken, *(one.invoice_number for one in drafts))
         )
-        invoices = [*invoices, Invoiced(draft.invoice_number, draft.cycle_start, draft.invoice_date, DRAFT)]
+        step = Step.of(draft.next_before, draft.next_after)
+        invoices = [*invoices, Invoiced(draft.invoice_number, draft.cycle_start, draft.invoice_date, DRAFT, step)]
         drafts.append(draft)
         notes += passed
-    held = _held(contract, judged, first, last, today)
+    if drafts:
+        notes += _late_from_now_on(contract, terms, invoices)
+    # The earlier one is due on the day that it has once these drafts have moved the contract's date.
+    earlier = _earlier(*waits, _date(terms, waits[1], invoices, contract)) if waits else None
+    held = (*_held(contract, judged, first, last, today), *_before_the_start(contract, judged, drafts, first, last))
     idle = _potential(contract, usage, max(first, last.replace(day=1)), last, today)
     return Plan(contract, tuple(drafts), held, earlier, tuple(notes), idle, _to_regenerate(contract, judged, first, last))
 
@@ -94,7 +99,10 @@ def terms_of(contract: Contract) -> Terms:
 
 
 def _invoiced(contract: Contract) -> list[Invoiced]:
-    return [Invoiced(one.invoice_number, one.day, one.invoice_date, one.status) for one in contract.invoices]
+    return [
+        Invoiced(one.invoice_number, one.day, one.invoice_date, one.status, Step.of(one.next_before, one.next_after))
+        for one in contract.invoices
+    ]
 
 
 def _numbers(terms: Terms, invoices: Iterable[Invoiced]) -> set[int]:
@@ -134,7 +142,8 @@ def _worth(
         if why is None:
             number = cycles.cycle_of(terms, usage.day).number
             target = _target(number, invoiced)
-            (own if target == number else late).setdefault(target, []).append(usage)
+            is_own = target == number and not _is_before_the_start(terms, usage)
+            (own if is_own else late).setdefault(target, []).append(usage)
     found = {}
     for number in {*own, *late}:
         claim = _Claim(cycles.cycle(terms, number), tuple(own.get(number, ())), tuple(late.get(number, ())))
@@ -158,22 +167,54 @@ def _draft(
     dated: date,
     taken: Collection[str],
 ) -> tuple[Draft, Terms, list[str]]:
-    """The draft, the contract's terms after it, and which cycles were passed over."""
+    """The draft, the contract's terms after it, and what there is to say: cycles that were passed over, commitments that cannot be compared."""
     oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
-    before = after = terms.next_invoice_date
-    if before is not None and cycle.number >= oldest.number:
-        after = cycles.moved_on(terms, before, cycles=cycle.number - oldest.number + 1)
     invoiced = _numbers(terms, invoices)
+    before, after, next_date = _next_dates(terms, invoices, cycle, oldest, invoiced)
     passed = [cycles.cycle(terms, number) for number in range(oldest.number, cycle.number) if number not in invoiced]
     said = [
         f"{_said(contract)}: cycle {_span(one)} has no billable usage so far; it gets an invoice of its own once it has."
         for one in passed[-3:]
     ]
+    said += [
+        f"{_said(contract)}: the minimum commitment of {one.subscription_id}, {money.plain(one.minimum_commitment)} {one.currency} a month, is not topped "
+        f"up, because the invoice is in {_currency(lines)} and currencies are never added: agree it in {_currency(lines)} in subscriptions.csv."
+        for one in not_compared(contract, lines, currency=_currency(lines))
+    ]
     draft = Draft(
         _free_number(f"U{cycle.start:%Y%m}-{contract.contract_id}", taken), contract.contract_id or "", contract.account_id, dated, cycle.start,
-        cycle.last_day, _currency(lines), lines, before, after,
+        cycle.last_day, _currency(lines), lines, before, after, next_date,
     )  # fmt: skip
-    return draft, replace(terms, next_invoice_date=after), said
+    return draft, replace(terms, next_invoice_date=next_date), said
+
+
+def _next_dates(
+    terms: Terms, invoices: Sequence[Invoiced], cycle: Cycle, oldest: Cycle, invoiced: Collection[int]
+) -> tuple[date | None, date | None, date | None]:
+    """The contract's date before the invoice, after its own step, and where it ends past later cycles that have their invoice. A cycle that was left
+    out moves nothing."""
+    before = terms.next_invoice_date
+    if before is None or cycle.number < oldest.number:
+        return before, before, before
+    steps = [one.step for one in invoices if one.step]
+    on_by = cycle.number + 1 - oldest.number
+    after = cycles.moved_on(terms, before, cycles=on_by, steps=steps)
+    while oldest.number + on_by in invoiced and cycles.landed(after, steps) == after:  # no step leads past an invoice that stands already
+        on_by += 1
+        after = cycles.moved_on(terms, before, cycles=on_by, steps=steps)
+    return before, after, cycles.landed(after, steps)
+
+
+def _late_from_now_on(contract: Contract, terms: Terms, invoices: Sequence[Invoiced]) -> list[str]:
+    """A date moves on one cycle with each invoice, so whoever catches up has it a cycle ahead for good: it is said, with what mends it."""
+    found = cycles.late_by_a_cycle(terms, invoices, first_usage=contract.first_usage)
+    if found is None:
+        return []
+    cycle, day = found
+    return [
+        f"{_said(contract)}: its next invoice date is {terms.next_invoice_date} now, so usage of {_span(cycle)} is billed in "
+        f"{terms.next_invoice_date:%Y-%m}, a cycle late, and so is all that follows; `contract set-invoice-date --contract {contract.contract_id} --date {day}` moves it."
+    ]
 
 
 def _free_number(wanted: str, taken: Collection[str]) -> str:
@@ -209,6 +250,31 @@ def _held(
     return tuple(found)
 
 
+def _is_before_the_start(terms: Terms, usage: Usage) -> bool:
+    return terms.start_date is not None and usage.day < terms.start_date
+
+
+def _before_the_start(
+    contract: Contract, judged: Sequence[tuple[Usage, tuple[str, str] | None]], drafts: Sequence[Draft], first: date, last: date
+) -> tuple[Held, ...]:
+    """Billable usage from before the contract that these drafts do not take: held back where it would have been due, the month after it."""
+    terms, taken = terms_of(contract), {usage.usage_id for draft in drafts for usage in draft.usage}
+    found = []
+    for usage, why in judged:
+        due = cycles.month_after(usage.day)
+        if why is None and _is_before_the_start(terms, usage) and first <= due <= last and usage.usage_id not in taken:
+            found.append(
+                Held(
+                    usage,
+                    NOT_BILLABLE,
+                    f"Contract {contract.contract_id} begins on {contract.start_date}, after this usage: the invoice of its next cycle takes it as "
+                    f"late. To bill it before, give the contract its earlier start_date in billing_contracts.csv, and load that.",
+                    due,
+                )
+            )
+    return tuple(found)
+
+
 def _potential(contract: Contract, usage: Sequence[Usage], first: date, last: date, today: date) -> tuple[Potential, ...]:
     if contract.contract_id is None or not any(one.minimum_commitment for one in contract.subscriptions.values()):
         return ()
@@ -216,9 +282,10 @@ def _potential(contract: Contract, usage: Sequence[Usage], first: date, last: da
     currency = contract.currency or contract.account_currency
     oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
     found: list[Potential] = []
+    invoiced = _numbers(terms, invoices)
     for cycle in cycles.cycles_from(terms, oldest, until=today):
         day = cycles.invoice_date(terms, cycle, invoices, oldest=oldest)
-        if cycle.end <= today and first <= day <= last:
+        if cycle.end <= today and first <= day <= last and cycle.number not in invoiced:
             mine = [one for one in usage if cycles.cycle_of(terms, one.day) == cycle]
             found += potentials(contract, cycle, mine, currency=currency)
     return tuple(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from w365core import printing
+from w365core import money, printing
 from w365core.commands import typed
 from w365core.commands.typed import Json, opened
 from w365core.errors import CallRefused
@@ -15,6 +16,7 @@ from w365core.errors import CallRefused
 commands = typer.Typer()
 Number = Annotated[str, typer.Option("--invoice-number", help="The customer invoice's number.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
+_MOST_NAMED = 20
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
@@ -23,6 +25,9 @@ def bill(
     period: Annotated[str, typer.Option("--period", help="Month of the invoice date, YYYY-MM.")],
     contract: Annotated[str | None, typer.Option("--contract", help="Only this contract.")] = None,
     regenerate: Annotated[bool, typer.Option("--regenerate", help="Make the contract's Drafts of the period again.")] = False,
+    take_markups: Annotated[
+        bool, typer.Option("--take-markups", help="With --regenerate: at the markups that the subscriptions have today.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -33,10 +38,12 @@ def bill(
     wanted = invoicing.Period.month(period)
     if regenerate and contract is None:
         raise CallRefused("--regenerate is for one contract: say which with --contract ID.")
+    if take_markups and not regenerate:
+        raise CallRefused("--take-markups is for Drafts that are made again: add --regenerate. Usage on no invoice is changed by `markup`.")
     context = opened()
     how = {"actor": context.actor, "now": context.now, "landing": context.landing, "dry_run": dry_run}
     if regenerate:
-        done = invoicing.regenerate_period(context.engine, wanted, contract_id=contract, **how)
+        done = invoicing.regenerate_period(context.engine, wanted, contract_id=contract, take_markups=take_markups, **how)
     else:
         done = invoicing.bill(context.engine, wanted, contract_id=contract, **how)
     for sentence in (*done.refused, *done.notes):
@@ -100,5 +107,14 @@ def settle_past_usage(dry_run: DryRun = False, json: Json = False) -> None:
     would = "would be" if dry_run else "is" if settled.summaries == 1 else "are"
     said = f"{settled.summaries:,} usage {'summary' if settled.summaries == 1 else 'summaries'} {would} marked as billed on {settled.invoices:,} invoices"
     told = {"summaries": settled.summaries, "invoices": settled.invoices, "amounts": settled.amounts, "dry_run": dry_run}
+    told |= {"near_misses": [asdict(one) for one in settled.near]}
+    for one in settled.near[:_MOST_NAMED]:
+        sold = "has no markup" if one.sells_for is None else f"sells for {money.plain(one.sells_for)} {one.currency}"
+        printing.progress(
+            f"Not settled: usage of {one.subscription_id} up to {one.charge_end} {sold}, and invoice {one.invoice_number} of contract {one.contract_id} says "
+            f"{money.plain(one.billed)} {one.currency}. Correct its markup or cost if it is the same usage (`markup`), and settle again; else it is billed."
+        )
+    if len(settled.near) > _MOST_NAMED:
+        printing.progress(f"Not settled either: {len(settled.near) - _MOST_NAMED:,} more, all of them with --json.")
     nothing = "Nothing to settle: no line of a Billed or Paid invoice says to the cent what unbilled usage sells for."
     printing.answer(told, f"{said}: {amounts}." if settled.summaries else nothing, json)

@@ -36,6 +36,9 @@ def diagnose(
         rows = diagnosing.diagnose(
             connection, period=first_day, today=context.now.date(), subscription_id=subscription, contract_id=contract
         )
+        behind = diagnosing.invoiced_late(connection, subscription_id=subscription, contract_id=contract)
+    for one in behind:
+        printing.progress(one["sentence"])
     if json:
         printing.answer([_document(row) for row in rows], "", True)
     else:

@@ -107,8 +107,10 @@ def sentence(e: Evidence, diagnosis: Diagnosis) -> str:
     if diagnosis.outcome is Outcome.LATE:
         return f"{waits} is not on invoice {e.invoice.number if e.invoice else ''}, which is out; the next cycle bills it.{why}"
     when = "can be billed now" if e.today >= e.invoice_date else f"is ready for the invoice date {e.invoice_date.isoformat()}"
+    if e.billed_before_it is not None and e.today >= e.invoice_date:
+        when = "can be billed once an earlier cycle of its contract is, which is open"
     draft = f" Draft {e.invoice.number} stands for the cycle without it." if e.invoice else ""
-    return f"{waits or 'Its minimum commitment'} {when}.{why}{draft}"
+    return f"{waits or 'Its minimum commitment'} {when}.{rows_of.before_the_start(e)}{invoices.left_out(e)}{why}{draft}"
 
 
 def next_step(e: Evidence, diagnosis: Diagnosis) -> str:

@@ -50,7 +50,20 @@ def own_first(document: Document, evidence: Evidence) -> list[tuple[str, Missing
 
 
 def months_without(evidence: Evidence) -> Iterator[Month]:
-    """The months of which there is no document that could bring its usage."""
+    """The months of which there is no document that could bring its usage, and that the cycle's invoice waits for."""
+    return iter(()) if _is_billed_as_it_is(evidence) else _without(evidence)
+
+
+def months_left_out(evidence: Evidence) -> list[Month]:
+    """The months without a document that nothing waits for: a due cycle with usage is billed with what there is, and what comes later as late."""
+    return list(_without(evidence)) if _is_billed_as_it_is(evidence) else []
+
+
+def _is_billed_as_it_is(evidence: Evidence) -> bool:
+    return bool(evidence.live_rows) and evidence.today >= evidence.invoice_date
+
+
+def _without(evidence: Evidence) -> Iterator[Month]:
     return (month for month in evidence.months if not of_month(evidence, month))
 
 

@@ -160,6 +160,7 @@ class Rows:
     markups: tuple[Decimal, ...] = ()  # in force
     drifted: int = 0  # whose markup is the import's, and not the subscription's of today
     drifted_cost: Decimal = money.ZERO
+    is_before_contract: bool = False  # charged up to a day before the contract began
 
     @property
     def is_open(self) -> bool:
@@ -213,6 +214,7 @@ class Evidence:
     estimates: tuple[Estimate, ...] = ()
     late_before: int = 0  # how many of its twelve cycles before came late as well
     recommended_day: int | None = None  # of the month, after the usual arrival
+    billed_before_it: date | None = None  # the invoice date of an earlier cycle that is open and comes first
 
     @property
     def open_rows(self) -> tuple[Rows, ...]:

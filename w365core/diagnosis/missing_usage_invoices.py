@@ -34,7 +34,8 @@ def provider_has_no_usage(e: Evidence) -> Checked:
     if source.provider is None or source.kind is None:
         named = f"Its provider {source.provider} is not configured" if source.provider else "Our record of it names no provider"
         if not lacking and e.months:
-            return Checked(False, f"{named}, but there is an invoice for each month of the cycle.")
+            left = left_out(e)
+            return Checked(False, f"{named}, but there is {f'usage.{left}' if left else 'an invoice for each month of the cycle.'}")
         return Checked(
             True,
             f"{named}, so nothing brings its usage.",
@@ -43,7 +44,7 @@ def provider_has_no_usage(e: Evidence) -> Checked:
     if source.gives_usage:
         return Checked(False, f"{source.provider} ({ProviderType(source.kind).label}) delivers usage.")
     if not lacking:
-        return Checked(False, f"{source.provider} brings no usage by itself, and somebody has entered an invoice of it.")
+        return Checked(False, f"{source.provider} brings no usage by itself, and somebody has entered an invoice of it.{left_out(e)}")
     said = "is a manual provider" if source.kind == ProviderType.MANUAL else f"({ProviderType(source.kind).label}) delivers licenses only"
     months = ", ".join(month_of(month.last_day) for month in lacking)
     return Checked(
@@ -61,7 +62,7 @@ def not_published(e: Evidence) -> Checked:
     lacking = list(documents.months_without(e))
     if not unpublished and not lacking:
         numbers = ", ".join(document.number for document in documents.deciding(e))
-        return Checked(False, f"{source.provider} has published {numbers or 'the month'}.")
+        return Checked(False, f"{source.provider} has published {numbers or 'the month'}.{left_out(e)}")
     if unpublished:
         worst, month = unpublished[0], e.months[-1]
         fix = wait_until(month.usage_expected_on, e.today, "the daily usage", f"`sync --invoice {word(worst.number)}` looks at once")
@@ -77,6 +78,12 @@ def not_published(e: Evidence) -> Checked:
     )
     asked = f"`sync --provider {word(source.provider)}` asks again at once"
     return Checked(True, said, wait_until(last.usage_expected_on, e.today, "it", asked))
+
+
+def left_out(e: Evidence) -> str:
+    """What is said of months that a due cycle is billed without; blank where there are none."""
+    months = ", ".join(month_of(month.last_day) for month in documents.months_left_out(e))
+    return f" No invoice is here with usage of {months}: the cycle is billed without it, and what comes later is late." if months else ""
 
 
 def not_pulled(e: Evidence) -> Checked:

@@ -54,7 +54,11 @@ def archived_or_invoiced(e: Evidence) -> Checked:
         fixes.append("It was billed: see that invoice on the page Usage invoices.")
     if archived:
         said.append(f"{_amounts(archived)} is archived, so it is never billed")
-        fixes.append("What was archived by mistake has to be taken out of the archive before it can be billed.")
+        number = word(archived[0].document)
+        fixes.append(
+            f"What was archived by mistake comes back with its provider invoice: `deactivate --invoice {number}`, then `sync --invoice {number}`, which "
+            f"brings all its usage in anew, not invoiced. Drafts of it have to be deleted before; `deactivate` names them."
+        )
     return Checked(True, "; ".join(said) + ".", " ".join(fixes))
 
 
@@ -174,7 +178,7 @@ def _not_billable(e: Evidence) -> Iterable[tuple[str, str]]:
     if contract.start_date is not None and contract.start_date >= e.cycle_end:
         yield (
             f"Contract {contract.contract_id} begins on {day(contract.start_date)}, after the cycle to {day(e.cycle_end - timedelta(days=1))}.",
-            correct,
+            "The invoice of its first cycle takes the usage as late. To bill it before, give the contract its earlier start_date in the records and `load` it.",
         )
     if contract.account_id is None:
         yield (
@@ -200,6 +204,16 @@ def _not_billable(e: Evidence) -> Iterable[tuple[str, str]]:
         )
 
 
+def before_the_start(e: Evidence) -> str:
+    """What is said of usage from before the contract, which its first cycle's invoice takes; blank where there is none."""
+    early = [rows for rows in e.open_rows if rows.is_before_contract]
+    if not early or e.contract is None:
+        return ""
+    return (
+        f" {_amounts(early)} of it is late: it was charged before contract {e.contract.contract_id} began on {day(e.contract.start_date)}."
+    )
+
+
 # --- in words ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -209,8 +223,12 @@ def _differs(currency: str, contract: str | None) -> bool:
 
 def regenerate(e: Evidence) -> str:
     """How the cycle's invoice comes to carry the usage, or that it cannot any more."""
-    period = f"{e.invoice_date:%Y-%m}"
-    contract = word(e.contract.contract_id) if e.contract else "ID"
+    if e.contract is None:
+        return "Give the subscription a contract_id in the records and `load` it; only then can it be billed."
+    period, contract = f"{e.invoice_date:%Y-%m}", word(e.contract.contract_id)
+    if e.billed_before_it is not None and e.invoice is None:
+        first = f"`bill --period {e.billed_before_it:%Y-%m} --contract {contract}`"
+        return f"An earlier cycle is open and comes first: {first}. Then ask again here; it has moved the contract's invoice date."
     if e.invoice is None and e.today < e.invoice_date:
         return f"Nothing is to be done before {day(e.invoice_date)}; then `bill --period {period} --contract {contract}` generates it."
     if e.invoice is None:
@@ -223,7 +241,7 @@ def regenerate(e: Evidence) -> str:
 def _move(e: Evidence) -> str:
     if e.recommended_day is None or e.contract is None:
         return ""
-    return f"Move the contract's invoice date to the {words.ordinal(e.recommended_day)} of the month, after the usual arrival, so that it does not happen each month."
+    return f"Move the contract's invoice date to the {words.ordinal(e.recommended_day)} of the month, after the usual arrival, so that it does not happen each month: on the page Settings, or `contract set-invoice-date --contract {word(e.contract.contract_id)} --date YYYY-MM-DD`."
 
 
 def _export(rows: Sequence[Rows]) -> str:

@@ -2,12 +2,14 @@
 
 diagnose   the rows of a month, what is blocked with the most money first
 rates      of currencies to base, for an order
+invoiced_late   contracts whose next invoice date is a cycle behind
 lateness   when providers' invoices arrive, and which contracts are invoiced too early for that
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +21,8 @@ from w365core.diagnosis import lateness as late, missing_usage
 from w365core.diagnosis.missing_usage import NON_BLOCKING, Diagnosis, Outcome
 from w365core.diagnosis.missing_usage_words import Checked
 from w365core.errors import CallRefused
-from w365core.jobs import usage_evidence
+from w365core.jobs import invoicing, usage_cycles, usage_evidence
+from w365core.jobs.invoicing import Period
 from w365core.jobs.usage_evidence import Case
 from w365core.store import references, usage_evidence as store
 
@@ -35,7 +38,7 @@ def diagnose(
     chosen = _chosen(store.subscriptions(connection), subscription_id, contract_id)
     is_asked = subscription_id is not None or contract_id is not None
     cases = usage_evidence.of_month(connection, first_day=period, today=today, chosen=chosen, is_asked=is_asked)
-    rows = [_row(case, missing_usage.diagnosed(case.evidence)) for case in cases]
+    rows = [_row(case, diagnosis) for case, diagnosis in _in_their_order(connection, cases, period=period, today=today)]
     known = rates(connection)
     return sorted(
         rows,
@@ -49,14 +52,51 @@ def diagnose(
     )
 
 
+def _in_their_order(connection: Connection, cases: Sequence[Case], *, period: date, today: date) -> list[tuple[Case, Diagnosis]]:
+    """Each case diagnosed; one that could be billed now knows of an earlier cycle that has to be billed before it."""
+    found = [(case, missing_usage.diagnosed(case.evidence)) for case in cases]
+    if not any(diagnosis.outcome is Outcome.READY for _, diagnosis in found):
+        return found
+    first = invoicing.comes_first(connection, Period.month(f"{period:%Y-%m}"), today=today)
+    said = []
+    for case, diagnosis in found:
+        day = first.get(case.subscription["known_contract_id"] or "") if diagnosis.outcome is Outcome.READY else None
+        if day is not None:
+            case = replace(case, evidence=replace(case.evidence, billed_before_it=day))
+            diagnosis = missing_usage.diagnosed(case.evidence)
+        said.append((case, diagnosis))
+    return said
+
+
 def rates(connection: Connection) -> Mapping[str, Decimal]:
     """Rates to base by currency, for an order alone."""
     return references.currencies(connection)
 
 
+def invoiced_late(connection: Connection, *, subscription_id: str | None = None, contract_id: str | None = None) -> list[Row]:
+    """The contracts whose next invoice date lies a cycle or more behind their usage, as it is for good once two cycles were billed in one month: with the
+    cycle, the date, the day to move it to, and a sentence."""
+    chosen = _chosen(store.subscriptions(connection), subscription_id, contract_id)
+    return [
+        {
+            "contract_id": row["known_contract_id"],
+            "customer": row["customer"],
+            "provider": row["provider"],
+            "cycle_start": cycle.start,
+            "cycle_end": cycle.last_day,
+            "invoice_date": row["next_invoice_date"],
+            "move_to": day,
+            "sentence": f"Contract {row['known_contract_id']}: its next invoice date is {row['next_invoice_date']}, so usage of {cycle.start} to "
+            f"{cycle.last_day} is billed in {row['next_invoice_date']:%Y-%m}, a cycle late, and so is all that follows; `contract set-invoice-date --contract "
+            f"{row['known_contract_id']} --date {day}` moves it.",
+        }
+        for row, cycle, day in usage_cycles.late_by_a_cycle(connection, chosen)
+    ]
+
+
 def lateness(connection: Connection, *, period: date, rows: Sequence[Row]) -> dict[str, Any]:
     """`arrivals` of the twelve months before, `usual` by provider, and `early`: the contracts of these rows that are invoiced before nine of ten of
-    their provider's invoices are here, with the day to move to."""
+    their provider's invoices are here, with the day to move to; `behind`: those of any month that are invoiced a cycle late."""
     arrivals = usage_evidence.arrivals(connection, first_day=period)
     usual = late.usual(arrivals)
     early = {}
@@ -97,6 +137,7 @@ def lateness(connection: Connection, *, period: date, rows: Sequence[Row]) -> di
             for u in usual.values()
         ],
         "early": sorted(early.values(), key=lambda one: one["contract_id"]),
+        "behind": invoiced_late(connection),
     }
 
 

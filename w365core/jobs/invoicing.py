@@ -1,6 +1,7 @@
 """How is usage billed? A door for pages and the command line: what is due, making the Drafts, making them again, taking them back, moving them on.
 
-plans, drafts_again      what a run would make, contract by contract; which Drafts would come out otherwise today
+plans, comes_first       what a run would make, contract by contract; what it would ask to be billed before
+drafts_again             which Drafts would come out otherwise today
 bill                     makes the Drafts of a period, one transaction per contract: one that fails takes no other with it
 regenerate, unbill, mark one invoice: made again out of what is there now; deleted while it is a Draft; moved on to Billed and Paid
 
@@ -19,7 +20,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Engine, Row
 
 from w365core import money, settings as w365settings
-from w365core.billing import planning
+from w365core.billing import cycles, planning
 from w365core.correction import Rule
 from w365core.errors import CallRefused
 from w365core.jobs import correcting
@@ -104,9 +105,20 @@ def plans(connection: Connection, period: Period, *, today: date, contract_id: s
     ]
 
 
-def drafts_again(connection: Connection) -> list[Again]:
-    """Invoices made here that would come out otherwise today: Drafts to be made again, Billed and Paid ones whose markup has changed since."""
-    made = drafts.made_here(connection)
+def comes_first(connection: Connection, period: Period, *, today: date) -> dict[str, date]:
+    """By contract the invoice date of the cycle that a run over this period would ask to be billed before any of its own."""
+    usage = store.unbilled_in_sums(connection)
+    found = [
+        planning.plan(one, usage[one.contract_id or ""], first=period.first, last=period.last, today=today)
+        for one in store.contracts(connection)
+        if one.contract_id in usage
+    ]
+    return {one.contract.contract_id or "": one.earlier.earlier_invoice_date for one in found if one.earlier is not None and not one.drafts}
+
+
+def drafts_again(connection: Connection, *, invoice_number: str | None = None) -> list[Again]:
+    """Invoices made here, or this one, that would come out otherwise today: Drafts to be made again, Billed and Paid ones whose markup has changed since."""
+    made = [one for one in drafts.made_here(connection) if invoice_number in (None, one.invoice_number)]
     usage = store.billed_on(connection, [one.invoice_number for one in made])
     waiting = store.unbilled(connection) if any(one.status == DRAFT for one in made) else {}
     by_id = {one.contract_id: one for one in store.contracts(connection)}
@@ -175,18 +187,23 @@ def _tell(done: Billed, plan: Plan, *, named: bool) -> None:
 
 def held_sentences(plan: Plan) -> list[str]:
     """What is held back, one sentence per cause: which contract, how much, why, what to do."""
-    sums: dict[tuple[str, str, str], tuple[int, Decimal | None]] = {}
+    groups: dict[tuple[str, str, str], list[Decimal | None]] = {}
     for held in plan.held:
-        key = (held.code, held.sentence, held.usage.currency)
-        rows, amount = sums.get(key, (0, money.ZERO))
-        selling = held.usage.selling_amount
-        sums[key] = (rows + 1, None if amount is None or selling is None else money.EXACT.add(amount, selling))
+        groups.setdefault((held.code, held.sentence, held.usage.currency), []).append(held.usage.selling_amount)
     whose = f"Contract {plan.contract.contract_id}" if plan.contract.contract_id else "Without a contract"
     return [
-        f"{whose}: {rows:,} usage {'summary' if rows == 1 else 'summaries'}"
-        f"{f', {wording.amount(amount, currency)},' if amount is not None else f' in {currency}'} held back ({code}). {sentence}"
-        for (code, sentence, currency), (rows, amount) in sums.items()
+        f"{whose}: {len(amounts):,} usage {'summary' if len(amounts) == 1 else 'summaries'}{_sum_of(amounts, currency)} held back ({code}). {sentence}"
+        for (code, sentence, currency), amounts in groups.items()
     ]
+
+
+def _sum_of(amounts: Sequence[Decimal | None], currency: str) -> str:
+    """What they sell for, and how many of them have no markup yet."""
+    known = [amount for amount in amounts if amount is not None]
+    if not known:
+        return f" in {currency}"
+    lacking = len(amounts) - len(known)
+    return f", {wording.amount(money.total(known), currency)}{f' and {lacking:,} without a markup' if lacking else ''},"
 
 
 def _comes_first(contract: Contract, earlier: Earlier) -> str:
@@ -239,9 +256,17 @@ def regenerate(
 
 @acts("bill")
 def regenerate_period(
-    engine: Engine, period: Period, *, contract_id: str, actor: str, now: datetime, landing: Landing | None = None, dry_run: bool = False
+    engine: Engine,
+    period: Period,
+    *,
+    contract_id: str,
+    actor: str,
+    now: datetime,
+    landing: Landing | None = None,
+    take_markups: bool = False,
+    dry_run: bool = False,
 ) -> Billed:
-    """The contract's Drafts whose invoice date lies in the period, each made again. CallRefused where there is none."""
+    """The contract's Drafts whose invoice date lies in the period, each made again as `regenerate` does it. CallRefused where there is none."""
     with guarded(), engine.connect() as connection:
         if not store.is_known(connection, contract_id):
             raise CallRefused(f"There is no contract {contract_id}; `load` brings contracts from billing_contracts.csv.")
@@ -253,7 +278,7 @@ def regenerate_period(
         raise CallRefused(
             f"Contract {contract_id} has no Draft of {period.first:%Y-%m} to make again{f' ({said})' if said else '; `bill` without --regenerate makes one'}."
         )
-    how = {"actor": actor, "now": now, "landing": landing, "dry_run": dry_run}
+    how = {"actor": actor, "now": now, "landing": landing, "take_markups": take_markups, "dry_run": dry_run}
     return Billed(made=[regenerate(engine, number, **how) for number in wanted])
 
 
@@ -269,6 +294,7 @@ def unbill(
         _refuse_what_is_no_draft(invoice, "deleted")
         _refuse_strange(connection, invoice)
         keep = _keeper(engine, landing, now)(invoice.invoice_number)
+        _put_date_back(connection, invoice)
         return invoice.invoice_number, drafts.unmake(connection, invoice, who=Who(actor, now), keep=keep, reason=reason)
 
 
@@ -315,6 +341,15 @@ def _refuse_strange(connection: Connection, invoice: Row) -> None:
             f"Invoice {invoice.invoice_number} was not made here: it came with our records and has lines without usage. Change it where it was made, and "
             f"load it again."
         )
+
+
+def _put_date_back(connection: Connection, invoice: Row) -> None:
+    """The contract's next invoice date, as far as this invoice has moved it."""
+    contract_id = invoice.contract_id or ""
+    day, moved = drafts.next_date(connection, contract_id)
+    steps = {number: step for number, before, after in moved if (step := cycles.Step.of(before, after))}
+    own = steps.pop(invoice.invoice_number, None)
+    drafts.move_date(connection, contract_id, day, cycles.taken_back(day, own, steps.values()))
 
 
 def _stored(connection: Connection, invoice: Row) -> tuple[Contract, list[Usage], list[Usage]]:

@@ -11,7 +11,8 @@ from w365core.store.past_billing import Settled
 
 
 def settle(context: Context, *, dry_run: bool = False) -> Settled:
-    """Marks usage that a Billed or Paid invoice says to the cent; with `dry_run` it is taken back, and nothing lands. A second time there is nothing."""
+    """Marks usage that a Billed or Paid invoice says to the cent; with `dry_run` it is taken back, and nothing lands. A second time there is nothing.
+    What was nearly settled is told with it."""
 
     def keep(marks: bytes) -> str:
         if dry_run:
@@ -21,6 +22,7 @@ def settle(context: Context, *, dry_run: bool = False) -> Settled:
 
     with guarded(), context.engine.connect() as connection, connection.begin() as transaction:
         settled = past_billing.settle(connection, who=context.who, keep=keep)
+        settled = replace(settled, near=past_billing.near_misses(connection))
         if dry_run:
             transaction.rollback()
     return replace(settled, amounts=dict(sorted(settled.amounts.items())))

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from w365core.billing import cycles
-from w365core.billing.cycles import Cycle, Invoiced, Terms
+from w365core.billing.cycles import Cycle, Invoiced, Step, Terms
 from w365core.store import usage_evidence as store
 
 Row = Mapping[str, Any]
@@ -55,13 +55,30 @@ def spans_of(connection: Connection, chosen: Sequence[Row], first_day: date) -> 
     return found
 
 
+def late_by_a_cycle(connection: Connection, chosen: Sequence[Row]) -> list[tuple[Row, Cycle, date]]:
+    """The contracts of these subscriptions whose next invoice date lies a cycle or more after the end of the cycle that it is of, with that cycle and
+    the day to move it to. Only those that are being invoiced: before the first invoice the date is for whoever loads the past to decide."""
+    invoices: dict[str, list[Row]] = defaultdict(list)
+    for row in store.customer_invoices(connection):
+        invoices[row["contract_id"]].append(row)
+    contracts = {row["known_contract_id"]: row for row in chosen if row["known_contract_id"] in invoices}
+    first_usage = store.first_usage(connection)
+    found = []
+    for contract_id, row in contracts.items():
+        terms = Terms(contract_id, row["frequency"], row["contract_start"], row["contract_end"], row["next_invoice_date"])
+        late = cycles.late_by_a_cycle(terms, _invoiced(invoices[contract_id]), first_usage=first_usage.get(contract_id))
+        if late is not None:
+            found.append((row, *late))
+    return sorted(found, key=lambda one: one[0]["known_contract_id"])
+
+
 def _of_contract(row: Row, invoices: Sequence[Row], first_usage: date | None, first_day: date) -> list[Span]:
     """The cycles of a contract whose invoice date lies in the month. A contract that has ended still has usage to be told of, so its cycles go on; of one
     that has not begun by then it is the calendar month before."""
     terms = Terms(row["known_contract_id"], row["frequency"], row["contract_start"], None, row["next_invoice_date"])
-    if terms.start_date is not None and terms.start_date >= next_month(first_day):
+    if terms.start_date is not None and terms.start_date >= first_day:
         return [_calendar(first_day)]
-    invoiced = [Invoiced(one["invoice_number"], one["cycle_start"], one["invoice_date"], one["status"]) for one in invoices]
+    invoiced = _invoiced(invoices)
     oldest = cycles.oldest_open(terms, invoiced, first_usage=first_usage)
     last = next_month(first_day) - _DAY
     dated = [cycles.cycle_of(terms, one.cycle_start) for one in invoiced if one.invoice_date and first_day <= one.invoice_date <= last]
@@ -75,6 +92,19 @@ def _of_contract(row: Row, invoices: Sequence[Row], first_usage: date | None, fi
             is_dated = any(invoice["invoice_date"] for invoice in mine) or (one == oldest and cycles.stands_for(terms, one))
             spans.append(Span(one, day, terms, invoice, is_dated))
     return spans
+
+
+def _invoiced(invoices: Sequence[Row]) -> list[Invoiced]:
+    return [
+        Invoiced(
+            one["invoice_number"],
+            one["cycle_start"],
+            one["invoice_date"],
+            one["status"],
+            Step.of(one["next_invoice_date_before"], one["next_invoice_date_after"]),
+        )
+        for one in invoices
+    ]
 
 
 def _calendar(first_day: date) -> Span:

@@ -127,7 +127,7 @@ def _evidence(row: Row, span: Span, facts: Facts, today: date) -> Evidence:
         contract=_contract(row),
         currency=currency.upper() if currency else None,
         months=months_of(span, documents),
-        rows=tuple(_rows(one) for one in rows),
+        rows=tuple(_rows(one, begun=row["contract_start"]) for one in rows),
         invoice=_customer_invoice(span.invoice),
         estimates=tuple(
             Estimate(one["cost"], one["currency"], day_of(one["estimated_at"]))
@@ -216,12 +216,17 @@ def _customer_invoice(row: Row | None) -> CustomerInvoice | None:
     )
 
 
-def _rows(row: Row) -> Rows:
+def _rows(row: Row, *, begun: date | None) -> Rows:
     same = (
         *("document", "currency", "count", "cost", "selling", "status", "confirmed", "unrated", "unrated_cost"),
         *("invoice_number", "invoice_date", "invoice_status", "drifted", "drifted_cost"),
     )
-    return Rows(**{name: row[name] for name in same}, arrived_on=day_of(row["arrived_at"]), markups=tuple(row["markups"] or ()))
+    return Rows(
+        **{name: row[name] for name in same},
+        arrived_on=day_of(row["arrived_at"]),
+        markups=tuple(row["markups"] or ()),
+        is_before_contract=begun is not None and row["day"] < begun,
+    )
 
 
 def _months_before(day: date, months: int) -> date:

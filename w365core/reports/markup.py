@@ -49,7 +49,7 @@ RECEIPT_COLUMNS = (
 class Item:
     """One thing to do about a subscription's usage: what is the matter, the money it moves (drift) or holds up (blank), whose it is."""
 
-    kind: str  # drift | blank
+    kind: str  # drift | removed | blank
     subscription_id: str | None
     subscription: str
     customer: str
@@ -105,6 +105,15 @@ def _of_drift(row: Mapping[str, Any]) -> Item:
     if row["blank"] and lowest is not None:
         was += " or none"
     rows, invoices = wording.counted(row["rows"], "row"), wording.counted(row["invoices"], "invoice")
+    if row["markup_now"] is None:
+        sold = (
+            f"It stays billable as it is; with that it would not be: {wording.amount(row['amount_before'], row['currency'])} less. What comes in from now "
+            f"on cannot be billed, until the subscription has one again (subscriptions.csv, `load`)."
+        )
+        have = "has" if row["rows"] == 1 else "have"
+        return _item(
+            "removed", row, f"{rows} of {invoices} {have} {was}; the subscription's markup was taken away since. {sold}", row["difference"]
+        )
     now = f"the subscription says {wording.digits(row['markup_now'])} % now"
     sold = f"It sells for {wording.amount(row['amount_before'], row['currency'])}, and would for {wording.amount(row['amount_after'], row['currency'])}."
     sentence = f"{rows} of {invoices} {'has' if row['rows'] == 1 else 'have'} {was}; {now}. {sold}"
@@ -128,7 +137,7 @@ def _tiles(items: Sequence[Item]) -> tuple[Tile, ...]:
     tiles = []
     for currency in dict.fromkeys(item.currency for item in items):
         mine = [item for item in items if item.currency == currency]
-        blank, drifted = ([item for item in mine if item.kind == kind] for kind in ("blank", "drift"))
+        blank, drifted = ([item for item in mine if item.kind in kinds] for kinds in (("blank",), ("drift", "removed")))
         if blank:
             note = Note(f"cost of {wording.counted(len(blank), 'subscription')}; cannot be billed", is_alarming=True)
             tiles.append(

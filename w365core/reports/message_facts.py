@@ -164,7 +164,7 @@ def _drift(here: Situation) -> Event:
             "customer": _cut(row["account_name"] or row["account_id"] or "no customer"),
             "subscription": _cut(row["subscription_name"] or row["subscription_id"]),
             "markup_before": _span(row["markup_lowest"], row["markup_highest"]),
-            "markup_now": wording.digits(row["markup_now"]),
+            "markup_now": "no" if row["markup_now"] is None else wording.digits(row["markup_now"]),
             "cost": wording.rounded(row["cost"], row["currency"]),
             "difference": wording.rounded(row["difference"], row["currency"]),
         }

@@ -202,6 +202,11 @@ def build(
     )
 
 
+def to_remake(again: Sequence[Any]) -> ToRemake | None:
+    """The one Draft of these that would come out otherwise today, in words and amounts."""
+    return next((_remake(one) for one in again if one.status == DRAFT), None)
+
+
 # --- helpers -------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,14 @@ EARLY_COLUMNS = (
     Column("arrives_on_day", "Usage is here by day", Kind.WHOLE, width=140, help="Nine of ten invoices of the last twelve months"),
     day("move_to", "Move it to", width=105),
 )
+BEHIND_COLUMNS = (
+    Column("customer", "Customer", width=200),
+    Column("contract_id", "Contract", Kind.ID, width=100),
+    day("cycle_start", "Usage from", width=100),
+    day("cycle_end", "to", width=100),
+    day("invoice_date", "Is invoiced on", width=105),
+    day("move_to", "Move it to", width=105),
+)
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,7 @@ class Why:
     usual: tuple[Row, ...]
     arrivals: Table
     early: Table
+    behind: Table
 
 
 def build(found: Found, *, outcomes: Sequence[str] = (), customers: Sequence[str] = ()) -> Why:
@@ -159,6 +168,7 @@ def build(found: Found, *, outcomes: Sequence[str] = (), customers: Sequence[str
             sorted(late["arrivals"], key=lambda one: (one["provider"], one["last_day"]), reverse=True),
         ),
         early=Table("contracts invoiced too early", EARLY_COLUMNS, late["early"]),
+        behind=Table("contracts invoiced a cycle late", BEHIND_COLUMNS, late["behind"]),
     )
 
 

@@ -48,8 +48,9 @@ _FIRST_USAGE = text(f"""
 
 # A contract may carry license invoices as well: an invoice counts that has a line of usage, usage linked to it, or no line at all.
 _INVOICES = text("""
-    select i.contract_id, i.invoice_number, coalesce(i.cycle_start, i.invoice_date - 1) as day, i.invoice_date, i.status
-    from customer_invoice i
+    select i.contract_id, i.invoice_number, coalesce(i.cycle_start, i.invoice_date - 1) as day, i.invoice_date, i.status,
+           m.next_invoice_date_before, m.next_invoice_date_after
+    from customer_invoice i left join usage_invoice m on m.invoice_number = i.invoice_number
     where i.contract_id is not null and coalesce(i.cycle_start, i.invoice_date) is not null
       and (cast(:contract_id as text) is null or i.contract_id = :contract_id)
       and (
@@ -76,6 +77,16 @@ _NOT_INVOICED = text(
 )
 _ON = text(f"{_USAGE} where u.invoice_number = any(:numbers) and u.status = 'Invoiced' order by u.provider_invoice_id, u.usage_id")
 
+# The same in sums of what is alike: whatever decides over billing stays as it is.
+_NOT_INVOICED_IN_SUMS = text(f"""
+    select min(usage_id) as usage_id, provider_invoice_id, provider_invoice, provider, state, status_reason, subscription_id, null as product, charge_start,
+           charge_end, day, sum(quantity) as quantity, sum(cost) as cost, null as markup_pct, null as stamped_markup_pct, sum(selling_amount) as selling_amount,
+           currency, confirmed, status, 1 as version, contract_id
+    from ({_USAGE} where u.status = 'Not invoiced') usage
+    group by provider_invoice_id, provider_invoice, provider, state, status_reason, subscription_id, charge_start, charge_end, day, currency, confirmed, status,
+             contract_id, selling_amount is null
+""")
+
 _TAKEN = text("select invoice_number from customer_invoice union select invoice_number from usage_summary where invoice_number is not null")
 
 Rows = list[Mapping[str, Any]]
@@ -91,7 +102,14 @@ def contracts(connection: Connection, contract_id: str | None = None) -> list[Co
     invoices: dict[str, list[Standing]] = {}
     for row in _rows(connection, _INVOICES, **given):
         invoices.setdefault(row["contract_id"], []).append(
-            Standing(row["invoice_number"], row["day"], row["invoice_date"], row["status"] or "Billed")
+            Standing(
+                row["invoice_number"],
+                row["day"],
+                row["invoice_date"],
+                row["status"] or "Billed",
+                row["next_invoice_date_before"],
+                row["next_invoice_date_after"],
+            )
         )
     first = {row["contract_id"]: row["day"] for row in _rows(connection, _FIRST_USAGE, **given)}
     found = [
@@ -137,6 +155,11 @@ def hold(connection: Connection) -> None:
 def unbilled(connection: Connection, contract_id: str | None = None) -> dict[str, list[Usage]]:
     """What is not invoiced, by contract ('' for none), archived usage with it."""
     return _by_contract(_rows(connection, _NOT_INVOICED, contract_id=contract_id))
+
+
+def unbilled_in_sums(connection: Connection) -> dict[str, list[Usage]]:
+    """The same of all contracts without what is archived, summed up by subscription, charge window and provider invoice: to ask what is due, not to bill."""
+    return _by_contract(_rows(connection, _NOT_INVOICED_IN_SUMS))
 
 
 def billed_on(connection: Connection, numbers: Sequence[str]) -> dict[str, list[Usage]]:

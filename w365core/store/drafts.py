@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -71,19 +72,17 @@ def make(connection: Connection, draft: Draft, *, who: Who, keep: Keep) -> None:
     _write(connection, draft, who)
     marks = _marks(draft)
     _put_on(connection, marks)
-    _move_date(connection, draft.contract_id, draft.next_before, draft.next_after)
+    move_date(connection, draft.contract_id, draft.next_before, draft.next_date)
     check(connection, draft.invoice_number)
     order = keep(msgspec.json.encode(Document([], marks)))
     _say(connection, BILL, draft.invoice_number, who, after={**_told(draft), "order": order})
 
 
 def unmake(connection: Connection, invoice: Row, *, who: Who, keep: Keep, reason: str | None = None) -> int:
-    """Deletes a Draft: its usage is billable again, the contract's date goes back. Returns how many summaries that were."""
+    """Deletes a Draft: its usage is billable again. Returns how many summaries that were. The contract's date is moved by `move_date`."""
     taken = take_off(connection, invoice.invoice_number)
     _delete(connection, invoice.invoice_number)
     before = {name: invoice._mapping[name] for name in ("contract_id", "cycle_start", "cycle_end", "currency", "status")}
-    if invoice.made_at is not None:
-        _move_date(connection, invoice.contract_id, invoice.next_invoice_date_after, invoice.next_invoice_date_before)
     order = keep(msgspec.json.encode(Document(taken, [])))
     after = {"summaries": len(taken), "order": order}
     _say(connection, UNBILL, invoice.invoice_number, who, before=before, after=after, reason=reason)
@@ -112,6 +111,24 @@ def remake(
     _say(connection, REGENERATE, draft.invoice_number, who, before=before, after={**_told(draft), "order": order}, reason=reason)
 
 
+def next_date(connection: Connection, contract_id: str) -> tuple[date | None, list[tuple[str, date | None, date | None]]]:
+    """The contract's next invoice date, and of each invoice made here for it that stands its number and from where to where it has moved that date."""
+    day = connection.execute(select(billing_contract.c.next_invoice_date).where(billing_contract.c.contract_id == contract_id)).scalar()
+    moved = select(*(usage_invoice.c[name] for name in ("invoice_number", "next_invoice_date_before", "next_invoice_date_after")))
+    return day, [tuple(row) for row in connection.execute(moved.where(usage_invoice.c.contract_id == contract_id))]
+
+
+def move_date(connection: Connection, contract_id: str | None, before: date | None, after: date | None) -> None:
+    """Moves the contract's next invoice date, only from where it was seen: somebody may have set another one since."""
+    if before == after or contract_id is None:
+        return
+    connection.execute(
+        update(billing_contract)
+        .where(billing_contract.c.contract_id == contract_id, billing_contract.c.next_invoice_date == before)
+        .values(next_invoice_date=after)
+    )
+
+
 def take_off(connection: Connection, invoice_number: str) -> list[Mark]:
     """Takes all usage off the invoice, unsealed: `unmake` and `remake` say it. Returns what was on it."""
     query = select(*(usage_summary.c[name] for name in Mark.__dataclass_fields__)).where(usage_summary.c.invoice_number == invoice_number)
@@ -124,6 +141,8 @@ def take_off(connection: Connection, invoice_number: str) -> list[Mark]:
 def mark(connection: Connection, invoice: Row, status: str, *, who: Who) -> bool:
     """Moves the invoice on; False where it stands there already. CallRefused where that would be a step back."""
     number, now = invoice.invoice_number, invoice.status or DRAFT
+    if now == status == DRAFT:
+        raise CallRefused(f"Invoice {number} is a Draft already, and a status only moves on: mark it Billed or Paid.")
     if now == status:
         return False
     if status == DRAFT:
@@ -277,17 +296,6 @@ def _take_off(connection: Connection, marks: Sequence[Mark]) -> None:
     )
     connection.execute(
         off, [{"of_invoice": one.provider_invoice_id, "of_usage": one.usage_id, "number": one.invoice_number} for one in marks]
-    )
-
-
-def _move_date(connection: Connection, contract_id: str | None, before: Any, after: Any) -> None:
-    """Only from where the draft was made: somebody may have set another date since."""
-    if before == after or contract_id is None:
-        return
-    connection.execute(
-        update(billing_contract)
-        .where(billing_contract.c.contract_id == contract_id, billing_contract.c.next_invoice_date == before)
-        .values(next_invoice_date=after)
     )
 
 

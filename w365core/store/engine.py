@@ -20,6 +20,7 @@ from w365core.settings import Settings
 from w365core.store import embedded
 
 OLDEST_POSTGRES = 15
+_NO_SCHEMA = "The database has no schema of this version; run `python -m w365core init`."
 _DISCONNECTS = ("08", "57P01", "57P02", "57P03")
 logging.getLogger("sqlalchemy.pool").setLevel(
     logging.CRITICAL
@@ -98,6 +99,8 @@ def guarded() -> Iterator[None]:
     """Turns the loss of the database into StoreUnavailable; a missing schema and a missing right into what a person has to do."""
     try:
         yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):  # of the driver itself, where it is asked without SQLAlchemy
+        raise ConfigurationMissing(_NO_SCHEMA) from None
     except DBAPIError as error:
         code = getattr(error.orig, "sqlstate", None) or ""
         if error.connection_invalidated or code.startswith(_DISCONNECTS) or (isinstance(error, OperationalError) and not code):
@@ -105,7 +108,7 @@ def guarded() -> Iterator[None]:
                 f"The database went away in mid-run ({_reason(error)}); nothing half-done was stored. Run the command again."
             ) from None
         if isinstance(error, ProgrammingError) and code in ("42P01", "42703"):
-            raise ConfigurationMissing("The database has no schema of this version; run `python -m w365core init`.") from None
+            raise ConfigurationMissing(_NO_SCHEMA) from None
         if code == "42501":
             raise ConfigurationMissing(
                 f"The account of DATABASE_URL may not do that ({_reason(error)}); nothing half-done was stored. Let it own the database, "

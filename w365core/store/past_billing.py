@@ -8,7 +8,7 @@ is guessed: another amount, a Draft, a line given back or a line that has billed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -23,12 +23,28 @@ PURPOSE = "settlement"
 
 
 @dataclass(frozen=True)
+class Near:
+    """A charge window of a subscription that is not settled, though a Billed or Paid invoice of its contract and month has lines of it: what it sells for
+    (None without a markup), and what these lines say."""
+
+    contract_id: str
+    subscription_id: str
+    charge_start: date | None
+    charge_end: date
+    currency: str
+    sells_for: Decimal | None
+    invoice_number: str
+    billed: Decimal
+
+
+@dataclass(frozen=True)
 class Settled:
-    """How many usage summaries are marked as invoiced, on how many customer invoices, and their selling amount by currency."""
+    """How many usage summaries are marked as invoiced, on how many customer invoices, and their selling amount by currency; and what was nearly so."""
 
     summaries: int
     invoices: int
     amounts: dict[str, Decimal]
+    near: tuple[Near, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,35 @@ _MARK = text("""
     where provider_invoice_id = :provider_invoice_id and subscription_id = :subscription_id and charge_start = :charge_start
       and charge_end = :charge_end and currency = :currency and status = 'Not invoiced'
 """)
+
+
+# A line without a subscription may be of any that the contract bills.
+_NEAR = text("""
+    with sold as (
+        select s.contract_id, u.subscription_id, u.charge_start, u.charge_end, u.currency,
+               case when bool_and(u.selling_amount is not null) then sum(u.selling_amount) end as sells_for
+        from usage_summary u join provider_invoice p using (provider_invoice_id) join subscription s on s.subscription_id = u.subscription_id
+        where p.state = 'Active' and p.status_reason in ('Active', 'Active Usage') and u.status = 'Not invoiced' and u.confirmed and u.charge_end is not null
+        group by s.contract_id, u.subscription_id, u.charge_start, u.charge_end, u.currency
+    )
+    select sold.*, invoice.invoice_number, sum(line.amount) as billed
+    from sold
+    join customer_invoice invoice on invoice.contract_id = sold.contract_id and invoice.currency = sold.currency
+      and invoice.cycle_start <= sold.charge_end and invoice.cycle_end >= sold.charge_end
+    join customer_invoice_line line on line.invoice_number = invoice.invoice_number
+      and (line.subscription_id = sold.subscription_id or line.subscription_id is null)
+    where invoice.status in ('Billed', 'Paid') and not exists (
+        select from usage_summary other where other.invoice_number = invoice.invoice_number and other.subscription_id = sold.subscription_id
+    )
+    group by sold.contract_id, sold.subscription_id, sold.charge_start, sold.charge_end, sold.currency, sold.sells_for, invoice.invoice_number
+    having sum(line.amount) <> 0
+    order by abs(coalesce(sold.sells_for, 0)) desc, sold.contract_id, sold.subscription_id, sold.charge_end, invoice.invoice_number
+""")
+
+
+def near_misses(connection: Connection) -> tuple[Near, ...]:
+    """What a settlement leaves to be billed although an invoice of the same contract and month is out: for a person to look at, the biggest first."""
+    return tuple(Near(**row) for row in connection.execute(_NEAR).mappings())
 
 
 def settle(connection: Connection, *, who: Who, keep: Callable[[bytes], str]) -> Settled:

@@ -54,8 +54,9 @@ _CUSTOMER_INVOICES = text("""
         select distinct invoice_number from usage_summary where invoice_number is not null
     )
     select i.contract_id, i.invoice_number, i.invoice_date, i.cycle_start, i.cycle_end, i.currency, i.status,
-           coalesce(case when line.for_usage then line.usage_total else line.total end, 0) as total, carried.invoice_number is not null as carries_usage
+           made.next_invoice_date_before, made.next_invoice_date_after, coalesce(case when line.for_usage then line.usage_total else line.total end, 0) as total, carried.invoice_number is not null as carries_usage
     from customer_invoice i
+    left join usage_invoice made on made.invoice_number = i.invoice_number
     left join line on line.invoice_number = i.invoice_number
     left join carried on carried.invoice_number = i.invoice_number
     where i.contract_id is not null and i.cycle_start is not null
@@ -197,7 +198,8 @@ def customer_ids(connection: Connection) -> Rows:
 
 
 def customer_invoices(connection: Connection) -> Rows:
-    """The customer invoices that stand for a usage cycle, with their totals; `carries_usage` where usage is linked to them."""
+    """The customer invoices that stand for a usage cycle, with their totals; `carries_usage` where usage is linked to them. Those made here say from
+    where to where they have moved their contract's next invoice date."""
     return _rows(connection, _CUSTOMER_INVOICES)
 
 
