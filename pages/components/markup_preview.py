@@ -33,7 +33,7 @@ def ask_file(name: str, content: bytes) -> None:
     """Previews an uploaded file."""
     _ask(
         f"File {name}",
-        lambda: correcting.preview_file(cached.engine(), name=name, content=content),
+        lambda: correcting.preview_file(cached.engine(), name=name, content=content, actor=signed_in.person()),
         lambda **told: correcting.apply_file(cached.engine(), name=name, content=content, **told),
     )
 

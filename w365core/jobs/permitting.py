@@ -31,9 +31,10 @@ _FOR_PEOPLE: ContextVar[bool] = ContextVar("for people", default=False)  # of a 
 _LET_IN: ContextVar[bool] = ContextVar("let in", default=False)  # a door behind a door
 
 
-def acts(action: Named) -> Callable[[Door], Door]:
+def acts(action: Named, *, changes: bool = True) -> Callable[[Door], Door]:
     """Marks a door, which takes the engine first and `actor` by name. `action` is its name, or what makes one of the arguments. Whoever asks with a `key`
-    is sure that it is done once, however often they ask: DoneAlready the second time. `form` is such a key for whatever is asked from one form."""
+    is sure that it is done once, however often they ask: DoneAlready the second time. `form` is such a key for whatever is asked from one form. What
+    `changes` nothing is for the same people, and may be asked again."""
 
     def mark(door: Door) -> Door:
         @functools.wraps(door)
@@ -47,7 +48,7 @@ def acts(action: Named) -> Callable[[Door], Door]:
                 named["actor"] = let_in(engine, named.get("actor"), wanted)
             token = _LET_IN.set(True)
             try:
-                if key is None and form is None:
+                if not changes or key is None and form is None:
                     return door(*given, **named)
                 who, when = named.get("actor") or "unknown", named.get("now") or clock(w365settings.read(), engine)
                 asked = once.fingerprint(given[1:], named)

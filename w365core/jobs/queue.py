@@ -305,8 +305,9 @@ def ask_validation(engine: Engine, invoices: Sequence[int], *, actor: str, reaso
     return job_id
 
 
-def keep(name: str, content: BinaryIO) -> HandedFile:
-    """Puts an upload where the worker finds it."""
+@acts("import files", changes=False)
+def keep(_engine: Engine, name: str, content: BinaryIO, *, actor: str | None = None) -> HandedFile:
+    """Puts an upload where the worker finds it; of nobody who may not have it imported. CallRefused where too much waits there already."""
     return handed.keep(w365settings.read().home, name, content)
 
 
