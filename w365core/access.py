@@ -109,7 +109,7 @@ INNER = frozenset(
     {
         *("correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"),
         "asking_again.retry",
-        "correcting.preview_text",
+        *("correcting.preview_text", "preferring.refuse_changed"),
     }
 )
 """Steps of other doors that are handed an open transaction: whoever has that has been let in; what a sign-in itself notes; what asks through other

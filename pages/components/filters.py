@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from pages.components import problems
 from w365core.reports import wording
 from w365core.reports.invoice_status import InvoiceFilter
 
@@ -52,12 +53,14 @@ def any_chosen() -> bool:
     return any(st.session_state.get(key) for key in KEYS)
 
 
+@problems.callback
 def clear() -> None:
     """Called by a button: every filter back to all."""
     for key in KEYS:
         st.session_state[key] = []
 
 
+@problems.callback
 def narrow(**values: Sequence[str]) -> None:
     """Called by a button: these choices, by key; whatever else is chosen stays, because what was clicked was counted under it."""
     for key, chosen_values in values.items():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.components import cached, markup_preview, plain, tables
+from pages.components import cached, markup_preview, plain, problems, tables
 from w365core.jobs.correcting import Chosen, Rule
 from w365core.reports import markup as report, wording
 from w365core.reports.markup import Item, MarkupWork
@@ -86,6 +86,7 @@ def _row(item: Item) -> None:
             st.button("Set one", key=f"fix_{item.key}", icon=":material/edit:", on_click=_set_one, args=(item,), width="stretch")
 
 
+@problems.callback
 def _set_one(item: Item) -> None:
     """Called by a button: exactly this usage, and the rule form."""
     chosen = (
@@ -130,6 +131,7 @@ def _chosen() -> Chosen:
     return Chosen(tuple(int(one) for one in invoices), customers, subscriptions, products)
 
 
+@problems.callback
 def _to_url(kind: str) -> None:
     """Called by a choice: the view is a link. What was previewed is another question by now."""
     st.query_params[kind] = st.session_state[_key(kind)]

@@ -65,6 +65,7 @@ LIST = "list_invoices"
 RECONCILE = "reconcile"
 BILL = "bill"  # Drafts of what is due, of every contract
 NOTIFY = "notify"  # the summary of the day, and what else is to be said
+LOOKS = (LIST, TEST)  # only look, and may be asked for again from one form
 KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW, RECONCILE, BILL, NOTIFY)
 OF_NO_PROVIDER = (BILL, NOTIFY)
 OF_ONE_INVOICE = (INVOICE, TAKE_NEW, RECONCILE)
@@ -115,7 +116,7 @@ class Plan:
     refused: bool = False
 
 
-@acts(_action)
+@acts(_action, changes=lambda _engine, *, kind, **_more: kind not in LOOKS)
 def ask(
     engine: Engine,
     *,
@@ -268,7 +269,7 @@ class FilesAsked:
     activate: bool = False
 
 
-@acts(_action_on_files)
+@acts(_action_on_files, changes=lambda _engine, _asked, *, look, **_more: not look)
 def ask_files(engine: Engine, asked: FilesAsked, *, look: bool, actor: str) -> int:
     """Queues a look or an import and returns its number. CallRefused for what no job could do; AlreadyRunning where other files are being
     imported as the same invoice."""
