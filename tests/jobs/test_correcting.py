@@ -404,6 +404,12 @@ def test_a_viewer_may_not_have_a_file_read(usage: Usage, monkeypatch: pytest.Mon
         correcting.preview_file(usage.engine, name="o.csv", content=b"PK\x03\x04", actor=Person("https://idp|vic", "vic"))
 
 
+def test_the_process_that_previews_a_large_file_gets_no_more_memory_than_it_may() -> None:
+    takes = "from w365core.jobs import big_files as b; b.limited(); bytearray(b.MOST_BYTES_OF_MEMORY)"
+    done = subprocess.run([sys.executable, "-c", takes], capture_output=True, check=False)
+    assert done.returncode == 1 and done.stderr.rstrip().endswith(b"MemoryError")
+
+
 def test_a_large_file_is_previewed_by_a_process_of_its_own_and_says_the_same(usage: Usage, monkeypatch: pytest.MonkeyPatch) -> None:
     usage.add(), usage.add()
     content = edited(usage, markup_pct="20")
