@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import cached, filters, footer, problems, signed_in
+from pages.components import asking, cached, filters, footer, problems, signed_in
 from w365core.access import Role
 from w365core.reports import invoice_status, wording
 
@@ -84,3 +84,4 @@ if role is not None:
             footer.draw(installation)
         signed_in.refuse_route(page.url_path, role)
         page.run()
+    asking.drawn()

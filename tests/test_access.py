@@ -272,6 +272,57 @@ def test_pages_act_as_whoever_has_signed_in_and_as_nobody_else() -> None:
     assert said and {what for _, what in said} == {"signed_in.person()"}
 
 
+HANDED_ON = {"on_click", "on_change", "on_select", "on_dismiss"}
+OF_STREAMLIT = {"st.login", "st.logout"}
+
+
+def callbacks(tree: ast.Module) -> Iterator[ast.expr]:
+    """What a page hands to Streamlit to be called before the page is drawn."""
+    for node in ast.walk(tree):
+        given = [(one.arg, one.value) for one in node.keywords] if isinstance(node, ast.Call) else []
+        if isinstance(node, ast.Dict):
+            given = [(key.value, value) for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)]
+        yield from (value for name, value in given if name in HANDED_ON and not isinstance(value, ast.Constant))
+
+
+def is_marked(handed: ast.expr, module: Any) -> bool:
+    """Whether it is a function that `problems.callback` has marked, or is marked where it is handed over."""
+    if isinstance(handed, ast.Call) and ast.unparse(handed.func) == "problems.callback" or ast.unparse(handed) in OF_STREAMLIT:
+        return True
+    inner = handed.args[0] if isinstance(handed, ast.Call) and ast.unparse(handed.func) == "partial" else handed
+    return getattr(eval(ast.unparse(inner), dict(vars(module))), "is_callback", False)
+
+
+def outside_the_boundary() -> list[str]:
+    found = []
+    for file, tree in sources():
+        marked = {
+            one.name
+            for one in ast.walk(tree)
+            if isinstance(one, ast.FunctionDef) and "problems.callback" in map(ast.unparse, one.decorator_list)
+        }
+        handed = [one for one in callbacks(tree) if ast.unparse(one) not in marked]
+        module = importlib.import_module(file.removesuffix(".py").replace("/", ".")) if handed else None
+        found += [f"{file}:{one.lineno} {ast.unparse(one)}" for one in handed if not is_marked(one, module)]
+    return found
+
+
+def test_whatever_a_button_calls_is_inside_a_boundary() -> None:
+    """Outside of it a refusal takes the whole page along."""
+    assert not outside_the_boundary()
+    assert sum(1 for _, tree in sources() for _ in callbacks(tree)) > 90
+
+
+@pytest.mark.parametrize("handed", ["sync._said", "partial(sync._said, 1)", "lambda: sync._forget()", "sync.watched"])
+def test_a_callback_outside_of_every_boundary_is_found(handed: str) -> None:
+    from types import SimpleNamespace
+
+    from pages.components import sync
+
+    sync_with = SimpleNamespace(**vars(sync), watched=print)
+    assert not is_marked(ast.parse(handed, mode="eval").body, SimpleNamespace(sync=sync_with))
+
+
 def test_only_the_question_who_is_there_opens_the_database_unasked() -> None:
     for file, tree in sources():
         opens = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "unguarded"]

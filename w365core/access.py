@@ -92,11 +92,10 @@ ANSWERS = frozenset(
     {
         *("queue.plan", "queue.inbox", "queue.inbox_files", "queue.every_provider", "queue.is_look", "queue.watch", "queue.unfinished"),
         *("queue.recent", "queue.someone_works", "queue.providers"),
-        "queue.keep",  # puts an upload aside, which nothing reads before "look at files" or "import files" is asked for
         *("naming.looked_at", "supplying.missing", "supplying.choices", "supplying.read", "tolerances.refuse_beyond"),
         *("invoicing.plans", "invoicing.drafts_again", "invoicing.held_sentences", "invoicing.has_drifted"),
         *("diagnosing.diagnose", "diagnosing.rates", "diagnosing.lateness"),
-        *("correcting.export", "correcting.preview_file", "correcting.rows", "correcting.preview_edits", "correcting.preview_rule"),
+        *("correcting.export", "correcting.rows", "correcting.preview_edits", "correcting.preview_rule"),
         "correcting.receipts",
         *("reviewing.plan", "reviewing.sign_off_plan", "mending.check", "preferring.named"),
         *("peopling.all_of_them", "peopling.role_of", "peopling.is_fresh"),
@@ -110,10 +109,11 @@ INNER = frozenset(
     {
         *("correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"),
         "asking_again.retry",
+        *("correcting.preview_text", "preferring.refuse_changed"),
     }
 )
-"""Steps of other doors that are handed an open transaction: whoever has that has been let in; what a sign-in itself notes; and what asks through other
-doors, where the rule of what is asked for holds."""
+"""Steps of other doors that are handed an open transaction: whoever has that has been let in; what a sign-in itself notes; what asks through other
+doors, where the rule of what is asked for holds; and what a process of its own does for a door."""
 
 ROUTES = {
     "/healthz": PUBLIC,

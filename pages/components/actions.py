@@ -104,7 +104,7 @@ def _take(asked: Asked, stake: Stake, now: datetime, why: Mapping[str, Any]) -> 
     seen = Seen(invoice.status, invoice.version, invoice.import_run_id)
     step = getattr(deciding, asked.action)
     try:
-        job = step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=signed_in.person(), now=now, form=asking.form(), **why)
+        job = step(cached.engine(), provider_invoice_id=invoice.id, seen=seen, actor=signed_in.person(), now=now, **why)
     except CallRefused as refusal:
         asking.refuse(refusal)
     done.say(consequences.after(asked.action, invoice, stake, job=job))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components import problems
 from w365core.reports.invoice_detail import NARROWED
 
 
@@ -18,6 +19,7 @@ def inbox_invoice() -> int | None:
     return _number("of")
 
 
+@problems.callback
 def close_inbox_invoice() -> None:
     st.query_params.pop("of", None)
 
@@ -33,6 +35,7 @@ def lines() -> str | None:
     return named if named in NARROWED else None
 
 
+@problems.callback
 def open_invoice(provider_invoice_id: int) -> None:
     close_invoice()
     st.query_params["invoice"] = str(provider_invoice_id)
@@ -42,10 +45,12 @@ def open_lines(which: str) -> None:
     st.query_params["lines"] = which
 
 
+@problems.callback
 def close_lines() -> None:
     st.query_params.pop("lines", None)
 
 
+@problems.callback
 def close_invoice() -> None:
     for name in ("invoice", "usage", "lines"):
         st.query_params.pop(name, None)
@@ -55,6 +60,7 @@ def open_usage(usage_id: str) -> None:
     st.query_params["usage"] = usage_id
 
 
+@problems.callback
 def close_usage() -> None:
     st.query_params.pop("usage", None)
 
@@ -64,10 +70,12 @@ def usage_invoice() -> str | None:
     return st.query_params.get("number")
 
 
+@problems.callback
 def open_usage_invoice(number: str) -> None:
     st.query_params["number"] = number
 
 
+@problems.callback
 def close_usage_invoice() -> None:
     st.query_params.pop("number", None)
 

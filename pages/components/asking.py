@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import streamlit as st
 
+from pages.components import problems
 from w365core.errors import CallRefused
 from w365core.jobs.queue import INVOICE
 from w365core.reports.provider_invoice import Invoice
@@ -19,6 +20,7 @@ MENDING = "mending_asking"  # a mending log
 WORKING = "working_asking"  # a step of a job, or of what runs by itself
 REFUSED = "action_refused"  # why the step that was asked for is not taken
 _FORM = "asking_form"
+_SHOWN, _SHOWING = "asking_shown", "asking_showing"  # what stood on the page that was last drawn to its end; on the one that is being drawn
 _ALL = (SYNC, ACCOUNTS, TEST, IMPORT, ACTION, BILLING, RECONCILING, MENDING, WORKING, REFUSED)
 
 
@@ -30,6 +32,7 @@ class Asked:
     invoice: Invoice
 
 
+@problems.callback
 def open_(key: str, what: object = True) -> None:
     """Called by a button: this dialog, and no other."""
     close()
@@ -38,10 +41,26 @@ def open_(key: str, what: object = True) -> None:
 
 
 def form() -> str:
-    """Which opening of a dialog this is: what is asked from it twice, by a double click or a page that runs again, is done once."""
+    """Which opening of a dialog this is, or which drawing of a page: what is asked from it twice, by a double click or a page that runs again, is done
+    once. Every door that a page asks is told of it (`signed_in.person`)."""
     return st.session_state.setdefault(_FORM, secrets.token_hex(16))
 
 
+def seen(name: str, stands: Any) -> Any:
+    """What the page said under this name when it was last drawn to its end, which is what the browser shows; what `stands` now where it said nothing. An
+    edit says it to its door, which refuses to overwrite what somebody else has changed meanwhile."""
+    st.session_state.setdefault(_SHOWING, {})[name] = stands
+    return st.session_state.get(_SHOWN, {}).get(name, stands)
+
+
+def drawn() -> None:
+    """The page was drawn to its end, so what is asked from now on is asked from another form; from the same where a dialog is open."""
+    st.session_state[_SHOWN] = st.session_state.pop(_SHOWING, {})
+    if not any(key in st.session_state for key in _ALL):
+        st.session_state[_FORM] = secrets.token_hex(16)
+
+
+@problems.callback
 def close() -> None:
     """Called by a button, or by the dialog's own cross."""
     for key in _ALL:
@@ -78,12 +97,14 @@ def what(key: str) -> object | None:
     return st.session_state.get(key)
 
 
+@problems.callback
 def for_sync(invoice: Invoice) -> None:
     """Called by a button: the Sync dialog, with this invoice chosen."""
     open_(SYNC)
     st.session_state.update(sync_provider=invoice.provider, sync_kind=INVOICE, sync_number=invoice.number)
 
 
+@problems.callback
 def for_files(invoice: Invoice) -> None:
     """Called by a button: the import dialog, with what is known of this invoice."""
     open_(IMPORT)
@@ -98,6 +119,7 @@ def for_files_of(provider: str) -> None:
     st.session_state["import_provider"] = provider
 
 
+@problems.callback
 def for_action(action: str, invoice: Invoice) -> None:
     """Called by a button: the question whether to take this step."""
     open_(ACTION, Asked(action, invoice))

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, empty, plain, tables
+from pages.components import cached, empty, plain, problems, tables
 from w365core.reports import audit_log, wording
 from w365core.reports.audit_log import Wanted
 from w365core.reports.invoice_detail import Page
@@ -73,6 +73,7 @@ def entries() -> None:
     return None
 
 
+@problems.callback
 def _verify() -> None:
     with cached.reading(seconds=0) as opened:
         st.session_state[_VERIFIED] = audit_log.verify(opened)

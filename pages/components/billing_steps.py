@@ -35,6 +35,7 @@ class Step:
     choice: tuple[str, str] | None = None  # a checkbox, ticked at first: what it says, and the name of the argument that it sets
 
 
+@problems.callback
 def ask_bill(due: Sequence[Due]) -> None:
     """Called by a button: the question whether to bill these contracts."""
     drafts = [(one, draft) for one in due for draft in one.drafts]
@@ -51,6 +52,7 @@ def ask_bill(due: Sequence[Due]) -> None:
     _ask(Step(title, "Bill", ":material/request_quote:", (said, *named, *more), lambda: _bill(due)))
 
 
+@problems.callback
 def ask_remake(one: ToRemake) -> None:
     """Called by a button: the question whether to make a Draft again."""
     now, after, choice = f"It is {wording.amount(one.before, one.currency)} now", "", None
@@ -69,6 +71,7 @@ def ask_remake(one: ToRemake) -> None:
     _ask(Step(title, "Make again", ":material/refresh:", told, lambda **how: _remake(one.invoice_number, **how), choice=choice))
 
 
+@problems.callback
 def ask_remake_opened(found: Opened) -> None:
     """Called by a button: the same for the invoice that is open; where it would come out otherwise, exactly as from the list."""
     if (one := cached.to_remake(found.number)) is not None:
@@ -78,6 +81,7 @@ def ask_remake_opened(found: Opened) -> None:
     _ask(Step(f"Make {found.number} again?", "Make again", ":material/refresh:", told, do))
 
 
+@problems.callback
 def ask_mark(found: Opened, status: str) -> None:
     """Called by a button: the question whether to move the invoice on."""
     total = wording.amount(found.row["total"], found.row["currency"])
@@ -90,6 +94,7 @@ def ask_mark(found: Opened, status: str) -> None:
     )
 
 
+@problems.callback
 def ask_delete(found: Opened) -> None:
     """Called by a button: the question whether to delete a Draft."""
     usage = wording.counted(len(found.linked.rows), "usage summary is", "usage summaries are")
@@ -152,7 +157,7 @@ def _take(step: Step, how: dict[str, Any]) -> None:
 
 
 def _by_now() -> dict[str, Any]:
-    return {"actor": signed_in.person(), "now": cached.installation().now, "form": asking.form()}
+    return {"actor": signed_in.person(), "now": cached.installation().now}
 
 
 def _bill(due: Sequence[Due]) -> Sequence[str]:

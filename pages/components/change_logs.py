@@ -109,7 +109,6 @@ def _mend(proposed: Proposed, why: str, day: date | None, archived: bool) -> Non
                 reason=why,
                 effective_date=day,
                 archived=archived,
-                form=asking.form(),
                 **_by_now(),
             ).sentence
         )

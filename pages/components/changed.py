@@ -126,6 +126,7 @@ def _take(invoice: Invoice) -> None:
             st.text(said)
 
 
+@problems.callback
 def _ask(provider: str, number: str, seen: Seen) -> None:
     try:
         reason = st.session_state.get("taking_reason")

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, filters, standings
+from pages.components import cached, filters, problems, standings
 from w365core.reports import differences, figures, wording
 from w365core.reports.differences import Bar
 from w365core.reports.invoice_detail import Customer, Part
@@ -36,7 +36,7 @@ def by_status(standing_map: StatusMap) -> None:
             cached.figure(figures.by_status, standing_map, label=standings.label, color=standings.pale, ink=standings.ink()),
             config=_CONFIG,
             key=key,
-            on_select=lambda: choose_cell(st.session_state[key]),
+            on_select=problems.callback(lambda: choose_cell(st.session_state[key])),
             selection_mode="points",
             alt="; ".join(f"{cell.provider} {month_name(cell.month)}: {cell.told}" for cell in standing_map.cells),
         )

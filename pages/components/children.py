@@ -91,6 +91,7 @@ def _follows(held: Children, chosen: Sequence[str]) -> list[str]:
     return ["The usage becomes billable again, so:", *said, *more]
 
 
+@problems.callback
 def _take_off(provider_invoice_id: int, number: str) -> None:
     chosen, reason = list(st.session_state.get("unlink_chosen", ())), st.session_state.get("unlink_reason", "")
     try:

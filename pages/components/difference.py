@@ -95,6 +95,7 @@ def _mark(one: Explained, several: bool) -> None:
             st.caption(one.about, width="content")
 
 
+@problems.callback
 def _toggle(which: tuple[int, int], opened: bool) -> None:
     st.session_state["explained_open"] = None if opened else which
 
@@ -190,6 +191,7 @@ def _proposed(invoice: Invoice, proposal: Proposal) -> None:
             _ask(invoice, proposal, reason)
 
 
+@problems.callback
 def _asking(now: bool) -> None:
     st.session_state["override_asked"] = now
 

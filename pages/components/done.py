@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components import problems
+
 _KEY = "done"
 
 
@@ -22,6 +24,7 @@ def draw() -> None:
             st.button("Dismiss", key=f"done_{place}", icon=":material/close:", type="tertiary", on_click=_dismiss, args=(place,))
 
 
+@problems.callback
 def _dismiss(place: int) -> None:
     said = st.session_state.get(_KEY, [])
     st.session_state[_KEY] = said[:place] + said[place + 1 :]

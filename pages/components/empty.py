@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from pages.components import filters
+from pages.components import filters, problems
 
 
 def no_invoices() -> None:
@@ -55,12 +57,12 @@ def no_match() -> None:
         st.button("Clear filters", key="clear_no_match", icon=":material/filter_alt_off:", type="primary", on_click=filters.clear)
 
 
-def no_such_invoice(*, back: object) -> None:
+def no_such_invoice(*, back: Callable[[], None]) -> None:
     """The URL names an invoice that is not there."""
     with st.container(border=True):
         st.subheader("There is no such invoice")
         st.text("The address names an invoice that does not exist; it may have been deleted since the link was made.")
-        st.button("All invoices", key="back", icon=":material/arrow_back:", type="primary", on_click=back)
+        st.button("All invoices", key="back", icon=":material/arrow_back:", type="primary", on_click=problems.callback(back))
 
 
 def nothing(sentence: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from pages.components import url_filters
+from pages.components import problems, url_filters
 from pages.components.url_filters import Filter
 from w365core.reports.invoice_status import InvoiceFilter
 
@@ -44,11 +44,13 @@ def any_chosen() -> bool:
     return any(url_filters.chosen(_FILTERS).values())
 
 
+@problems.callback
 def clear() -> None:
     """Called by a button: every filter back to all."""
     url_filters.clear(_FILTERS)
 
 
+@problems.callback
 def narrow(**values: Sequence[str]) -> None:
     """Called by a button: these choices, by key; whatever else is chosen stays, because what was clicked was counted under it."""
     for key, chosen_values in values.items():

@@ -133,7 +133,7 @@ def _kept(uploaded: list) -> list[HandedFile]:
     known = st.session_state.setdefault("import_kept", {})
     for file in uploaded:
         if file.file_id not in known:
-            known[file.file_id] = queue.keep(file.name, file)
+            known[file.file_id] = queue.keep(cached.engine(), file.name, file, actor=signed_in.person())
     return [known[file.file_id] for file in uploaded]
 
 

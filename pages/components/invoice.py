@@ -22,6 +22,7 @@ from pages.components import (
     lives,
     naming,
     plain,
+    problems,
     standings,
     sync,
     tables,
@@ -129,6 +130,7 @@ def _leading(part: Part, is_preview: bool) -> None:
         )
 
 
+@problems.callback
 def _open_part(leads: str, is_preview: bool) -> None:
     """Called by a button: the tab that the term is made of, narrowed to it. A preview has no usage summaries, but lines."""
     address.close_usage()
@@ -309,6 +311,7 @@ def _history(detail: InvoiceDetail) -> None:
     history.draw(detail.invoice)
 
 
+@problems.callback
 def _open_usage(usage_id: str) -> None:
     address.open_usage(usage_id)
     st.session_state["tab"] = "Usage lines"

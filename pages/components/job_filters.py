@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pages.components import url_filters
+from pages.components import problems, url_filters
 from pages.components.url_filters import Filter
 from w365core.reports.job_lists import JobFilter
 
@@ -29,6 +29,7 @@ def any_chosen() -> bool:
     return any(url_filters.chosen(_FILTERS).values())
 
 
+@problems.callback
 def clear() -> None:
     """Called by a button: every filter back to all."""
     url_filters.clear(_FILTERS)

@@ -30,6 +30,7 @@ class Step:
     own: Own | None = None
 
 
+@problems.callback
 def ask(step: Step) -> None:
     """Called by a button: the question whether to take this step."""
     asking.open_(WORKING, step)

@@ -7,7 +7,7 @@ from datetime import date
 
 import streamlit as st
 
-from pages.components import cached, charts, empty, plain, reconciliation_choice as choice, tables
+from pages.components import cached, charts, empty, plain, problems, reconciliation_choice as choice, tables
 from w365core.reports import margin as reporting, reconciliation_figures, wording
 from w365core.reports.margin import Loss, Margin
 
@@ -164,6 +164,7 @@ def _day(name: str) -> date | None:
         return None
 
 
+@problems.callback
 def _day_chosen(name: str) -> None:
     chosen = st.session_state[f"margin_{name}"]
     if chosen:
@@ -172,10 +173,12 @@ def _day_chosen(name: str) -> None:
         st.query_params.pop(name, None)
 
 
+@problems.callback
 def _chosen(parameter: str) -> None:
     st.query_params[parameter] = st.session_state[f"margin_{parameter}"]
 
 
+@problems.callback
 def _whole() -> None:
     """Called by a button."""
     for name in ("since", "until"):

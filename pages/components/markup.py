@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.components import cached, markup_preview, plain, tables
+from pages.components import cached, markup_preview, plain, problems, tables
 from w365core.jobs.correcting import Chosen, Rule
 from w365core.reports import markup as report, wording
 from w365core.reports.markup import Item, MarkupWork
@@ -94,6 +94,7 @@ def _row(item: Item) -> None:
             )
 
 
+@problems.callback
 def _set_one(item: Item) -> None:
     """Called by a button: exactly this usage, and the rule form."""
     chosen = (
@@ -138,6 +139,7 @@ def _chosen() -> Chosen:
     return Chosen(tuple(int(one) for one in invoices), customers, subscriptions, products)
 
 
+@problems.callback
 def _to_url(kind: str) -> None:
     """Called by a choice: the view is a link. What was previewed is another question by now."""
     st.query_params[kind] = st.session_state[_key(kind)]

@@ -33,7 +33,7 @@ def ask_file(name: str, content: bytes) -> None:
     """Previews an uploaded file."""
     _ask(
         f"File {name}",
-        lambda: correcting.preview_file(cached.engine(), name=name, content=content),
+        lambda: correcting.preview_file(cached.engine(), name=name, content=content, actor=signed_in.person()),
         lambda **told: correcting.apply_file(cached.engine(), name=name, content=content, **told),
     )
 
@@ -47,6 +47,7 @@ def ask_edits(edits: Sequence[Edit]) -> None:
     )
 
 
+@problems.callback
 def ask_rule(rule: Rule, place: str = CHANGES) -> None:
     """Previews one markup for many rows."""
     words = rule.in_words
@@ -66,6 +67,7 @@ def _ask(words: str, look: Callable[[], Preview], apply: Callable[..., Applied],
         st.session_state[_ASKED] = error
 
 
+@problems.callback
 def forget() -> None:
     """Called where what was previewed is no longer what is asked."""
     st.session_state.pop(_ASKED, None)
@@ -191,6 +193,7 @@ def past(receipts: Table) -> None:
     tables.downloads(receipts, key="markup_past")
 
 
+@problems.callback
 def _undo(correction_id: int) -> None:
     """Called by a button."""
     forget()
@@ -204,5 +207,6 @@ def _undo(correction_id: int) -> None:
     done.say(f"Correction {correction_id} is undone: {wording.counted(undone.rows, 'row')} as before.")
 
 
+@problems.callback
 def _dismiss() -> None:
     st.session_state.pop(_RECEIPT, None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.components import cached, done, messages, plain, problems, signed_in
+from pages.components import asking, cached, done, messages, plain, problems, signed_in
 from w365core.jobs import messaging, preferring
 from w365core.jobs.messaging import Draft, Rendered, Words
 
@@ -68,6 +68,7 @@ def _form(words: Words) -> Draft:
         height=200,
         help="Blank: plain text alone. Text, tables and links; no scripts, no pictures",
     )
+    seen = asking.seen(f"words {of}", words.version)
     _fields(words)
     draft = Draft(subject, text, html, whom, copies)
     with st.container(horizontal=True, gap="small"):
@@ -78,11 +79,11 @@ def _form(words: Words) -> Draft:
             icon=":material/save:",
             help="From the next message on; what is in the outbox stays as it is",
         ):
-            _save(words, draft)
+            _save(words, draft, seen)
         if not words.is_default and st.button(
             "Default words", key=f"default_{of}", icon=":material/undo:", help="Takes every change of this template back"
         ):
-            _restore(words)
+            _restore(words, seen)
     return draft
 
 
@@ -131,18 +132,19 @@ def _test(words: Words, draft: Draft) -> None:
             st.rerun()
 
 
+@problems.callback
 def _switch(words: Words, on: bool) -> None:
-    preferring.change(cached.engine(), words.kind.setting, "yes" if on else "no", **_who())
+    preferring.change(cached.engine(), words.kind.setting, "yes" if on else "no", seen="no" if on else "yes", **_who())
     done.say(f"{words.kind.title} is {'sent' if on else 'not sent any more'} from now on.")
 
 
-def _save(words: Words, draft: Draft) -> None:
-    changed = messaging.save(cached.engine(), words.kind.name, draft, seen=words.version, **_who())
+def _save(words: Words, draft: Draft, seen: int) -> None:
+    changed = messaging.save(cached.engine(), words.kind.name, draft, seen=seen, **_who())
     _anew(f"{words.kind.title} reads so from the next message on." if changed else "It read so already; nothing was changed.")
 
 
-def _restore(words: Words) -> None:
-    messaging.clear(cached.engine(), words.kind.name, seen=words.version, **_who())
+def _restore(words: Words, seen: int) -> None:
+    messaging.clear(cached.engine(), words.kind.name, seen=seen, **_who())
     _anew(f"{words.kind.title} has its default words again.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, empty, plain, problems, signed_in, standings, tables, url_filters
+from pages.components import asking, cached, done, empty, plain, problems, signed_in, standings, tables, url_filters
 from pages.components.url_filters import Filter
 from w365core.errors import W365Error
 from w365core.jobs import messaging
@@ -55,6 +55,7 @@ def _way(way: Way) -> None:
 
 def _recipients(settings: Mapping[str, str]) -> None:
     """To and CC; how mail leaves is the administrator's, by command."""
+    seen = asking.seen("who is told", (settings["mail_to"], settings["mail_cc"]))
     left, right = st.columns(2, gap="small")
     to = left.text_input(
         "To", value=settings["mail_to"], key="messages_to", placeholder="ana@example.com, bo@example.com", help="Blank: nobody is told"
@@ -66,14 +67,14 @@ def _recipients(settings: Mapping[str, str]) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button("Save", key="messages_save_to", type="primary", icon=":material/save:"):
-            _save_recipients(to, cc)
+            _save_recipients(to, cc, seen=seen)
         st.caption(
             "Server, port, security and sender: `settings set mail_server …`; the password is in the environment alone.", width="content"
         )
 
 
-def _save_recipients(to: str, cc: str) -> None:
-    changed = messaging.tell(cached.engine(), to, cc, actor=signed_in.person(), now=cached.installation().now)
+def _save_recipients(to: str, cc: str, *, seen: tuple[str, str]) -> None:
+    changed = messaging.tell(cached.engine(), to, cc, seen=seen, actor=signed_in.person(), now=cached.installation().now)
     done.say(f"Messages go to {to.strip() or 'nobody'} from now on." if changed else "They went there already; nothing was changed.")
     st.rerun()
 
@@ -151,6 +152,7 @@ def _discard(number: int, subject: str) -> None:
     )
 
 
+@problems.callback
 def _step(step: Callable[..., Any], number: int, subject: str) -> None:
     """Called by a button: takes the step and says what it did, or why it was not taken."""
     try:

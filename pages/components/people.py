@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, empty, plain, problems, signed_in, tables
+from pages.components import asking, cached, done, empty, plain, problems, signed_in, tables
 from w365core.access import Role
 from w365core.jobs import peopling
 from w365core.reports import people as report, wording
@@ -65,11 +65,12 @@ def _form(row: Mapping[str, Any]) -> None:
     with st.container(border=True), problems.boundary():
         st.subheader(plain.label(row["name"]), anchor=False)
         st.text(row["subject"])
+        seen = asking.seen(f"role {row['subject']}", row["role"])
         options = [_NONE, *Role]
         role = st.segmented_control("Role", options, default=row["role"] or _NONE, key=f"role_{row['subject']}", required=True)
         st.text(_effect(row, role))
         if st.button("Save", key="people_save", type="primary", icon=":material/save:", disabled=role == (row["role"] or _NONE)):
-            _give(row["subject"], role, row["role"])
+            _give(row["subject"], role, seen)
             st.rerun()
 
 
@@ -81,6 +82,7 @@ def _effect(row: Mapping[str, Any], role: str | None) -> str:
     return f"{row['name']} becomes {role}, from the next click on."
 
 
+@problems.callback
 def _give(subject: str, role: str | None, seen: str | None) -> None:
     told: dict[str, Any] = {"actor": signed_in.person(), "now": cached.installation().now, "seen": seen}
     with problems.boundary():

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import cached, charts, empty, plain, problems, signed_in, tables
+from pages.components import asking, cached, charts, empty, plain, problems, signed_in, tables
 from w365core import money, tolerance
 from w365core.errors import CallRefused
 from w365core.jobs import tolerances
@@ -74,6 +74,7 @@ def history(report: Tolerances) -> None:
 def _form(report: Tolerances, chosen: Policy | None) -> None:
     label = f"Change the policy of {plain.label(chosen.provider)} in {chosen.currency}" if chosen else "Set a policy"
     key = f"{chosen.provider}_{chosen.currency}" if chosen else "new"
+    seen = asking.seen(f"policy {key}", chosen)
     with st.expander(label, expanded=chosen is not None, icon=":material/edit:"), problems.boundary():
         first, second, third = st.columns(3, gap="small")
         provider = first.selectbox("Provider", _first(report.providers, chosen and chosen.provider), key=f"policy_provider_{key}")
@@ -95,9 +96,9 @@ def _form(report: Tolerances, chosen: Policy | None) -> None:
         st.text(_effect(policy))
         with st.container(horizontal=True, gap="small"):
             if st.button("Save the policy", key=f"policy_save_{key}", type="primary", icon=":material/save:"):
-                _save(policy, chosen)
+                _save(policy, seen)
             if chosen and st.button("Remove it", key=f"policy_remove_{key}", icon=":material/delete:", help="The default holds again"):
-                _remove(chosen)
+                _remove(seen)
 
 
 def _first(options: Sequence[str], chosen: str | None) -> list[str]:

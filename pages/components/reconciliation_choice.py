@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from pages.components import problems
 from w365core.reconciliation import ReviewState
 from w365core.reports import wording
 from w365core.reports.reconciliation import Reconciliation, RowFilter, Wanted
@@ -62,6 +63,7 @@ def is_narrowed(rows: RowFilter) -> bool:
 # --- changing it -------------------------------------------------------------------------------------------------------------------------
 
 
+@problems.callback
 def narrow(*, show: str = TO_DO, by: str | None = None, **filters: Sequence[str]) -> None:
     """Called by a button: exactly these rows."""
     for name in ("whose", "product", "verdict", "assigned", "by", "row"):
@@ -74,6 +76,7 @@ def narrow(*, show: str = TO_DO, by: str | None = None, **filters: Sequence[str]
     first_page()
 
 
+@problems.callback
 def add(name: str, value: str) -> None:
     """Called by a button: this group alone, whatever else is chosen; the grouping ends, so that its rows are seen."""
     st.query_params[name] = [value]
@@ -81,15 +84,18 @@ def add(name: str, value: str) -> None:
     first_page()
 
 
+@problems.callback
 def open_row(provider_invoice_id: int, line_id: str) -> None:
     """Called by a button."""
     st.query_params["row"] = f"{provider_invoice_id}/{line_id}"
 
 
+@problems.callback
 def close_row() -> None:
     st.query_params.pop("row", None)
 
 
+@problems.callback
 def turn_to(page: int) -> None:
     st.session_state[_PAGE] = page
 
@@ -176,11 +182,13 @@ def _whole_month(chosen: Scope) -> str:
     return f"All {wording.counted(many, 'invoice')} of {wording.month(chosen.month)}" if chosen.month else "No invoice"
 
 
+@problems.callback
 def _month_chosen() -> None:
     _begin_anew()
     st.query_params["in_month"] = st.session_state["reconciliation_month"]
 
 
+@problems.callback
 def _invoice_chosen() -> None:
     named, kept = st.session_state["reconciliation_invoice"], st.session_state.get("reconciliation_month")
     _begin_anew()
@@ -197,11 +205,13 @@ def _begin_anew() -> None:
     first_page()
 
 
+@problems.callback
 def _filter_chosen(parameter: str) -> None:
     st.query_params[parameter] = st.session_state[f"reconciliation_{parameter}"]
     first_page()
 
 
+@problems.callback
 def _assignee_chosen() -> None:
     if name := st.session_state["reconciliation_assigned"]:
         st.query_params["assigned"] = name
@@ -210,11 +220,13 @@ def _assignee_chosen() -> None:
     first_page()
 
 
+@problems.callback
 def _show_chosen() -> None:
     st.query_params["show"] = (st.session_state["reconciliation_show"] or TO_DO).lower()
     first_page()
 
 
+@problems.callback
 def _by_chosen() -> None:
     by = st.session_state["reconciliation_by"]
     if by:

@@ -158,6 +158,7 @@ def _ask(step: Step) -> None:
     asking.open_(RECONCILING, step)
 
 
+@problems.callback
 def _ask_accept(invoices: Sequence[Row], rows: RowFilter, many: int, money: str, which: str) -> None:
     said = f"Accepts {wording.counted(many, 'row')}, {which}: {money} at risk."
     more = "Each stays accepted while its verdict and what is left over stay; when they change, it is open again. It can be taken back."
@@ -170,6 +171,7 @@ def _ask_accept(invoices: Sequence[Row], rows: RowFilter, many: int, money: str,
     )  # fmt: skip
 
 
+@problems.callback
 def _ask_accept_one(invoices: Sequence[Row], line_id: str, customer: str, sentence: str, money: str) -> None:
     more = f"{money} at risk. It stays accepted while its verdict and what is left over stay; when they change, it is open again."
     before = (sentence, *receipts.announced(doing.twins(doing.ACCEPT, invoices, (line_id,))), more)
@@ -180,6 +182,7 @@ def _ask_accept_one(invoices: Sequence[Row], line_id: str, customer: str, senten
     )  # fmt: skip
 
 
+@problems.callback
 def _ask_accept_group(group: Group, wanted: Wanted) -> None:
     report = cached.reconciliation(wanted)
     rows = replace(wanted.rows, states=(ReviewState.OPEN,), **{_PARAMETERS[group.by]: (group.key,)})
@@ -187,6 +190,7 @@ def _ask_accept_group(group: Group, wanted: Wanted) -> None:
     _ask_accept(invoices, rows, group.open_rows, wording.rounded(group.money, group.currency), f"all that are open of {group.name}")
 
 
+@problems.callback
 def _ask_reopen(invoices: Sequence[Row], rows: RowFilter, which: str) -> None:
     _ask(
         Step(
@@ -199,11 +203,13 @@ def _ask_reopen(invoices: Sequence[Row], rows: RowFilter, which: str) -> None:
     )
 
 
+@problems.callback
 def _ask_reopen_one(invoices: Sequence[Row], line_id: str, customer: str) -> None:
     said = f"The row of {customer} is to be looked at again; the reason that it was accepted with stays in the audit log."
     _ask(Step(f"Reopen the row of {customer}?", "Reopen", ":material/undo:", (said,), lambda why: doing.reopen(invoices, (line_id,), why)))
 
 
+@problems.callback
 def _ask_assign(invoices: Sequence[Row], rows: RowFilter, many: int, which: str) -> None:
     said = f"Assigns {wording.counted(many, 'row')}, {which}. Blank takes the name off."
     _ask(
@@ -218,6 +224,7 @@ def _ask_assign(invoices: Sequence[Row], rows: RowFilter, many: int, which: str)
     )
 
 
+@problems.callback
 def _ask_assign_one(invoices: Sequence[Row], line_id: str, customer: str) -> None:
     said = "Who is to look at it. Blank takes the name off."
     _ask(
@@ -232,6 +239,7 @@ def _ask_assign_one(invoices: Sequence[Row], line_id: str, customer: str) -> Non
     )
 
 
+@problems.callback
 def _ask_note(invoices: Sequence[Row], line_id: str, customer: str, note: str | None) -> None:
     said = f"Replaces the note that is there: {note}" if note else "Kept with the row, for whoever looks at it next."
     _ask(
@@ -246,6 +254,7 @@ def _ask_note(invoices: Sequence[Row], line_id: str, customer: str, note: str | 
     )
 
 
+@problems.callback
 def _ask_sign_off(report: Reconciliation) -> None:
     one = report.scope.invoice
     said = f"Says that {one['invoice_number']} of {wording.amount(one['header_total'], one['currency'])} is reconciled: all {report.all_rows:,} rows are confirmed or accepted."
@@ -262,6 +271,7 @@ def _ask_sign_off(report: Reconciliation) -> None:
     )
 
 
+@problems.callback
 def _ask_reopen_invoice(one: Row) -> None:
     said = f"{one['invoice_number']} was signed off by {one['signed_by']}. Opening it again is an event of its own; the sign-off stays in the history."
     _ask(
@@ -325,6 +335,7 @@ def history(report: Reconciliation) -> None:
             st.text(sentence)
 
 
+@problems.callback
 def _queue(provider: str, number: str) -> None:
     with problems.boundary():
         st.session_state["sync_job"] = queue.ask(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from pages.components import address, cached, leaving, plain, references_fix, signed_in, tables
+from pages.components import address, cached, leaving, plain, problems, references_fix, signed_in, tables
 from w365core.jobs import queue
 from w365core.model import ReferenceKind
 from w365core.reports import fixes, missing_references as report, wording
@@ -120,6 +120,7 @@ def _bulk(things: Sequence[Thing], shown: Sequence[Thing]) -> None:
         references_fix.several([thing for thing in picked if thing.fix is not None and thing.fix.is_ready], len(picked))
 
 
+@problems.callback
 def _pick(things: Sequence[Thing], now: bool = True) -> None:
     for thing in things:
         st.session_state[f"pick_{thing.id}"] = now
@@ -170,9 +171,11 @@ def _being_validated() -> bool:
         return any(job.kind == queue.VALIDATE for job in queue.unfinished(opened))
 
 
+@problems.callback
 def _fixing(thing_id: str | None) -> None:
     st.session_state["fixing"] = thing_id
 
 
+@problems.callback
 def _validate(invoices: Sequence[int]) -> None:
     st.session_state["sync_job"] = queue.ask_validation(cached.engine(), invoices, actor=signed_in.person())

@@ -188,6 +188,7 @@ def _chosen(label: str, options: Sequence[tuple[str, str]], suggested: str | Non
     return st.selectbox(label, ids, index=place, key=key, format_func=names.get, placeholder="Choose one; type to search")
 
 
+@problems.callback
 def _forget() -> None:
     st.session_state.pop("supplied", None)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cached, done, empty, problems, signed_in, tables
+from pages.components import asking, cached, done, empty, problems, signed_in, tables
 from w365core import money
 from w365core.errors import CallRefused
 from w365core.jobs import contracts as contracts_door, preferring, rates
@@ -90,6 +90,7 @@ def providers() -> None:
 
 def _setting(setting: Setting) -> None:
     name = setting.of.name
+    seen = asking.seen(f"setting {name}", setting.value)
     about, value, steps = st.columns((5, 4, 3), gap="medium", vertical_alignment="center")
     with about.container(gap=None):
         st.markdown(f"**{setting.label}**")
@@ -99,9 +100,9 @@ def _setting(setting: Setting) -> None:
     with steps.container(gap="small"):
         with st.container(horizontal=True, gap="small"):
             if st.button("Save", key=f"save_{name}", icon=":material/save:", type="primary", disabled=written.strip() == setting.value):
-                _save(setting, written)
+                _save(setting, written, seen)
             if setting.set_by is not None and st.button("Reset", key=f"reset_{name}", icon=":material/undo:", help="Back to its default"):
-                _reset(name)
+                _reset(name, seen)
         st.caption(setting.said)
 
 
@@ -116,17 +117,17 @@ def _field(setting: Setting) -> str:
     return st.selectbox(setting.label, options, index=options.index(setting.value), **how) or ""
 
 
-def _save(setting: Setting, written: str) -> None:
+def _save(setting: Setting, written: str, seen: str) -> None:
     name, who = setting.of.name, {"actor": signed_in.person(), "now": cached.installation().now}
     with problems.boundary():
-        value, changed = preferring.change(cached.engine(), name, written, seen=setting.value, **who)
+        value, changed = preferring.change(cached.engine(), name, written, seen=seen, **who)
         done.say(f"{name} is {value or 'blank'} {'now' if changed else 'already'}.")
         st.rerun()
 
 
-def _reset(name: str) -> None:
+def _reset(name: str, seen: str) -> None:
     with problems.boundary():
-        default, _ = preferring.clear(cached.engine(), name, actor=signed_in.person(), now=cached.installation().now)
+        default, _ = preferring.clear(cached.engine(), name, seen=seen, actor=signed_in.person(), now=cached.installation().now)
         done.say(f"{name} has its default again, {default or 'blank'}.")
         st.rerun()
 
@@ -136,6 +137,7 @@ def _reset(name: str) -> None:
 
 def _rate(row: Mapping[str, Any], base: str | None) -> None:
     code = row["code"]
+    seen = asking.seen(f"rate {code}", row["rate"])
     with st.container(border=True), problems.boundary():
         st.subheader(f"The rate of {code}", anchor=False)
         if row["age"] == "base":
@@ -150,12 +152,13 @@ def _rate(row: Mapping[str, Any], base: str | None) -> None:
         same = rate == row["rate"]
         if st.button("Confirm the rate" if same else "Set the rate", key=f"rate_save_{code}", type="primary", icon=":material/save:"):
             who = {"actor": signed_in.person(), "now": cached.installation().now}
-            rates.set_rate(cached.engine(), code, rate, seen=row["rate"], **who)
+            rates.set_rate(cached.engine(), code, rate, seen=seen, **who)
             _done("currencies", f"1 {code} is {wording.digits(rate)} {base or 'in base currency'}{', as before' if same else ' now'}.")
 
 
 def _invoice_date(row: Mapping[str, Any]) -> None:
     contract, before = row["contract_id"], row["next_invoice_date"]
+    seen = asking.seen(f"day {contract}", before)
     with st.container(border=True), problems.boundary():
         st.subheader(f"The invoice date of {contract}", anchor=False)
         left, middle, right = st.columns((2, 3, 3), gap="medium", vertical_alignment="bottom")
@@ -169,7 +172,7 @@ def _invoice_date(row: Mapping[str, Any]) -> None:
         )
         if st.button("Set the day", key=f"day_save_{contract}", type="primary", icon=":material/event:", disabled=not changes):
             who = {"actor": signed_in.person(), "now": cached.installation().now, "reason": reason}
-            contracts_door.set_invoice_date(cached.engine(), contract, day, seen=before, **who)
+            contracts_door.set_invoice_date(cached.engine(), contract, day, seen=seen, **who)
             _done("contracts", f"{contract} is invoiced next on {wording.day(day)}, it was {wording.day(before)}.")
 
 
@@ -184,5 +187,6 @@ def _done(table: str, sentence: str) -> None:
     st.rerun()
 
 
+@problems.callback
 def _go(section: str) -> None:
     st.session_state[_KEY] = section

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.components import plain
+from pages.components import asking, plain
 from w365core import access
 from w365core.access import Person, Role
 from w365core.jobs import peopling, permitting, queue
@@ -34,12 +34,14 @@ def is_configured() -> bool:
 
 
 def person() -> str | Person:
-    """Who acts. Where people sign in, whoever has not is let into nothing; nor is what runs outside of any session, in nobody's place."""
+    """Who acts, and from which form: what is asked from it twice is done once. Where people sign in, whoever has not is let into nothing; nor is what runs
+    outside of any session, in nobody's place."""
     in_place_of = _IN_PLACE_OF.get()
     if in_place_of is not None:
         return in_place_of
     if get_script_run_ctx(suppress_warning=True) is None:
         return _NOBODY
+    permitting.from_form(asking.form())
     if not is_configured():
         return queue.person()
     permitting.for_people()

@@ -220,10 +220,12 @@ def _said(job: JobRun) -> Sequence[str]:
     return said if more <= 0 else [*said[:_MOST_SAID], f"… and {more:,} more"]
 
 
+@problems.callback
 def _cancel(job_id: int) -> None:
     with problems.boundary():
         queue.cancel(cached.engine(), job_id, actor=signed_in.person(), now=cached.installation().now)
 
 
+@problems.callback
 def _forget() -> None:
     st.session_state.pop("sync_job", None)

@@ -54,6 +54,7 @@ def _refreshing(provider: str) -> None:
             st.text(job.message)
 
 
+@problems.callback
 def _ask_for_list(provider: str) -> None:
     with problems.boundary():
         job_id = queue.ask(cached.engine(), kind=LIST, provider=provider, actor=signed_in.person())

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import leaving, standings
+from pages.components import leaving, problems, standings
 from w365core.frames import Kind
 from w365core.reports import export, wording
 from w365core.reports.invoice_detail import Page
@@ -91,6 +91,7 @@ def pages(
 
 
 def _turning(trail_key: str, about: str, trail: tuple, page: Page, key: str) -> None:
+    @problems.callback
     def go(to: tuple) -> None:
         st.session_state[trail_key] = (about, to)
 

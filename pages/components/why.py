@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import asking, cached, charts, empty, plain, tables, why_checks
+from pages.components import asking, cached, charts, empty, plain, problems, tables, why_checks
 from w365core.reports import why_figures, why_no_usage_invoice as reporting, why_rows, wording
 from w365core.reports.why_no_usage_invoice import Knot, Why
 from w365core.reports.why_rows import BILLED, BLOCKED, LATE, NOT_DUE, OUTCOMES, READY, ZERO, Start
@@ -279,5 +279,6 @@ def _place(start: Start) -> tuple[str, dict[str, str | list[str]]]:
     return "invoices/status.py", {"invoice": str(start.invoice_id)} if start.invoice_id else {}
 
 
+@problems.callback
 def _open(key: str | None) -> None:
     st.session_state["opened"] = key

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
+from random import Random
 
 import pytest
 import xlsxwriter
@@ -16,12 +20,13 @@ from sqlalchemy import Engine, select, text, update
 
 from tests import estates
 from tests.usage_rows import NOW, Usage, table, written
+from w365core.access import AccessRefused, Person
 from w365core.correction import COLUMNS, Applied, Edit, Preview, Rule
-from w365core.errors import CallRefused
-from w365core.jobs import correcting, usage_files
+from w365core.errors import AlreadyRunning, CallRefused
+from w365core.jobs import correcting, excel_rows, peopling, usage_files
 from w365core.jobs.context import Context
 from w365core.jobs.correcting import Chosen
-from w365core.store import audit, drift
+from w365core.store import audit, drift, people
 from w365core.store.tables import audit_log, provider_invoice, subscription, usage_correction, usage_correction_row, usage_summary
 
 D = Decimal
@@ -274,6 +279,149 @@ def far_corner() -> bytes:
     return out.getvalue()
 
 
+SHEET = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+
+
+def workbook_of(sheet: Iterable[bytes]) -> bytes:
+    """A workbook whose one sheet is what is given, piece by piece."""
+    out, kind = io.BytesIO(), "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        links = {"_rels/.rels": ("officeDocument", "xl/workbook.xml"), "xl/_rels/workbook.xml.rels": ("worksheet", "worksheets/sheet1.xml")}
+        for name, (what, target) in links.items():
+            link = f'<Relationship Id="r1" Type="{kind}/{what}" Target="{target}"/>'
+            archive.writestr(
+                name, f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{link}</Relationships>'
+            )
+        book = f'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="{kind}"'
+        archive.writestr("xl/workbook.xml", f'<workbook {book}><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>')
+        with archive.open("xl/worksheets/sheet1.xml", "w") as written:
+            written.write(SHEET)
+            for piece in sheet:
+                written.write(piece)
+            written.write(b"</sheetData></worksheet>")
+    return out.getvalue()
+
+
+def cells_that_pack_well(rows: int) -> bytes:
+    return workbook_of(b'<row><c t="inlineStr"><is><t>' + b"A" * 1000 + b"</t></is></c></row>" for _ in range(rows))
+
+
+def cells_within_every_declared_limit() -> bytes:
+    """Many million cells in 380 MB that pack as well as is allowed: what only the limits of the process stop."""
+    random = Random(7)
+    return workbook_of(
+        b"<row>" + b"<c><v>1</v></c>" * 1_500 + b"</row><!--" + random.randbytes(400).hex().encode() + b"-->" for _ in range(16_000)
+    )
+
+
+def said_of_its_size(content: bytes) -> bytes:
+    """The same workbook, whose directory says that nothing in it is large."""
+    lying = bytearray(content)
+    place = lying.find(b"PK\x01\x02")
+    while place != -1:
+        if int.from_bytes(lying[place + 24 : place + 28], "little") > 1_000_000:
+            lying[place + 24 : place + 28] = (50_000).to_bytes(4, "little")
+        place = lying.find(b"PK\x01\x02", place + 4)
+    return bytes(lying)
+
+
+# Started by a small process: what is started by a large one counts that one's memory as its own.
+MEASURE = """
+import resource, subprocess, sys
+done = subprocess.run([sys.executable, "-I", sys.argv[1]], stdin=open("book.xlsx", "rb"), stdout=open("rows", "wb"), stderr=open("said", "wb"))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+
+
+def child_reading(content: bytes, folder: Path) -> tuple[int, float, int, str]:
+    """How the process ends that unpacks a workbook: exit code, seconds of the processor, its peak of memory in bytes, what it says."""
+    (folder / "book.xlsx").write_bytes(content)
+    told = [sys.executable, "-c", MEASURE, excel_rows.__file__]
+    code, seconds, memory = subprocess.run(told, cwd=folder, capture_output=True, check=True).stdout.split()
+    return int(code), float(seconds), int(memory) * 1024, (folder / "said").read_text(errors="replace")
+
+
+def test_a_bomb_is_refused_by_its_directory_before_anything_is_unpacked(tmp_path: Path) -> None:
+    bomb = cells_that_pack_well(450_000)
+    assert len(bomb) < 5_000_000
+    code, seconds, memory, said = child_reading(bomb, tmp_path)
+    assert (code, "unpacks to 4" in said) == (excel_rows.REFUSED, True)
+    assert seconds < 2 and memory < 100_000_000
+    with pytest.raises(CallRefused, match=r"october.xlsx unpacks to 4\d\d MB; a workbook of usage unpacks to at most 400 MB"):
+        correcting.preview_file(None, name="october.xlsx", content=bomb)
+
+
+def test_a_part_that_packs_too_well_is_refused_and_so_are_too_many_parts(tmp_path: Path) -> None:
+    code, _, _, said = child_reading(cells_that_pack_well(50_000), tmp_path)
+    assert code == excel_rows.REFUSED and "more than 100 times its size" in said
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(1_001):
+            archive.writestr(f"xl/{number}", b"")
+    code, _, _, said = child_reading(out.getvalue(), tmp_path)
+    assert code == excel_rows.REFUSED and "has 1,001 parts inside" in said
+
+
+@pytest.mark.parametrize("make", [cells_within_every_declared_limit, lambda: said_of_its_size(cells_that_pack_well(300_000)), far_corner])
+def test_what_the_directory_does_not_say_is_stopped_by_the_limits_of_the_process(make, tmp_path: Path) -> None:
+    code, seconds, memory, _ = child_reading(make(), tmp_path)
+    assert code not in (0, excel_rows.REFUSED), "the directory has nothing against it, and it is not read to its end all the same"
+    assert seconds < excel_rows.MOST_SECONDS + 2 and memory < excel_rows.MOST_BYTES_OF_MEMORY
+
+
+def test_a_hundred_thousand_rows_of_usage_are_read_with_a_third_of_what_a_workbook_may_take(tmp_path: Path) -> None:
+    text, number = '<c t="inlineStr"><is><t>{}</t></is></c>', "<c><v>{}</v></c>"
+    row = (
+        f"<row>{''.join(text.format(f'{{0:08d}} of a customer, column {place}') for place in range(8))}{number.format('{0}.25') * 6}</row>"
+    )
+    book = workbook_of(row.format(place * 7_919 % 100_003).encode() for place in range(100_000))
+    code, seconds, memory, said = child_reading(book, tmp_path)
+    assert (code, said) == (0, "")
+    assert seconds < excel_rows.MOST_SECONDS / 2 and memory < excel_rows.MOST_BYTES_OF_MEMORY / 2
+    with (tmp_path / "rows").open() as rows:
+        assert sum(1 for _ in rows) == 100_000
+
+
+def test_one_workbook_is_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_files, "_MOST_SECONDS_OF_WAITING", 0.01)
+    with usage_files.alone("mine.xlsx", b"PK\x03\x04"):
+        for content in (b"PK\x03\x04", bytes(usage_files.SMALL + 1)):
+            with pytest.raises(AlreadyRunning, match=r"so yours was not; nothing was done"):
+                correcting.preview_file(None, name="yours", content=content)
+        with pytest.raises(CallRefused, match="is empty"):
+            correcting.preview_file(None, name="small.csv", content=b"")
+    with usage_files.alone("yours.xlsx", b"PK\x03\x04"):
+        pass
+
+
+def test_a_viewer_may_not_have_a_file_read(usage: Usage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with usage.engine.begin() as connection:
+        people.came(connection, subject="https://idp|vic", name="vic", email=None, claimed=None, now=NOW)
+    peopling.give(usage.engine, "vic", "viewer", actor="operator", now=NOW)
+    monkeypatch.setattr(usage_files, "text_of", None)  # whoever looks at the file fails
+    with pytest.raises(AccessRefused, match="Correcting usage takes the role analyst, and yours is viewer"):
+        correcting.preview_file(usage.engine, name="o.csv", content=b"PK\x03\x04", actor=Person("https://idp|vic", "vic"))
+
+
+def test_the_process_that_previews_a_large_file_gets_no_more_memory_than_it_may() -> None:
+    takes = "from w365core.jobs import big_files as b; b.limited(); bytearray(b.MOST_BYTES_OF_MEMORY)"
+    done = subprocess.run([sys.executable, "-c", takes], capture_output=True, check=False)
+    assert done.returncode == 1 and done.stderr.rstrip().endswith(b"MemoryError")
+
+
+def test_a_large_file_is_previewed_by_a_process_of_its_own_and_says_the_same(usage: Usage, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage.add(), usage.add()
+    content = edited(usage, markup_pct="20")
+    here, wrong = preview(usage, content), edited(usage, markup_pct="twenty")
+    monkeypatch.setattr(usage_files, "SMALL", 10)
+    monkeypatch.setattr(correcting, "preview_text", None)  # of this process
+    assert preview(usage, content) == here and here.changed == 1
+    assert refusals(preview(usage, wrong)) == [(2, "markup_pct", "twenty")]
+    with pytest.raises(CallRefused, match="lacks the columns invoice, account"):
+        preview(usage, b"usage_id,row_hash\r\n" * 9)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -290,7 +438,7 @@ def far_corner() -> bytes:
         (bytes(range(256)), "cannot be read as CSV"),
         (b"\xd0\xcf\x11\xe0" + bytes(100), "old or protected Excel file"),
         (b"PK\x03\x04 and no more", "cannot be read as an Excel workbook"),
-        (zipped("xl/workbook.xml", bytes(300_000_000)), "cannot be read as an Excel workbook"),
+        (zipped("xl/workbook.xml", bytes(300_000_000)), "unpacks to more than 100 times its size"),
         (far_corner(), "cannot be read as an Excel workbook"),
         (bytes(101_000_000), "has 101 MB"),
     ],

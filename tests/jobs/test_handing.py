@@ -13,11 +13,12 @@ import pytest
 from tests import estates
 from tests.estates import Estate
 from tests.jobs import working
+from w365core.access import AccessRefused, Person
 from w365core.errors import AlreadyRunning, CallRefused
-from w365core.jobs import handed, handing, queue
+from w365core.jobs import handed, handing, peopling, queue
 from w365core.jobs.context import Context
 from w365core.jobs.queue import FilesAsked, HandedFile
-from w365core.store import engine as store_engine, job_runs, ledger
+from w365core.store import engine as store_engine, job_runs, ledger, people
 
 HEADER = "customer_id,subscription_id,product_id,charge_type,charge_start,charge_end,quantity,unit_price,subtotal,tax,total,currency\n"
 SEAT = f"{estates.CONTOSO},{estates.SEATS},CFQ7,cycle,2026-10-01,2026-10-31,4,25.00,100.00,19.00,119.00,EUR\n"
@@ -35,7 +36,7 @@ def configured(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def uploaded(text: str, name: str = "plain.csv") -> HandedFile:
-    return queue.keep(name, io.BytesIO(text.encode()))
+    return queue.keep(None, name, io.BytesIO(text.encode()))
 
 
 def asked(*files: HandedFile, **said: object) -> FilesAsked:
@@ -165,6 +166,27 @@ def test_a_name_is_never_a_path(configured: Context, tmp_path: Path) -> None:
             handed.path_of(home, wrong)
         assert "not on the server" in handled(configured, asked(wrong), look=True).message
     assert handled(configured, asked(HandedFile("large.csv", 1, inbox="distributor")), look=True).outcome["ready"]
+
+
+def test_uploads_that_wait_have_a_quota_and_what_goes_beyond_leaves_nothing_behind(
+    configured: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handed, "MOST_MEGABYTES", 1)
+    uploads = configured.settings.home / "uploads"
+    kept = uploaded("x" * 600_000)
+    with pytest.raises(CallRefused, match=r"b\.csv was not kept: 1 MB of uploads wait on the server already, and at most 1 MB may"):
+        uploaded("y" * 600_000, "b.csv")
+    assert [path.name for path in uploads.iterdir()] == [kept.upload]
+    assert uploaded("z" * 300_000).size == 300_000
+
+
+def test_a_viewer_writes_nothing_to_the_servers_disk(configured: Context) -> None:
+    with configured.engine.begin() as connection:
+        people.came(connection, subject="https://idp|vic", name="vic", email=None, claimed=None, now=configured.now)
+    peopling.give(configured.engine, "vic", "viewer", actor="operator", now=configured.now)
+    with pytest.raises(AccessRefused, match="Importing files takes the role analyst, and yours is viewer"):
+        queue.keep(configured.engine, "a.csv", io.BytesIO(b"x"), actor=Person("https://idp|vic", "vic"))
+    assert not (configured.settings.home / "uploads").exists()
 
 
 def test_an_upload_is_kept_once_and_swept_after_a_week(configured: Context) -> None:

@@ -79,6 +79,14 @@ def test_the_removal_stands_in_the_log_and_an_empty_one_does_not(filled: Context
     )
 
 
+def test_a_key_is_kept_for_a_month(context: Context) -> None:
+    for key, days in (("old", 31), ("young", 29)):
+        told(context, "insert into asked_action (key, actor, action, asked, begun_at) values (:key, 'ana', 'sync', 'x', :at)", key=key, at=context.now - timedelta(days=days))  # fmt: skip
+    assert by_kind(keeping.look(context))["keys of what was asked"] == 1 and count(context, "asked_action") == 2
+    keeping.apply(context)
+    assert count(context, "asked_action where key = 'young'") == count(context, "asked_action") == 1
+
+
 def test_old_ended_jobs_go_but_for_the_latest_of_each_kind_and_ending(context: Context) -> None:
     for number, kind, state, age in (
         (1, "sync", "done", 300), (2, "sync", "done", 200), (3, "sync", "failed", 250), (4, "sync", "done", 20), (5, "sync_accounts", "done", 400),

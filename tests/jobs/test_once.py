@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
+import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +18,11 @@ from sqlalchemy import Engine, text
 
 from tests.conftest import NOW
 from w365core.errors import AlreadyRunning, CallRefused
-from w365core.jobs import once, peopling, preferring, tolerances
+from w365core.jobs import mending, messaging, once, peopling, permitting, preferring, queue, tolerances
 from w365core.jobs.once import DoneAlready
+from w365core.jobs.queue import FilesAsked
 from w365core.model import Provider, ProviderType
-from w365core.store import asked_actions, people, policies, providers
+from w365core.store import asked_actions, people, policies, preferences, providers
 from w365core.tolerance import Policy
 
 TOLD: dict[str, Any] = {"actor": "ann", "now": NOW}
@@ -99,6 +106,53 @@ def test_what_is_asked_from_one_form_is_done_once_and_each_thing_apart(configure
     assert entries(configured, "set setting") == 3
 
 
+def in_a_page(form: str, *steps: Callable[[], Any]) -> list[str]:
+    """The steps in a run of a page that was drawn as this form; what each was told."""
+
+    def run() -> list[str]:
+        permitting.from_form(form)
+        said = []
+        for step in steps:
+            try:
+                said.append(str(step()))
+            except CallRefused as refused:
+                said.append(type(refused).__name__)
+        return said
+
+    return contextvars.copy_context().run(run)
+
+
+def test_whatever_a_page_asks_has_its_forms_key_and_is_done_once(configured: Engine) -> None:
+    berlin = partial(preferring.change, configured, "time_zone", "Europe/Berlin", **TOLD)
+    reset = partial(preferring.clear, configured, "time_zone", **TOLD)
+    cancel = partial(queue.cancel, configured, 99, **TOLD)
+    said = in_a_page("f1", berlin, reset, berlin, cancel, cancel)
+    assert said == ["('Europe/Berlin', True)", "('UTC', True)", "DoneAlready", "False", "DoneAlready"]
+    assert in_a_page("f2", berlin) == ["('Europe/Berlin', True)"]
+    assert berlin() == ("Europe/Berlin", False), "a command is no page, and asks without a key"
+
+
+def test_what_only_looks_may_be_asked_again_from_one_form(configured: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("W365_HOME", str(tmp_path))
+    kept = queue.keep(configured, "a.csv", BytesIO(b"x"), actor="ann")
+    look = partial(queue.ask_files, configured, FilesAsked("csp", "G1", (kept,)), look=True, actor="ann")
+    keep = lambda: queue.keep(configured, "a.csv", BytesIO(b"x"), actor="ann").size  # noqa: E731
+    mend = partial(mending.mend, configured, "nobody", reason=None, dry_run=True, **TOLD)
+    assert in_a_page("f1", look, look) == ["1", "2"]
+    assert in_a_page("f1", keep, keep) == ["1", "1"]
+    assert in_a_page("f1", mend, mend) == ["CallRefused", "CallRefused"]
+
+
+def test_a_file_is_known_by_its_fingerprint_and_not_by_its_text() -> None:
+    files = [once.fingerprint((), {"content": content}) for content in (b"a", b"b", b"a")]
+    assert files[0] == files[2] != files[1]
+    tracemalloc.start()
+    once.fingerprint((), {"content": bytes(20_000_000)})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 25_000_000
+
+
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\nb"])
 def test_a_key_is_plain_text(configured: Engine, key: str) -> None:
     with pytest.raises(CallRefused, match="A key is plain text"):
@@ -141,6 +195,24 @@ def test_a_setting_that_somebody_else_has_changed_is_not_overwritten(configured:
     with pytest.raises(CallRefused, match="to Europe/Paris since you looked"):
         preferring.change(configured, "time_zone", "Europe/Berlin", seen="UTC", **TOLD)
     assert preferring.change(configured, "time_zone", "Europe/Berlin", seen="Europe/Paris", **TOLD) == ("Europe/Berlin", True)
+
+
+def test_a_setting_is_not_reset_where_somebody_else_has_changed_it(configured: Engine) -> None:
+    preferring.change(configured, "time_zone", "Europe/Paris", actor="bo", now=NOW)
+    with pytest.raises(CallRefused, match="bo has set time_zone to Europe/Paris since you looked at it; nothing was changed"):
+        preferring.clear(configured, "time_zone", seen="Europe/Berlin", **TOLD)
+    assert preferring.clear(configured, "time_zone", seen="Europe/Paris", **TOLD) == ("UTC", True)
+    assert preferring.clear(configured, "time_zone", seen="Europe/Paris", **TOLD) == ("UTC", False), "what is so already is no conflict"
+
+
+def test_who_is_told_is_not_changed_where_somebody_else_has_changed_it(configured: Engine) -> None:
+    messaging.tell(configured, "bo@x.example", "", actor="bo", now=NOW)
+    for seen in (("", ""), ("bo@x.example", "cy@x.example")):
+        with pytest.raises(CallRefused, match=r"(bo|Somebody) has set mail_(to|cc) to (bo@x.example|blank) since you looked at it"):
+            messaging.tell(configured, "ann@x.example", "ann@x.example", seen=seen, **TOLD)
+    with configured.connect() as connection:
+        assert preferences.values(connection)["mail_to"] == "bo@x.example", "both or none"
+    assert messaging.tell(configured, "ann@x.example", "", seen=("bo@x.example", ""), **TOLD)
 
 
 def test_a_role_that_somebody_else_has_given_is_not_overwritten(configured: Engine) -> None:

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
+from pages.components import asking
 from tests.mailboxes import Mailbox
 from tests.pages.conftest import page_at, unmarked
 from tests.posted import outbox, to_mail, told
 from tests.reports import builders as b
-from w365core.jobs import messaging, notifying
+from w365core.jobs import messaging, notifying, preferring
 from w365core.jobs.context import Context
 from w365core.store import preferences
 
@@ -166,6 +167,32 @@ def test_a_message_is_switched_off_and_on(page: Opened, failed: Context) -> None
     assert values(failed.engine)["message_invoice_failed"] == "no" and "Invoice failed is not sent any more from now on." in unmarked(app)
     app.button("message_switch").click().run()
     assert values(failed.engine)["message_invoice_failed"] == "yes"
+
+
+def test_a_second_click_on_what_the_browser_still_shows_sends_no_second_test(
+    page: Opened, failed: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_mail(failed, Mailbox(port=2525))
+    app, before = words_of(page, "invoice_failed"), len(outbox(failed.engine))
+    with monkeypatch.context() as patched:
+        patched.setattr(asking, "drawn", lambda: None)  # the first click's page has not come to its end
+        app.button("message_test").click().run()
+        app.button("message_test").click().run()
+    assert len(outbox(failed.engine)) == before + 1 and "nothing was done a second time" in unmarked(app)
+    app.run()
+    app.button("message_test").click().run()
+    assert len(outbox(failed.engine)) == before + 2, "a page that was drawn anew is another form"
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(page: Opened, failed: Context) -> None:
+    app = words_of(page, "invoice_failed")
+    preferring.change(failed.engine, "mail_to", "bo@x.example", actor="bo", now=failed.now)
+    app.text_input("messages_to").set_value("ana@x.example")
+    app.button("messages_save_to").click().run()
+    assert values(failed.engine)["mail_to"] == "bo@x.example"
+    assert "bo has set mail_to to bo@x.example since you looked at it; nothing was changed." in unmarked(app)
+    app.button("messages_save_to").click().run()
+    assert values(failed.engine)["mail_to"] == "ana@x.example", "having looked again, they may"
 
 
 def test_the_address_of_a_webhook_is_shown_without_what_may_be_secret(page: Opened, failed: Context) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, text
 
 from tests.pages.conftest import said
 from tests.reports import builders as b
-from w365core.preferences import PREFERENCES
+from w365core.jobs import preferring, rates as door
+from w365core.preferences import BY_NAME, PREFERENCES
 from w365core.reports import settings as report, wording
 from w365core.store import audit, preferences, rates
 from w365core.store.ledger import Who
@@ -83,6 +84,29 @@ def test_a_setting_is_set_and_says_by_whom_and_is_taken_back(page, engine: Engin
     with engine.connect() as connection:
         actions = connection.execute(text("select action from audit_log order by audit_id")).scalars().all()
         assert actions == ["set setting", "clear setting"] and audit.first_broken(connection) is None
+
+
+def test_what_somebody_else_has_set_meanwhile_is_neither_reset_nor_overwritten(page, engine: Engine) -> None:
+    with engine.begin() as connection:
+        preferences.save(connection, BY_NAME["rate_stale_days"], "60", who=WHO)
+    app = page("Money")
+    preferring.change(engine, "rate_stale_days", "90", actor="bo", now=b.NOW)
+    app.button("reset_rate_stale_days").click().run()
+    assert "bo has set rate_stale_days to 90 since you looked at it; nothing was changed." in said(app)
+    assert stands(engine, "rate_stale_days") == "90"
+    app.button("reset_rate_stale_days").click().run()
+    assert stands(engine, "rate_stale_days") == "35", "having looked again, they may"
+
+
+def test_a_rate_that_somebody_else_has_set_meanwhile_is_not_overwritten(page, engine: Engine) -> None:
+    app = page("Currencies")
+    choose(app, "currencies_0", "Currency", "USD")
+    app.text_input("rate_USD").set_value("0.95").run()
+    door.set_rate(engine, "USD", D("0.8"), actor="bo", now=b.NOW)
+    app.button("rate_save_USD").click().run()
+    with engine.connect() as connection:
+        assert {one.code: one.rate for one in rates.all_of_them(connection)}["USD"] == D("0.8")
+    assert "The rate of USD was changed to 0.8 meanwhile; look at it again." in said(app)
 
 
 def test_what_is_no_value_is_refused_in_one_sentence(page, engine: Engine) -> None:

@@ -70,6 +70,36 @@ def test_a_page_that_takes_more_is_not_shown(opened, engine: Engine) -> None:
     assert "takes the role approver, and yours is viewer" in said(opened("operations/audit.py", **ANA))
 
 
+def test_a_button_that_is_refused_leaves_the_page_there_and_says_why(opened, engine: Engine) -> None:
+    opened(**ANA)
+    peopling.give(engine, "ana@example.com", "viewer", actor="operator", now=NOW)
+    app = opened("operations/messages.py", **ANA)
+    app.button("message_switch").click().run()
+    assert not app.exception and "Not for your role" in "".join(one.value for one in app.markdown)
+    assert "Changing a setting takes the role admin, and yours is viewer; nothing was done." in said(app)
+    assert "Messages" in [title.value for title in app.title] and app.button("message_switch")
+    assert "takes the role admin" not in said(app.run()), "it is said once"
+
+
+def test_whatever_fails_in_a_callback_leaves_the_page_there(caplog: pytest.LogCaptureFixture) -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from pages.components import problems
+
+        @problems.callback
+        def fail() -> None:
+            raise RuntimeError("secret")
+
+        with problems.boundary():
+            st.button("Press", key="press", on_click=fail)
+
+    app = AppTest.from_function(page).run().button("press").click().run()
+    text = said(app)
+    assert not app.exception and "Press" in text and "secret" not in text
+    assert "This was not done, or not to its end." in text and text.split("reference ")[1][:8] in caplog.text
+
+
 def test_two_people_of_one_name_are_two_in_the_log(opened, engine: Engine) -> None:
     opened(**ANA)
     opened(**(ANA | {"sub": "another"}))

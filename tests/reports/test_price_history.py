@@ -16,7 +16,12 @@ OURS = {"selling_price": Decimal("14.40"), "currency": "EUR"}
 
 def log(day: str | None, price: str | None, currency: str | None = "EUR", name: str = "L") -> dict[str, Any]:
     effective = None if day is None else date.fromisoformat(day)
-    return {"change_log_id": name, "effective_date": effective, "selling_price": None if price is None else Decimal(price), "currency": currency}
+    return {
+        "change_log_id": name,
+        "effective_date": effective,
+        "selling_price": None if price is None else Decimal(price),
+        "currency": currency,
+    }
 
 
 def test_a_price_that_held_on_the_day_of_the_count_is_told_beside_todays() -> None:
@@ -26,7 +31,9 @@ def test_a_price_that_held_on_the_day_of_the_count_is_told_beside_todays() -> No
 
 def test_a_price_that_changed_inside_the_window_is_told_with_its_day() -> None:
     said = price_history.sentence(ROW, [log("2026-01-01", "12"), log("2026-10-12", "13"), log("2026-12-01", "14.40")], OURS)
-    assert said == "By our change logs a seat sold for 12.00 EUR on 1 Oct 2026, 13.00 EUR from 12 Oct 2026 on; our price today is 14.40 EUR."
+    assert (
+        said == "By our change logs a seat sold for 12.00 EUR on 1 Oct 2026, 13.00 EUR from 12 Oct 2026 on; our price today is 14.40 EUR."
+    )
 
 
 def test_a_price_that_never_changed_needs_no_word() -> None:
@@ -35,7 +42,9 @@ def test_a_price_that_never_changed_needs_no_word() -> None:
 
 
 def test_of_two_logs_of_a_day_the_last_holds() -> None:
-    assert price_history.prices([log("2026-01-01", "2", name="b"), log("2026-01-01", "1", name="a")], "EUR") == [(date(2026, 1, 1), Decimal(2), "EUR")]
+    assert price_history.prices([log("2026-01-01", "2", name="b"), log("2026-01-01", "1", name="a")], "EUR") == [
+        (date(2026, 1, 1), Decimal(2), "EUR")
+    ]
 
 
 _LOGS = st.lists(

@@ -22,7 +22,12 @@ from w365core.model import shortened
 from w365core.store.landing import make_private, writing_to
 
 KEPT_DAYS = 7
+MOST_MEGABYTES = 4_000  # of all uploads that wait
 _BLOCK = 1 << 20
+_FULL = (
+    "{} was not kept: {:,.0f} MB of uploads wait on the server already, and at most {:,} MB may. Each goes by itself after {} days; a file of any size can "
+    "be put into the provider's inbox folder on the server."
+)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,18 +46,21 @@ class HandedFile:
 
 
 def keep(home: Path, name: str, content: BinaryIO) -> HandedFile:
-    """Writes an upload down until it is imported; the same bytes once, however often they are sent."""
+    """Writes an upload down until it is imported; the same bytes once, however often they are sent. CallRefused where no more of them are kept."""
     folder = home / "uploads"
     digest, size = hashlib.sha256(), 0
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _sweep(folder)
+        before = _size_of(folder)
         handle, written = tempfile.mkstemp(dir=folder, prefix="incoming-")
         try:
             with os.fdopen(handle, "wb") as file:
                 while block := content.read(_BLOCK):
                     digest.update(block)
                     size += len(block)
+                    if before + size > MOST_MEGABYTES * 1_000_000:
+                        raise CallRefused(_FULL.format(shortened(_shown(name)), before / 1e6, MOST_MEGABYTES, KEPT_DAYS))
                     file.write(block)
             os.replace(written, folder / digest.hexdigest())
         finally:
@@ -93,6 +101,15 @@ def _sweep(folder: Path) -> None:
         with suppress(OSError):  # another upload sweeps it at the same moment
             if left.stat().st_mtime < oldest:
                 left.unlink()
+
+
+def _size_of(folder: Path) -> int:
+    """All that lies in it, what is just coming in included."""
+    total = 0
+    for entry in os.scandir(folder):
+        with suppress(OSError):
+            total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _plain(provider: str) -> str:

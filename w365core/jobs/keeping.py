@@ -23,6 +23,7 @@ from w365core.store.landing import Landing
 __all__ = ["Kept", "apply", "look"]
 
 EXPORT_DAYS = 30  # a provider drops them long before
+KEY_DAYS = 30  # nobody presses a button of a page that old
 _FOR_EVER = "for ever"
 
 
@@ -77,6 +78,7 @@ def _kinds(set_to: dict[str, str]) -> tuple[_Kind, ...]:
         _Kind("ended jobs", "keep_jobs_days", int(set_to["keep_jobs_days"]), store.jobs, store.remove_jobs),
         _Kind("ended syncs", "keep_runs_days", int(set_to["keep_runs_days"]), store.runs, store.remove_runs),
         _Kind("exports that a provider owes", None, EXPORT_DAYS, store.exports, store.remove_exports),
+        _Kind("keys of what was asked", None, KEY_DAYS, store.keys, store.remove_keys),
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from w365core import preferences as checking
 from w365core.errors import CallRefused
-from w365core.jobs import outgoing
+from w365core.jobs import outgoing, preferring
 from w365core.jobs.outgoing import Words, words
 from w365core.jobs.permitting import acts
 from w365core.messages import rendering
@@ -92,10 +92,13 @@ def today(connection: Connection, *, now: datetime) -> dict[str, Facts]:
 
 
 @acts("set setting")
-def tell(engine: Engine, to: str, cc: str, *, actor: str, now: datetime) -> bool:
-    """Sets who is told, To and CC together; False where they are told already."""
+def tell(engine: Engine, to: str, cc: str, *, actor: str, now: datetime, seen: tuple[str, str] | None = None) -> bool:
+    """Sets who is told, To and CC together; False where they are told already. CallRefused where To and CC are no longer what was `seen`."""
     written = {"mail_to": _addresses(to, "To"), "mail_cc": _addresses(cc, "CC")}
     with guarded(), engine.begin() as connection:
+        preferences.one_by_one(connection)
+        for (name, value), before in zip(written.items(), seen or (None, None), strict=True):
+            preferring.refuse_changed(connection, checking.BY_NAME[name], seen=before, wanted=value)
         changed = [preferences.save(connection, checking.BY_NAME[name], value, who=Who(actor, now)) for name, value in written.items()]
     return any(changed)
 

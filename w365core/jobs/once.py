@@ -46,8 +46,15 @@ def only(engine: Engine, key: str, *, actor: str, action: str, asked: str, now: 
 
 def fingerprint(given: Sequence[Any], named: Mapping[str, Any]) -> str:
     """Of what an action is asked with, whoever asks and whenever; the engine left out."""
-    said = [repr(one) for one in given] + [f"{name}={named[name]!r}" for name in sorted(named) if name not in ("actor", "now", "landing")]
+    said = [_said(one) for one in given] + [
+        f"{name}={_said(named[name])}" for name in sorted(named) if name not in ("actor", "now", "landing")
+    ]
     return hashlib.sha256("\x1f".join(said).encode()).hexdigest()
+
+
+def _said(one: Any) -> str:
+    """A file by its fingerprint: written out it would be several times as large."""
+    return hashlib.sha256(one).hexdigest() if isinstance(one, bytes) else repr(one)
 
 
 def _refusal(before: Any, action: str, asked: str) -> CallRefused:

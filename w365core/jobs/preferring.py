@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from w365core import preferences
 from w365core.errors import CallRefused
@@ -15,7 +15,7 @@ from w365core.store import preferences as store
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 
-__all__ = ["change", "clear", "named"]
+__all__ = ["change", "clear", "named", "refuse_changed"]
 
 
 @acts("set setting")
@@ -30,20 +30,29 @@ def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime
         raise CallRefused(f"{of.name} is {written.strip()[:60]!r}; expected: {value.sentence}.")
     with guarded(), engine.begin() as connection:
         store.one_by_one(connection)
-        stands = store.values(connection)[of.name]
-        if seen is not None and stands not in (seen, value):
-            raise CallRefused(
-                f"Somebody has set {of.name} to {stands or 'blank'} since you looked at it; nothing was changed. Look again, then decide."
-            )
+        refuse_changed(connection, of, seen=seen, wanted=value)
         return value, store.save(connection, of, value, who=Who(actor, now))
 
 
 @acts("set setting")
-def clear(engine: Engine, name: str, *, actor: str, now: datetime) -> tuple[str, bool]:
-    """Back to its default; returns that, and whether anything changed."""
+def clear(engine: Engine, name: str, *, actor: str, now: datetime, seen: str | None = None) -> tuple[str, bool]:
+    """Back to its default; returns that, and whether anything changed. CallRefused where its value is no longer the one that was `seen`."""
     of = named(name)
     with guarded(), engine.begin() as connection:
+        store.one_by_one(connection)
+        refuse_changed(connection, of, seen=seen, wanted=of.default)
         return of.default, store.clear(connection, of, who=Who(actor, now))
+
+
+def refuse_changed(connection: Connection, of: Preference, *, seen: str | None, wanted: str) -> None:
+    """CallRefused where it is neither what was `seen` nor what is wanted, with who has set it; `seen` left out, nothing is compared."""
+    stands = store.values(connection)[of.name]
+    if seen is None or stands in (seen, wanted):
+        return
+    who = next(one["set_by"] for one in store.all_of_them(connection) if one["name"] == of.name)
+    raise CallRefused(
+        f"{who or 'Somebody'} has set {of.name} to {stands or 'blank'} since you looked at it; nothing was changed. Look again, then decide."
+    )
 
 
 def named(name: str) -> Preference:

@@ -65,6 +65,7 @@ LIST = "list_invoices"
 RECONCILE = "reconcile"
 BILL = "bill"  # Drafts of what is due, of every contract
 NOTIFY = "notify"  # the summary of the day, and what else is to be said
+LOOKS = (LIST, TEST)  # only look, and may be asked for again from one form
 KINDS = (DAILY, INVOICE, ACCOUNTS, TEST, LIST, TAKE_NEW, RECONCILE, BILL, NOTIFY)
 OF_NO_PROVIDER = (BILL, NOTIFY)
 OF_ONE_INVOICE = (INVOICE, TAKE_NEW, RECONCILE)
@@ -115,7 +116,7 @@ class Plan:
     refused: bool = False
 
 
-@acts(_action)
+@acts(_action, changes=lambda _engine, *, kind, **_more: kind not in LOOKS)
 def ask(
     engine: Engine,
     *,
@@ -268,7 +269,7 @@ class FilesAsked:
     activate: bool = False
 
 
-@acts(_action_on_files)
+@acts(_action_on_files, changes=lambda _engine, _asked, *, look, **_more: not look)
 def ask_files(engine: Engine, asked: FilesAsked, *, look: bool, actor: str) -> int:
     """Queues a look or an import and returns its number. CallRefused for what no job could do; AlreadyRunning where other files are being
     imported as the same invoice."""
@@ -305,8 +306,9 @@ def ask_validation(engine: Engine, invoices: Sequence[int], *, actor: str, reaso
     return job_id
 
 
-def keep(name: str, content: BinaryIO) -> HandedFile:
-    """Puts an upload where the worker finds it."""
+@acts("import files", changes=False)
+def keep(_engine: Engine, name: str, content: BinaryIO, *, actor: str | None = None) -> HandedFile:
+    """Puts an upload where the worker finds it; of nobody who may not have it imported. CallRefused where too much waits there already."""
     return handed.keep(w365settings.read().home, name, content)
 
 

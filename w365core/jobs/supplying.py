@@ -77,7 +77,7 @@ def choices(connection: Connection) -> Choices:
     )
 
 
-@acts("supply references")
+@acts("supply references", changes=False)
 def would(
     engine: Engine,
     fixes: Sequence[Fix],

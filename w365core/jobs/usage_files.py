@@ -7,6 +7,8 @@ import gc
 import io
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from w365core.correction import COLUMNS
-from w365core.errors import CallRefused
+from w365core.errors import AlreadyRunning, CallRefused
 from w365core.frames import Kind
 from w365core.intake import markup_files
 from w365core.intake.markup_files import MarkupFile
@@ -25,6 +27,9 @@ from w365core.rating.cells import Stored
 from w365core.reports import export as reports_export
 from w365core.reports.tables import Column
 
+SMALL = 4_000_000  # bytes that are read without more ado
+_ONE = threading.Lock()
+_MOST_SECONDS_OF_WAITING = 60
 _FOR_PEOPLE = ("account_name",)  # what the page's downloads say besides; not read again
 _KINDS = {**dict.fromkeys(cells.NUMBERS, Kind.NUMBER), **dict.fromkeys(cells.DAYS, Kind.DAY)}
 _SHEET_COLUMNS = tuple(Column(name, name, _KINDS.get(name, Kind.TEXT)) for name in COLUMNS)
@@ -71,21 +76,58 @@ def many_rows() -> Iterator[None]:
             gc.enable()
 
 
-def read(name: str, content: bytes) -> MarkupFile:
+def text_of(name: str, content: bytes) -> tuple[bytes, bool]:
+    """The file as CSV text, and whether it came in a workbook. CallRefused where it is neither, or larger than any file of usage."""
     if markup_files.is_workbook(name, content):
-        return replace(markup_files.read(name, _unpacked(name, content), separator=","), decimal_comma=False)
-    return markup_files.read(name, content)
+        return _unpacked(name, content), True
+    return content, False
+
+
+def read_text(name: str, text: bytes, *, from_workbook: bool) -> MarkupFile:
+    """Its rows. CallRefused or InputRefused in a sentence."""
+    if from_workbook:
+        return replace(markup_files.read(name, text, separator=","), decimal_comma=False)
+    return markup_files.read(name, text)
+
+
+def read(name: str, content: bytes) -> MarkupFile:
+    text, from_workbook = text_of(name, content)
+    return read_text(name, text, from_workbook=from_workbook)
+
+
+@contextmanager
+def alone(name: str, content: bytes) -> Iterator[None]:
+    """A workbook or a large file is read while no other is, in this process: so many at once would take its memory. AlreadyRunning after a while."""
+    if len(content) <= SMALL and not content.startswith(markup_files.WORKBOOK):
+        yield
+        return
+    if not _ONE.acquire(timeout=_MOST_SECONDS_OF_WAITING):
+        raise AlreadyRunning(
+            f"Other files of usage are being read at this moment, so {name} was not; nothing was done. Try again in a minute."
+        )
+    try:
+        yield
+    finally:
+        _ONE.release()
 
 
 def _unpacked(name: str, content: bytes) -> bytes:
     """The first sheet of a workbook as CSV, read by a process of its own that may fail without taking us along."""
     command = [sys.executable, "-I", str(Path(excel_rows.__file__))]
-    try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=2 * excel_rows.MOST_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        done = None
-    if done is None or done.returncode:
-        raise CallRefused(
-            f"{name} cannot be read as an Excel workbook: it is damaged, protected, or unpacks to far more than usage. Save it as CSV UTF-8."
-        )
-    return done.stdout
+    with tempfile.TemporaryFile() as written:
+        try:
+            done = subprocess.run(
+                command, input=content, stdout=written, stderr=subprocess.PIPE, timeout=3 * excel_rows.MOST_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            done = None
+        if done is not None and done.returncode == excel_rows.REFUSED:
+            raise CallRefused(
+                f"{name} {done.stderr.decode()}. Nothing of it was unpacked; save it as CSV UTF-8, or take fewer rows at once."
+            )
+        if done is None or done.returncode:
+            raise CallRefused(
+                f"{name} cannot be read as an Excel workbook: it is damaged, protected, or unpacks to far more than usage. Save it as CSV UTF-8."
+            )
+        written.seek(0)
+        return written.read()

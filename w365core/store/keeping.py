@@ -35,6 +35,7 @@ _ANSWERS = """
     where not exists (select from import_source s where s.fingerprint = old.fingerprint)
       and not exists (select from removed_content r where r.fingerprint = old.fingerprint and r.removed_at >= old.received_at)
 """
+_KEYS = "asked_action a where a.begun_at < :before"
 _EXPORTS = "line_export e where e.requested_at < :before"
 
 
@@ -74,6 +75,15 @@ def exports(connection: Connection, before: datetime) -> int:
 
 def remove_exports(connection: Connection, before: datetime) -> int:
     return connection.execute(text("delete from line_export where requested_at < :before"), {"before": before}).rowcount
+
+
+def keys(connection: Connection, before: datetime) -> int:
+    """Keys that actions were asked with, so that they are done once."""
+    return _counted(connection, _KEYS, before)
+
+
+def remove_keys(connection: Connection, before: datetime) -> int:
+    return connection.execute(text("delete from asked_action where begun_at < :before"), {"before": before}).rowcount
 
 
 def answers(connection: Connection, before: datetime) -> tuple[int, int]:
