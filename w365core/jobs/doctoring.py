@@ -1,7 +1,7 @@
 """What is wrong with this installation, and what cures it? One check after the other, each with a verdict, a sentence and a cure; nothing is changed.
 
 checkup                what a check says
-doctoring_contents     workers, the log, landed files, backups, rates, stored tokens
+doctoring_contents     roles of the database, workers, the log, landed files, backups, rates, stored tokens
 doctoring_providers    each provider's connection
 
 A check that cannot be made is one that fails, with the reason; what needs the database is left out where that is away.
