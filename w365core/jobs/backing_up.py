@@ -216,9 +216,9 @@ def _refilled(settings: Settings, engine: Engine, dump: Path, report: Report) ->
     with guarded():
         with engine.connect() as connection:
             version = dumping.server_version(connection)
-        programs = dumping.clients(version, embedded=not settings.database_url)
+        programs = dumping.newest_clients(version, embedded=not settings.database_url)
         report("restoring the database")
-        dumping.restore(engine.url, dump, programs=programs, environment=settings.environment)
+        dumping.restore(engine.url, dump, server=version, programs=programs, environment=settings.environment)
         report("comparing every table with what it was")
         with engine.connect() as connection:
             return dumping.digests(connection)
