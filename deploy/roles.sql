@@ -1,4 +1,4 @@
--- Run once by a superuser of the server, before anything else: sudo -u postgres psql --set ON_ERROR_STOP=1 --file deploy/roles.sql
+-- Run once by a superuser of the server, before anything else: sudo -u postgres psql --set ON_ERROR_STOP=1 < deploy/roles.sql
 -- w365 owns the database and makes the schema: `init` and `rebuild` sign in as it, and nothing else does.
 create role w365 login;
 -- What the product's parts may do; `init` says what that is. Nobody signs in as these.
