@@ -194,6 +194,15 @@ def test_a_backup_goes_from_one_version_to_another_also_by_the_embedded_servers_
         assert is_empty(cluttered), "whole, or nothing of it"
 
 
+@pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "X.SQL"])
+def test_a_name_of_another_kind_of_file_is_no_folder(filled: Context, tmp_path: Path, name: str) -> None:
+    with pytest.raises(CallRefused, match=r"name a folder, or a file that ends in \.tar"):
+        backing_up.back_up(filled, tmp_path / name)
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()
+    assert backing_up.back_up(filled, tmp_path / name).path.parent == tmp_path / name, "a folder that is there is one whatever it is called"
+
+
 def test_a_backup_that_is_cut_off_is_refused_and_nothing_is_changed(backup: Path, elsewhere: Settings) -> None:
     whole = backup.read_bytes()
     for size in (0, 700, len(whole) // 2, len(whole) - 12_000):

@@ -8,10 +8,11 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, update
@@ -425,3 +426,6 @@ def test_commands_that_import_say_it_too(w365: Command, written: Callable[[str, 
     assert done.returncode == 1, done.stderr
     listed = json.loads(w365("outbox", "list", "--json").stdout)
     assert [(one["kind"], one["state"]) for one in listed] == [("invoice_failed", "withheld")] and "M-1" in listed[0]["subject"]
+    assert w365("settings", "set", "time_zone", "Asia/Kolkata").returncode == 0
+    there = datetime.fromisoformat(listed[0]["queued_at"]).astimezone(ZoneInfo("Asia/Kolkata"))
+    assert f"{there:%Y-%m-%d %H:%M}  " in w365("outbox", "list").stdout

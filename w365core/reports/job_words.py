@@ -35,6 +35,11 @@ def name(job: JobRun) -> str:
     return f"{what} of {job.provider or 'every provider'}{f', invoice {job.invoice}' if job.invoice else ''}"
 
 
+def left_errors(job: JobRun) -> bool:
+    """Whether it was done and still left an invoice in Error, so that somebody has to look."""
+    return job.state == "done" and any(one["failure"] for one in (job.outcome or {}).get("invoices", ()))
+
+
 def rate(job: JobRun) -> str:
     """How many lines it has read, how fast, and for how long it has run: 1,200 lines · 400 lines/s · 3 s."""
     said = [wording.counted(job.lines_done, "line")] if job.lines_done else []
@@ -59,6 +64,11 @@ def duration(took: timedelta) -> str:
     if seconds < 6_000:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3_600:,} h {seconds % 3_600 // 60} min"
+
+
+def standing(job: JobRun) -> str:
+    """How it stands: Running; Done; Done, with errors."""
+    return "Done, with errors" if left_errors(job) else job.state.capitalize()
 
 
 def waits(before: int) -> str:
