@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.test_documentation import COMMANDS, ROOT, command_of
 from w365core import settings
@@ -63,6 +65,34 @@ def test_only_the_schema_is_brought_up_to_date_as_the_databases_owner_and_before
         text = (DEPLOY / name).read_text()
         assert all(re.search(rf"^{how}=.*w365-init\.service", text, re.MULTILINE) for how in ("Wants", "After"))
     assert "Restart=on-failure" in (DEPLOY / "w365-init.service").read_text(), "a database that is up later is waited for"
+
+
+def locked() -> dict[str, tuple[str, list[str]]]:
+    """Version and hashes by name."""
+    found = re.findall(
+        r"^([a-z0-9-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", (DEPLOY / "requirements.lock").read_text(), re.MULTILINE
+    )
+    return {name: (version, re.findall(r"sha256:(\w+)", hashes)) for name, version, hashes in found}
+
+
+def test_the_image_takes_versions_that_the_ranges_allow_and_by_hash_alone() -> None:
+    said = (DEPLOY / "Containerfile").read_text()
+    assert "--require-hashes --only-binary :all: --requirement requirements.lock" in said and "COPY deploy/requirements.lock ." in said
+    assert "python:3.12-" in said and "Python 3.12 on x86_64" in (DEPLOY / "requirements.lock").read_text()
+    pinned = locked()
+    assert len(pinned) == (DEPLOY / "requirements.lock").read_text().count("==") and all(hashes for _, hashes in pinned.values())
+    wanted = [Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert len(wanted) > 20
+    for one in wanted:
+        version, _ = pinned[one.name.lower().replace("_", "-")]
+        assert one.specifier.contains(version), f"{one} does not allow {version}: run deploy/lock.py"
+
+
+def test_the_bill_of_materials_lists_what_the_image_takes() -> None:
+    bill = json.loads((DEPLOY / "sbom.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = {one["name"]: (one["version"], [digest["content"] for digest in one["hashes"]]) for one in bill["components"]}
+    assert listed == locked() and all(one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}" for one in bill["components"])
 
 
 def test_the_image_is_made_of_files_that_are_there() -> None:
