@@ -40,13 +40,17 @@ def test_jobs_are_listed_in_the_time_zone_and_a_failed_one_is_tried_again(w365: 
     )
     assert listed["asked_at"].endswith("+05:30")
     assert "Sync of csp, invoice G1" in w365("jobs", "list").stdout
-    assert w365("jobs", "list", "--kind", "bill").stdout == "There is no such job.\n"
+    assert w365("jobs", "list", "--kind", "bill").stdout == "No job is like that; without options `jobs list` shows the newest ones.\n"
     dismissed = w365("jobs", "dismiss", str(job_id))
     assert dismissed.stdout == f"Job {job_id} is dismissed; it stays in the history.\n"
     again = json.loads(w365("jobs", "retry", str(job_id), "--json").stdout)
     assert again == {"job": job_id, "queued_as": job_id + 1}
     cancelled = w365("jobs", "cancel", str(job_id + 1))
     assert (cancelled.returncode, cancelled.stdout) == (0, f"Job {job_id + 1} is cancelled; it had not begun.\n")
+
+
+def test_where_nothing_was_asked_yet_nobody_is_told_that_a_job_is_missing(w365: Command, known: Engine):
+    assert w365("jobs", "list").stdout == "Nothing was asked of the worker yet.\n"
 
 
 @pytest.mark.parametrize(

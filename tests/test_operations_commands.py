@@ -61,6 +61,12 @@ def test_every_setting_is_listed_set_and_cleared(w365: Command, engine: Engine) 
         ("keep_jobs_days", "many", "a whole number from 0"),
         ("default_markup_pct", "1001", "per cent"),
         ("default_markup_pct", "-0.5", "per cent"),
+        ("webhook_url", "http://169.254.169.254/latest", "it is an IP address"),
+        ("webhook_url", "https://10.0.0.7/hook", "it is an IP address"),
+        ("webhook_url", "http://hooks.example.com/hook", "it is not https"),
+        ("webhook_url", "https://hooks.example.com:8443/hook", "its port is 8443"),
+        ("webhook_url", "https://ana:word@hooks.example.com/", "user name or password"),
+        ("webhook_url", "https://[hooks", "not a plain http(s) address"),
         ("no_such", "1", "There is no setting"),
     ],
 )
@@ -68,6 +74,12 @@ def test_what_is_no_value_is_refused_and_changes_nothing(w365: Command, engine: 
     refused = w365("settings", "set", "--", name, value)
     assert refused.returncode == 2 and said in refused.stderr and "Traceback" not in refused.stderr
     assert events(engine) == []
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example.com/hook?a=b", "http://127.0.0.1:8750/hook", "https://localhost/hook"])
+def test_an_address_for_the_webhook_is_set_before_or_after_its_hosts(w365: Command, url: str) -> None:
+    assert answered(w365("settings", "set", "webhook_url", url, "--json"))["value"] == url
+    assert answered(w365("settings", "set", "webhook_url", "", "--json"))["value"] == ""
 
 
 def test_a_rate_is_as_old_as_its_last_load_and_is_set_or_confirmed(shop: Command, engine: Engine) -> None:

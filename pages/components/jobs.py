@@ -155,7 +155,7 @@ def _own_row(one: Own) -> None:
 def _ended(job: JobRun) -> None:
     """How a job of the last run went; the whole sentence stands in the history."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        standings.badge(job.state.capitalize())
+        standings.badge(job_words.standing(job))
         st.caption(f"job {job.job_id}", width="content")
     if job.message:
         st.caption(plain.label(shortened(job.message, _MOST_CHARACTERS)))

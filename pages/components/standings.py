@@ -36,6 +36,7 @@ _LOOKS = {
     "Running": Look(":material/sync:", "◔", "blue", "#5b9bd5"),
     "Queued": Look(":material/hourglass_top:", "○", "orange", "#e8b04c"),
     "Done": Look(":material/check_circle:", "✓", "green", "#6cb886"),
+    "Done, with errors": Look(":material/warning:", "!", "orange", "#e8b04c"),
     "Cancelled": Look(":material/block:", "–", "gray", "#9aa5b1"),
 }
 

@@ -29,7 +29,9 @@ def test_somebody_is_named_a_message_is_sent_its_words_changed_and_a_hostile_one
         b.clock(connection, context.now)
         tried = {"first_seen": context.now, "last_attempt_at": context.now}
         b.invoice(connection, number="G-BAD", provider="csp", status="Error", failure="provider_error", message="It broke off.", **tried)
+    told(context, message_app_address="https://w365.example")
     notifying.daily(context)
+    links = {one.kind: one.facts["link"].removeprefix("https://w365.example/") for one in outbox(context.engine)}
     with context.engine.begin() as connection:
         connection.execute(text("update outbox set body_html = :html where kind = 'invoice_failed'"), {"html": _EVIL})
     log = tmp_path / "worker.log"
@@ -65,6 +67,10 @@ def test_somebody_is_named_a_message_is_sent_its_words_changed_and_a_hostile_one
         expect(mail.locator("#seen")).to_be_visible()
         mail.locator("#trap").click()
         expect(page).to_have_title("Messages · w365core")
+        for kind, heading in {"invoice_failed": "G-BAD", "daily_summary": "Invoice status"}.items():
+            page = visit.open(links[kind])
+            expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+            expect(page.get_by_text("Page not found")).to_have_count(0)
         assert visit.dialogs == []
         assert [(url, dict(kept_back).get(url)) for url in visit.strangers] == [(url, "csp") for url in visit.strangers], (
             "nothing was fetched"

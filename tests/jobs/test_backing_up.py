@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -18,7 +19,7 @@ from tests import estates, postgres
 from tests.conftest import NOW, Command
 from tests.estates import Estate
 from tests.store.test_schema import OLDEST
-from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing
+from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing, StoreUnavailable
 from w365core.jobs import archive, backing_up, keeping, rebuilding, syncing
 from w365core.jobs.backing_up import Restored
 from w365core.jobs.context import Context
@@ -119,7 +120,7 @@ def test_what_happens_while_a_backup_is_made_is_not_in_it(filled: Context, tmp_p
         programs = dumping.clients(held.postgres, embedded=False)
         dumping.dump(filled.engine.url, held, tmp_path / "dump", programs=programs, environment={})
     engine = store_engine.engine(elsewhere)
-    dumping.restore(engine.url, tmp_path / "dump", programs=programs, environment={})
+    dumping.restore(engine.url, tmp_path / "dump", server=held.postgres, programs=programs, environment={})
     with engine.connect() as connection:
         assert dumping.digests(connection) == held.tables
         assert connection.execute(text("select count(*) from currency where code = 'CHF'")).scalar() == 0
@@ -164,6 +165,42 @@ def test_postgres_15_is_backed_up_and_restored_by_programs_of_its_own(estate: Es
         assert done.manifest.postgres.startswith("15.")
         other = url.replace("/postgres", "/empty")
         assert restored(Settings(home=tmp_path / "two", database_url=other), done.path).findings == ()
+
+
+@pytest.mark.parametrize("has_its_own", [True, False])
+def test_a_backup_goes_from_one_version_to_another_also_by_the_embedded_servers_programs_alone(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_its_own: bool
+) -> None:
+    """Ours is version 18; what 18 dumps, the programs of 15 cannot read, and what those of 18 say to restore it, a server of 15 does not know."""
+    if not has_its_own:
+        monkeypatch.setattr(dumping, "_DEBIAN", tmp_path / "nothing")
+        monkeypatch.setenv("PATH", str(tmp_path))
+    with postgres.other_server(OLDEST, password="planted-password-15") as url:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("create database second")
+        there = Settings(home=tmp_path / "one", database_url=url)
+        assert restored(there, backup).findings == ()
+        assert not list(there.home.rglob("*.sql"))
+        again = backing_up.back_up(opened(there), tmp_path / "again.tar")
+        assert again.manifest.postgres.startswith("15.")
+        assert restored(Settings(home=tmp_path / "two", database_url=url.replace("/postgres", "/second")), again.path).findings == ()
+        cluttered = Settings(home=tmp_path / "three", database_url=url.replace("/postgres", "/third"))
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("create database third")
+        with psycopg.connect(cluttered.database_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("create type procrastinate_job_status as enum ('x')")
+        with pytest.raises(StoreUnavailable, match='could not be restored: .*"procrastinate_job_status" already exists'):
+            restored(cluttered, again.path)
+        assert is_empty(cluttered), "whole, or nothing of it"
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "X.SQL"])
+def test_a_name_of_another_kind_of_file_is_no_folder(filled: Context, tmp_path: Path, name: str) -> None:
+    with pytest.raises(CallRefused, match=r"name a folder, or a file that ends in \.tar"):
+        backing_up.back_up(filled, tmp_path / name)
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()
+    assert backing_up.back_up(filled, tmp_path / name).path.parent == tmp_path / name, "a folder that is there is one whatever it is called"
 
 
 def test_a_backup_that_is_cut_off_is_refused_and_nothing_is_changed(backup: Path, elsewhere: Settings) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, update
@@ -22,6 +27,7 @@ from tests.reports import builders as b
 from tests.usage_rows import Usage
 from w365core.jobs import notifying, syncing
 from w365core.jobs.context import Context
+from w365core.messages.kinds import BY_NAME as KINDS
 from w365core.store.tables import provider_invoice, subscription, sync_run
 
 DAY = timedelta(days=1)
@@ -33,6 +39,15 @@ def sender(context: Context) -> Context:
     """An installation with a mail server that nobody asks in these tests."""
     to_mail(context, Mailbox(port=2525))
     return context
+
+
+ONE_OF_EACH = {
+    "G-IN": {"imported_at": NOW},
+    "G-NEW": {"imported_at": NOW - 9 * DAY, "changed_at_provider": True, "header_total_now": 12000},
+    "G-BAD": {"status": "Error", "failure": "provider_error", "message": "m"},
+    "G-LATE": {"status": "Error", "failure": "provider_error", "message": "m", "first_seen": NOW - 13 * DAY},
+    "G-WAITS": {"status": "Populating"},
+}
 
 
 def add(context: Context, **invoice: object) -> int:
@@ -244,8 +259,40 @@ def test_links_are_there_where_the_application_has_an_address(sender: Context) -
     mine = add(sender, number="G-IN", imported_at=NOW)
     told(sender, message_app_address="https://w365.example/")
     notifying.daily(sender)
-    assert f"https://w365.example/invoices?invoice={mine}" in texts(sender, "invoice_available")[0]
-    assert "https://w365.example/invoices\n" in texts(sender, "daily_summary")[0]
+    assert f"https://w365.example/?invoice={mine}\n" in texts(sender, "invoice_available")[0]
+    assert "https://w365.example/\n" in texts(sender, "daily_summary")[0]
+
+
+def pages() -> set[str]:
+    """The addresses of the pages there are, as a browser writes them; that of the first one is blank, whatever it is called."""
+    tree = ast.parse((Path(__file__).resolve().parents[2] / "pages" / "frame.py").read_text())
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "st.Page"]
+    named = [{one.arg: one.value for one in call.keywords} for call in found]
+    return {"" if "default" in page else page["url_path"].value for page in named}
+
+
+def links(said: Any) -> Iterator[str]:
+    """Every address of the application in facts or words, however deep."""
+    if isinstance(said, Mapping):
+        said = said.values()
+    if isinstance(said, str):
+        yield from re.findall(r"https://w365\.example[^\s\"<]*", said)
+    elif isinstance(said, Iterable):
+        for one in said:
+            yield from links(one)
+
+
+def test_every_link_of_every_message_leads_to_a_page_that_there_is(sender: Context) -> None:
+    ours = {name: add(sender, number=name, **given) for name, given in ONE_OF_EACH.items()}
+    Usage(sender.engine).add("7.00", None, account_id="A-2")
+    told(sender, message_app_address="https://w365.example", webhook_url="https://hooks.x.example/w365", webhook_hosts="hooks.x.example")
+    notifying.daily(sender)
+    sent = outbox(sender.engine)
+    assert {one.kind for one in sent} == set(KINDS) and {one.channel for one in sent} == {"mail", "webhook"}
+    found = {link for one in sent for link in links([one.body_text, one.body_html, one.facts])}
+    found |= {link for kind in KINDS.values() for link in links(kind.example)}
+    assert {urlsplit(link).path.removeprefix("/") for link in found} <= pages()
+    assert {f"https://w365.example/?invoice={number}" for number in ours.values()} <= found and "https://w365.example/markup" in found
 
 
 @pytest.mark.parametrize("address", ["w365.example", "javascript:alert(1)", 'https://x.example/"><b>', "https://ana@x.example"])
@@ -379,3 +426,6 @@ def test_commands_that_import_say_it_too(w365: Command, written: Callable[[str, 
     assert done.returncode == 1, done.stderr
     listed = json.loads(w365("outbox", "list", "--json").stdout)
     assert [(one["kind"], one["state"]) for one in listed] == [("invoice_failed", "withheld")] and "M-1" in listed[0]["subject"]
+    assert w365("settings", "set", "time_zone", "Asia/Kolkata").returncode == 0
+    there = datetime.fromisoformat(listed[0]["queued_at"]).astimezone(ZoneInfo("Asia/Kolkata"))
+    assert f"{there:%Y-%m-%d %H:%M}  " in w365("outbox", "list").stdout

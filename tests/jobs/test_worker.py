@@ -134,6 +134,7 @@ def test_a_secret_that_is_not_set_is_said_in_the_jobs_own_sentence(reseller: Con
     assert running.main(job_id, parent=os.getppid()) == 0
     told = job(reseller, job_id)
     assert told.state == "failed" and "W365_SECRET_CSP" in told.message
+    assert "and retry it on the page Jobs." in told.message and "command again" not in told.message, "nobody has run a command"
 
 
 def test_a_killed_workers_job_is_found_and_finished_by_another(reseller: Context, log: Path, in_hand) -> None:

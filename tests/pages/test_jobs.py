@@ -39,11 +39,11 @@ def ask(engine: Engine, **asked) -> int:
     return queue.ask(engine, **{"kind": "sync_invoice", "provider": "csp", "invoice": "G1", "actor": "ana", **asked})
 
 
-def end(engine: Engine, job_id: int, state: str = "failed", message: str = "csp does not answer.") -> int:
+def end(engine: Engine, job_id: int, state: str = "failed", message: str = "csp does not answer.", outcome: dict | None = None) -> int:
     with engine.begin() as connection:
         for status in ("doing", "failed"):
             connection.execute(text(f"update procrastinate_jobs set status = '{status}' where id = :id"), {"id": job_id})
-        job_runs.end(connection, job_id, state=state, message=message)
+        job_runs.end(connection, job_id, state=state, message=message, outcome=outcome)
     return job_id
 
 
@@ -194,6 +194,15 @@ def test_each_providers_last_success_and_what_the_daily_sync_tries_again_stand_t
     )
     assert (retries["Invoice"], retries["Total"], retries["Days left"]) == (["E1"], ["1,200.50"], ["12"])
     assert told(app)["Tried again by itself"] == "1 invoice" and "1,200.50 EUR" in unmarked(app)
+
+
+def test_a_sync_that_left_an_invoice_in_error_is_not_green(page, known: Engine):
+    for number, failure in (("G7", None), ("G8", "checksum_failed")):
+        outcome = {"invoices": [{"invoice": number, "failure": failure}]}
+        end(known, ask(known, kind="sync", invoice=None), "done", f"Invoice {number}.", outcome)
+    app = page()
+    shown = app.dataframe[-1].value.to_dict("list")
+    assert (shown["What it said"], shown["How it ended"]) == (["Invoice G8.", "Invoice G7."], [["! Done, with errors"], ["✓ Done"]])
 
 
 def test_the_history_is_filtered_and_says_where_nothing_matches(page, known: Engine):

@@ -37,15 +37,23 @@ def worker() -> None:
 
 @commands.command()
 def init(json: Json = False) -> None:
-    """Creates the schema or brings it up to date; safe to repeat."""
-    from w365core.store import schema
+    """Creates the schema or brings it up to date; safe to repeat. Says so where the database's own roles could not be made."""
+    from w365core.store import database_roles, schema
+    from w365core.store.engine import guarded
 
     context = opened()
     changed = schema.upgrade(context.engine)
     revision = schema.current(engine=context.engine)
-    printing.answer(
-        {"revision": revision, "changed": changed}, f"The schema is at {revision}{', just now' if changed else ' already'}.", json
-    )
+    with guarded(), context.engine.connect() as connection:
+        roles = database_roles.standing(connection)
+    said = f"The schema is at {revision}{', just now' if changed else ' already'}."
+    mend = "" if roles.are_there else roles.mend or f"alter schema public owner to {roles.account};"
+    if mend:
+        said += (
+            f" The database's own roles are not there: {roles.account} could not make them, so one account does everything, and may put the audit log's "
+            f"triggers to sleep. Let a superuser of the server run once: {mend} Then run `init` again; docs/security.md says who signs in as what."
+        )
+    printing.answer({"revision": revision, "changed": changed, "roles": roles.are_there, "mend": mend}, said, json)
 
 
 @db_commands.command("stop")

@@ -42,9 +42,9 @@ def jobs_list(
     context = opened()
     with guarded(), context.engine.connect() as connection:
         rows = report.listed(connection, wanted, most=most)
-    printing.table(
-        _shown(rows, json), ("job", "what", "state", "actor", "asked_at", "took", "message"), json, empty="There is no such job."
-    )
+    asked = state or kind or provider
+    none = "No job is like that; without options `jobs list` shows the newest ones." if asked else "Nothing was asked of the worker yet."
+    printing.table(_shown(rows, json), ("job", "what", "state", "actor", "asked_at", "took", "message"), json, empty=none)
 
 
 @jobs_commands.command("retry")

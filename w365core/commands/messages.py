@@ -41,15 +41,18 @@ def notify(
 def outbox_list(
     state: Annotated[str | None, typer.Option("--state", help="waiting, failed, withheld, sent or discarded.")] = None, json: Json = False
 ) -> None:
-    """The newest messages."""
-    from w365core.store import outbox
+    """The newest messages, in the time zone that is set."""
+    from w365core.reports import wording
+    from w365core.store import outbox, preferences
     from w365core.store.engine import guarded
 
     if state is not None and state not in outbox.STATES:
         raise CallRefused(f"--state is {state!r}; there are {', '.join(outbox.STATES)}.")
     context = opened()
     with guarded(), context.engine.connect() as connection:
-        rows = outbox.briefs(connection, states=(state,) if state else (), most=_MOST_SHOWN)
+        rows, zone = outbox.briefs(connection, states=(state,) if state else (), most=_MOST_SHOWN), preferences.time_zone(connection)
+    if not json:
+        rows = [dict(row) | {"queued_at": wording.moment(row["queued_at"].astimezone(zone).replace(tzinfo=None))} for row in rows]
     shown = ("outbox_id", "queued_at", "kind", "channel", "state", "attempts", "mail_to", "subject", "said")
     printing.table(rows, shown, json, empty="No message yet: `notify` queues what there is to be said.")
 

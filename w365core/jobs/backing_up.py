@@ -30,6 +30,7 @@ from w365core.store.engine import guarded
 from w365core.store.landing import writing_to
 from w365core.store.rebuilding import Digest
 
+_OTHER_KINDS = frozenset({".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".sql", ".dump", ".bak", ".backup"})
 _NAME = "w365-{:%Y%m%dT%H%M%SZ}"
 
 
@@ -131,6 +132,8 @@ def _path(context: Context, target: Path) -> Path:
         if not target.parent.is_dir():
             raise CallRefused(f"There is no folder {target.parent}; make it first.")
         return target
+    if target.suffix.lower() in _OTHER_KINDS and not target.is_dir():
+        raise CallRefused(f"{target} reads like a file of another kind; name a folder, or a file that ends in .tar.")
     with writing_to(target):
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = _NAME.format(context.now)
@@ -216,9 +219,9 @@ def _refilled(settings: Settings, engine: Engine, dump: Path, report: Report) ->
     with guarded():
         with engine.connect() as connection:
             version = dumping.server_version(connection)
-        programs = dumping.clients(version, embedded=not settings.database_url)
+        programs = dumping.newest_clients(version, embedded=not settings.database_url)
         report("restoring the database")
-        dumping.restore(engine.url, dump, programs=programs, environment=settings.environment)
+        dumping.restore(engine.url, dump, server=version, programs=programs, environment=settings.environment)
         report("comparing every table with what it was")
         with engine.connect() as connection:
             return dumping.digests(connection)

@@ -1,7 +1,8 @@
 """What is wrong with this installation, and what cures it? One check after the other, each with a verdict, a sentence and a cure; nothing is changed.
 
 checkup                what a check says
-doctoring_contents     workers, the log, landed files, backups, rates, stored tokens
+doctoring_contents     roles of the database, workers, the log, landed files, backups, rates, stored tokens
+doctoring_messages     mail and webhook
 doctoring_providers    each provider's connection
 
 A check that cannot be made is one that fails, with the reason; what needs the database is left out where that is away.
@@ -20,7 +21,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from w365core.errors import W365Error
-from w365core.jobs import demo, doctoring_contents, doctoring_providers
+from w365core.jobs import demo, doctoring_contents, doctoring_messages, doctoring_providers
 from w365core.jobs.checkup import AGAIN, GIBIBYTE, MEBIBYTE, Check, Verdict, size_of
 from w365core.jobs.context import Context, Report, open_context
 from w365core.settings import Settings
@@ -48,7 +49,7 @@ def examine(settings: Settings, *, report: Report, online: bool = False) -> tupl
             return tuple(found)
         if demo.is_here(context):
             context = demo.settings_with_secret(context)
-        found += _asked(context, connection, doctoring_contents.QUESTIONS)
+        found += _asked(context, connection, (*doctoring_contents.QUESTIONS, *doctoring_messages.QUESTIONS))
         providers = store_providers.all_of_them(connection)
         connection.rollback()  # each check begins a transaction of its own
         for provider in providers:

@@ -1,4 +1,4 @@
-"""Is what the installation holds as it should be? Workers, the log, landed files, backups, rates and stored tokens, each checked by itself."""
+"""Is what the installation holds as it should be? Roles of the database, workers, the log, landed files, backups, rates and stored tokens, each by itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,34 @@ from w365core.jobs.context import Context
 from w365core.jobs.queue import SILENCE
 from w365core.providers.vault import Vault, WrongKey
 from w365core.settings import KEY_FILE
-from w365core.store import audit, health, job_runs, preferences
+from w365core.store import audit, database_roles, health, job_runs, preferences
 
 MOST_NAMED = 3
+
+
+def _database_roles(context: Context, connection: Connection) -> Iterator[Check]:
+    """Whether the roles are there, and what this very account may do to the log. The embedded server has one account, which is its superuser."""
+    found, name = database_roles.standing(connection), "database roles"
+    is_ours = not context.settings.database_url
+    rank = "is a superuser of the server" if found.superuser else "owns the audit log" if found.may_change_log else "is no superuser"
+    if not found.are_there:
+        said = (
+            f"w365_worker and w365_pages are not there: one account, {found.account}, does everything; it {rank}, and may change the log."
+        )
+        first = f"Let a superuser of the server run once: {found.mend} Then run" if found.mend else "Run"
+        yield Check(name, Verdict.WARN, said, f"{first} `python -m w365core init`.")
+    elif found.may_change_log and not is_ours:
+        said = f"w365_worker and w365_pages are there, and this account, {found.account}, {rank}: it may put the audit log's triggers to sleep."
+        cure = "That is right for `init` and `rebuild` alone: give web app and worker a login in w365_worker and w365_pages (docs/production.md)."
+        yield Check(name, Verdict.WARN, said, cure)
+    elif found.may_change_log:
+        said = (
+            f"w365_worker and w365_pages are there; {found.account} {rank}, which is our own: what it changed in the log, the seals show."
+        )
+        yield Check(name, Verdict.OK, said)
+    else:
+        said = f"w365_worker and w365_pages are there; {found.account} {rank}, and can add to the audit log and change nothing in it."
+        yield Check(name, Verdict.OK, said)
 
 
 def _worker(context: Context, connection: Connection) -> Iterator[Check]:
@@ -111,4 +136,4 @@ def _secrets(context: Context, connection: Connection) -> Iterator[Check]:
         yield Check("secrets", Verdict.OK, f"{many(len(sealed), 'stored token', 'stored tokens')} can be opened.")
 
 
-QUESTIONS = (_worker, _audit_log, _landing, _backup, _rates, _secrets)
+QUESTIONS = (_database_roles, _worker, _audit_log, _landing, _backup, _rates, _secrets)

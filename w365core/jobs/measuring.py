@@ -79,11 +79,12 @@ def _counts(registry: CollectorRegistry, found: Measures) -> None:
         _gauge(
             registry,
             "stalest_sync_age_seconds",
-            "Since the last sync that went well, of the provider where that is longest ago",
+            "Since the last daily sync that went well, of the provider with a connection where that is longest ago",
             found.stalest_sync,
         )
-    if found.last_backup is not None:
-        _gauge(registry, "backup_age_seconds", "Since the last backup", found.last_backup)
+    _gauge(
+        registry, "backup_age_seconds", "Since the last backup; before the first, since the first entry of the audit log", found.last_backup
+    )
 
 
 def _gauge(registry: CollectorRegistry, name: str, said: str, number: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,11 +12,13 @@ from w365core import preferences
 from w365core.errors import CallRefused
 from w365core.jobs.permitting import acts
 from w365core.preferences import BY_NAME, Expected, Form, Preference
+from w365core.providers.addresses import Allowed, Hosts, objection
 from w365core.store import preferences as store
 from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 
 __all__ = ["change", "clear", "named", "refuse_changed"]
+_AROUND_HOST = re.compile(r"^[A-Za-z]+://|[:/?#].*$")
 
 
 @acts("set setting")
@@ -26,6 +29,8 @@ def change(engine: Engine, name: str, written: str, *, actor: str, now: datetime
     value = preferences.checked(of, written)
     if of.form is Form.ZONE and isinstance(value, str):
         value = _known_zone(value)
+    if of.name == "webhook_url" and isinstance(value, str):
+        value = _postable(value)
     if isinstance(value, Expected):
         raise CallRefused(f"{of.name} is {written.strip()[:60]!r}; expected: {value.sentence}.")
     with guarded(), engine.begin() as connection:
@@ -61,6 +66,13 @@ def named(name: str) -> Preference:
     if found is None:
         raise CallRefused(f"There is no setting {name.strip()[:60]!r}; there are {', '.join(BY_NAME)}.")
     return found
+
+
+def _postable(url: str) -> str | Expected:
+    """Refused at once where no list of hosts would make it right; which hosts are listed may be set before or after."""
+    host = _AROUND_HOST.sub("", url).lower()
+    why = objection(url, within=Allowed(Hosts("the webhook", (host,)), loopback=True)) if url else ""
+    return Expected(f"an https address with a host's name, or anything on this machine; {why}") if why else url
 
 
 def _known_zone(name: str) -> str | Expected:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import signal
 import sys
@@ -38,6 +39,7 @@ from w365core.store.job_runs import JobRun
 _BEAT = 0.5  # seconds between two signs of life
 _RATE_OVER = 10  # beats
 _IMPORTS = (DAILY, INVOICE, FILES, VALIDATE, TAKE_NEW)  # jobs after which there may be something to be said
+_COMMAND = re.compile(r"\b[Rr]un the command again\b")
 _log = logging.getLogger("w365core.jobs")
 
 
@@ -65,9 +67,9 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
     except (StoreUnavailable, AlreadyRunning):
         raise
     except ConfigurationMissing as error:
-        _end(context.engine, told, state="failed", message=f"{error} It is the worker's environment that counts.")
+        _end(context.engine, told, state="failed", message=_to_retry(f"{error} It is the worker's environment that counts."))
     except W365Error as error:
-        _end(context.engine, told, state="failed", message=str(error))
+        _end(context.engine, told, state="failed", message=_to_retry(str(error)))
     except Exception:
         reference = secrets.token_hex(4)
         _log.exception("job %s failed, reference %s", job.job_id, reference)
@@ -77,7 +79,7 @@ def _run(context: Context, job: JobRun, parent: int) -> int:
         _end(context.engine, told, state="failed", message=message)
     else:
         state = "failed" if result.failures else "done"
-        _end(context.engine, told, state=state, message=summary(result), outcome=outcome(result))
+        _end(context.engine, told, state=state, message=_to_retry(summary(result)), outcome=outcome(result))
     if job.kind in _IMPORTS:
         _say_what_came(context)
     return 0
@@ -236,6 +238,11 @@ def summary(result: SyncResult | Accounting | Handled) -> str:
         said.append(f"Left alone: {', '.join(result.skipped)}.")
     said += result.notes + result.gaps
     return " ".join(said) or "Nothing to do: every invoice of the latest month is in."
+
+
+def _to_retry(sentence: str) -> str:
+    """The same for who has run no command: a job is asked for again on its page."""
+    return _COMMAND.sub(lambda found: f"{'R' if found[0][0] == 'R' else 'r'}etry it on the page Jobs", sentence)
 
 
 def _standing(status: str) -> str:

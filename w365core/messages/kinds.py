@@ -47,7 +47,7 @@ def _invoice(
         "command": f"python -m w365core sync --provider csp-example --invoice {number}",
         "timing": timing,
         "is_new": is_new,
-        "link": "https://w365.example/invoices?invoice=17",
+        "link": "https://w365.example/?invoice=17",
     }
 
 
@@ -68,7 +68,7 @@ _CHANGED = _invoice(
     status="Active",
 )
 _LAPSING = _FAILED | {"timing": "The daily job tries again until 14 Nov 2026, 2 days left."}
-_ANY = {"at": "2026-11-12 06:00 UTC", "link": "https://w365.example/invoices"}
+_ANY = {"at": "2026-11-12 06:00 UTC", "link": "https://w365.example/"}
 
 KINDS = (
     Kind(

@@ -24,7 +24,7 @@ _HISTORY = (
     Column("job", "Job", Kind.WHOLE, width=60),
     moment("asked_at", "Asked", width=125),
     Column("what", "What", width=240),
-    Column("standing", "How it ended", width=105),
+    Column("standing", "How it ended", width=150),
     Column("message", "What it said", width=420),
     Column("actor", "By", width=80),
     Column("took", "Took", width=90),
@@ -91,7 +91,7 @@ def _row(job: JobRun, zone: tzinfo) -> dict[str, Any]:
     took = job_words.ran(job)
     moments = {name: getattr(job, name) and getattr(job, name).astimezone(zone) for name in ("asked_at", "started_at", "finished_at")}
     return (
-        {"job": job.job_id, "what": job_words.name(job), "standing": job.state.capitalize(), "lines": job.lines_done or None}
+        {"job": job.job_id, "what": job_words.name(job), "standing": job_words.standing(job), "lines": job.lines_done or None}
         | moments
         | {name: getattr(job, name) for name in same}
         | {"took": None if took is None else job_words.duration(took)}

@@ -66,6 +66,11 @@ def duration(took: timedelta) -> str:
     return f"{seconds // 3_600:,} h {seconds % 3_600 // 60} min"
 
 
+def standing(job: JobRun) -> str:
+    """How it stands: Running; Done; Done, with errors."""
+    return "Done, with errors" if left_errors(job) else job.state.capitalize()
+
+
 def waits(before: int) -> str:
     """What a queued job says of itself that so many others are before."""
     return f"waits for {wording.counted(before, 'job')} before it" if before else "waits for the worker"

@@ -25,6 +25,7 @@ from w365core.reports.worklist import attention
 from w365core.store import drift, outbox, preferences, queries, references
 
 MOST_ROWS = 100  # of each list in a message
+FIRST, MARKUP = "", "markup"  # addresses of pages, as the frame names them; the first page, of all invoices, has none but the application's
 _LONGEST = 500
 _WEB = re.compile(r"(?i)https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", re.ASCII)
 
@@ -123,7 +124,7 @@ def _summary(here: Situation) -> Event:
         "waiting": _each(waiting, here),
         "providers": [{"provider": row["provider"], "sentence": _cut(row["message"])} for row in here.not_asked],
     }
-    return Event("daily_summary", summary_key(here.now, here.zone), _common(here, "invoices") | facts)
+    return Event("daily_summary", summary_key(here.now, here.zone), _common(here, FIRST) | facts)
 
 
 def _headline(
@@ -189,7 +190,7 @@ def _drift(here: Situation) -> Event:
     state += [(r["subscription_id"], r["currency"]) for r in here.blank]
     cost = wording.sums((money.in_currency(row["cost"], row["currency"]), row["currency"]) for row in here.blank)
     facts = {"headline": " ".join(said), "difference": moved, "cost": cost, "rows": rows, "blank": blank}
-    return Event("markup_drift", f"markup_drift:{_hash(repr(sorted(map(str, state))))}", _common(here, "markup") | facts)
+    return Event("markup_drift", f"markup_drift:{_hash(repr(sorted(map(str, state))))}", _common(here, MARKUP) | facts)
 
 
 # --- the words of one invoice ----------------------------------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ def _of(one: Invoice, here: Situation) -> dict[str, Any]:
         "command": (wrong.command or "") if wrong else "",
         "timing": wrong.timing if wrong and one.standing != WARNING else "",
         "is_new": one.first_seen_at > here.since,
-        "link": f"{here.address}/invoices?invoice={one.id}" if here.address else "",
+        "link": f"{here.address}/?invoice={one.id}" if here.address else "",
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
+from w365core.model import CAPABILITIES
 from w365core.store import health, job_runs
 
 
@@ -22,7 +23,7 @@ class Measures:
     missing_references: int = 0
     audit_events: int = 0
     stalest_sync: float | None = None
-    last_backup: float | None = None
+    last_backup: float = 0
 
 
 _UNFINISHED = "select state, count(*) from job_run where finished_at is null group by state"
@@ -31,13 +32,19 @@ _WAITING = "select extract(epoch from clock_timestamp() - min(asked_at))::bigint
 _INVOICES = "select state, status_reason, count(*) from provider_invoice group by state, status_reason"
 _MISSING = "select count(*) from missing_reference where blocking"
 _EVENTS = "select coalesce(max(audit_id), 0) from audit_log"
-# Of the providers that were ever synced well, the one where that is longest ago.
+# Of the providers that are synced, the one where the last sync that went well is longest ago; one that never was, since it was added.
 _SYNC = """
     select extract(epoch from clock_timestamp() - min(last))::bigint from (
-        select max(finished_at) as last from sync_run where status = 'done' and provider is not null group by provider
+        select coalesce(max(s.finished_at), p.added_at) as last
+        from provider p left join sync_run s on s.provider = p.name and s.command = 'sync' and s.status = 'done'
+        where p.type = any(:synced) group by p.name
     ) by_provider
 """
-_BACKUP = "select extract(epoch from clock_timestamp() - max(at))::bigint from audit_log where action = :action"
+# Before the first one, since somebody first did anything that a backup would hold.
+_BACKUP = """
+    select coalesce(extract(epoch from clock_timestamp() - coalesce(max(at) filter (where action = :action), min(at))), 0)::bigint from audit_log
+"""
+_SYNCED = [kind.value for kind, can in CAPABILITIES.items() if can.invoices]  # files of the others come by hand, when somebody brings them
 
 
 def load(connection: Connection, *, silence: int) -> Measures:
@@ -58,6 +65,6 @@ def load(connection: Connection, *, silence: int) -> Measures:
         invoices=by(_INVOICES),
         missing_references=one(_MISSING),
         audit_events=one(_EVENTS),
-        stalest_sync=one(_SYNC),
+        stalest_sync=one(_SYNC, synced=_SYNCED),
         last_backup=one(_BACKUP, action=health.BACKED_UP),
     )

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from w365core.errors import AlreadyRunning, ConfigurationMissing
-from w365core.store import engine as store_engine, schema, stage
+from w365core.store import database_roles, engine as store_engine, schema, stage
 
 BESIDE = "w365_rebuild"
 LEDGER = ("provider_invoice", "missing_reference", "license_line", "usage_line", "usage_summary", "import_run", "import_source")
@@ -134,6 +134,8 @@ def take_place(connection: Connection, *, next_ids: dict[str, int]) -> None:
         connection.execute(text(f"drop table if exists {home}.{name}"))
     for name in (*LEDGER, *_attached_and_staged(connection, BESIDE)):
         connection.execute(text(f"alter table {BESIDE}.{name} set schema {home}"))
+    if database_roles.are_there(connection):
+        database_roles.hand_over(connection)
 
 
 def _attached_and_staged(connection: Connection, where: str) -> list[str]:

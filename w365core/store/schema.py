@@ -29,6 +29,8 @@ def upgrade(engine: Engine, *, to: str = "head") -> bool:
         changed = before != current(engine=None, connection=connection)
         if to == "head" and (changed or not database_roles.are_there(connection)):
             database_roles.settle(connection)
+        elif to == "head" and database_roles.owns_the_schema(connection):
+            database_roles.hand_over(connection)
         return changed
 
 
