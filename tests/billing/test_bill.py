@@ -381,6 +381,21 @@ def test_the_older_of_two_invoices_that_is_made_again_has_its_date_and_the_contr
     assert books.digests()["billing_contract"] == before["billing_contract"]
 
 
+def test_a_cycle_that_has_lost_its_draft_and_its_usage_is_passed_over_and_the_date_stays_with_the_cycles(books: Books) -> None:
+    books.change(billing_contract, next_invoice_date=day("2026-11-12"))
+    gone = books.used(month=10)
+    books.used(month=11)
+    books.bill("2026-11")
+    books.bill("2026-12", now="2026-12-12")
+    books.unbill("U202610-C-1")
+    with books.context.engine.begin() as connection:
+        connection.execute(usage_summary.delete().where(usage_summary.c.usage_id == gone))
+    books.used(charge_start=day("2026-12-01"), charge_end=day("2026-12-31"))
+    done = books.bill("2027-01", now="2027-01-12")
+    assert [draft.cycle_start for draft in done.made] == [day("2026-12-01")] and "2026-10-01 to 2026-10-31 has no billable" in done.notes[0]
+    assert books.next_date() == day("2027-02-12")
+
+
 _PACES = (
     ("Monthly", "2026-01-31", ("2025-12", "2026-01", "2026-02", "2026-03")),
     ("Monthly", "2026-01-12", ("2025-12", "2026-01", "2026-02")),

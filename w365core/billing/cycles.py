@@ -105,17 +105,22 @@ def oldest_open(terms: Terms, invoices: Sequence[Invoiced], *, first_usage: date
 
     Where the next invoice date was put back to before steps that still stand, it is the cycle that has lost its invoice, not the one behind them.
     """
-    behind = [one for one in invoices if not _is_ahead(terms, one)]
     last = _after_the_last(terms, invoices, first_usage=first_usage)
-    if len(behind) == len(invoices):
-        return last
-    reached = _after_the_last(terms, behind, first_usage=first_usage)
-    has_lost_it = reached < last and reached.number not in {cycle_of(terms, one.cycle_start).number for one in invoices}
-    return reached if has_lost_it else last
+    invoiced = {cycle_of(terms, one.cycle_start).number for one in invoices}
+    lost = _put_back_to(terms, invoices)
+    return cycle(terms, lost) if lost is not None and 0 <= lost < last.number and lost not in invoiced else last
 
 
-def _is_ahead(terms: Terms, invoice: Invoiced) -> bool:
-    return invoice.step is not None and terms.next_invoice_date is not None and invoice.step.before > terms.next_invoice_date
+def _put_back_to(terms: Terms, invoices: Sequence[Invoiced]) -> int | None:
+    """The number of the cycle that the next invoice date is of, where it lies before steps that stand: as many cycles before the nearest of these steps'
+    ends as the date is."""
+    day = terms.next_invoice_date
+    ahead = [(one.step, one.cycle_start) for one in invoices if one.step is not None and day is not None and one.step.before > day]
+    if day is None or not ahead:
+        return None
+    step, cycle_start = min(ahead, key=lambda one: one[0].before)
+    months = (step.after.year - day.year) * 12 + step.after.month - day.month
+    return cycle_of(terms, cycle_start).number + 1 - months // terms.months
 
 
 def _after_the_last(terms: Terms, invoices: Sequence[Invoiced], *, first_usage: date | None) -> Cycle:
