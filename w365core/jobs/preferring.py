@@ -18,7 +18,6 @@ from w365core.store.engine import guarded
 from w365core.store.ledger import Who
 
 __all__ = ["change", "clear", "named", "refuse_changed"]
-_AROUND_HOST = re.compile(r"^[A-Za-z]+://|[:/?#].*$")
 
 
 @acts("set setting")
@@ -70,7 +69,7 @@ def named(name: str) -> Preference:
 
 def _postable(url: str) -> str | Expected:
     """Refused at once where no list of hosts would make it right; which hosts are listed may be set before or after."""
-    host = _AROUND_HOST.sub("", url).lower()
+    host = re.sub(r"^[A-Za-z]+://|[:/?#].*$", "", url).lower()
     why = objection(url, within=Allowed(Hosts("the webhook", (host,)), loopback=True)) if url else ""
     return Expected(f"an https address with a host's name, or anything on this machine; {why}") if why else url
 
