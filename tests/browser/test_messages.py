@@ -67,6 +67,11 @@ def test_somebody_is_named_a_message_is_sent_its_words_changed_and_a_hostile_one
         expect(mail.locator("#seen")).to_be_visible()
         mail.locator("#trap").click()
         expect(page).to_have_title("Messages · w365core")
+        page.get_by_role("button", name="Send test").dblclick()
+        expect(page.get_by_text("waits to be sent to those who would get it")).to_be_visible()
+        expect(page.get_by_test_id("stMetric").nth(3)).to_contain_text("2")
+        tests = [one for one in outbox(context.engine) if one.key.startswith("test:")]
+        assert len(tests) == 1, "a double click is one action"
         for kind, heading in {"invoice_failed": "G-BAD", "daily_summary": "Invoice status"}.items():
             page = visit.open(links[kind])
             expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
