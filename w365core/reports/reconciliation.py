@@ -91,6 +91,7 @@ class Finding:
     whose: str
     sentence: str
     money: str
+    is_closed: bool  # the provider has paid it back
 
 
 @dataclass(frozen=True)
@@ -284,10 +285,11 @@ def finding(row: Row) -> Finding:
     return Finding(
         row.get("reconciliation_id"),
         row["line_id"],
-        finding_words.LABELS[row["kind"]],
+        f"{finding_words.LABELS[row['kind']]}{', paid back' if row['is_closed'] else ''}",
         whose,
         finding_words.sentence(row) + _paid_back(row),
         wording.rounded(row["amount"], row["currency"] or "") if row["amount"] is not None else wording.ABSENT,
+        row["is_closed"],
     )
 
 
