@@ -215,7 +215,9 @@ def findings(report: Reconciliation) -> None:
         for place, one in enumerate(report.findings[: 6 if not st.session_state.get("findings_all") else None]):
             name, said, figures = st.columns((2.5, 6, 1.7), gap="small", vertical_alignment="center")
             with name.container(gap=None):
-                st.badge(one.label, icon=":material/check:" if one.is_closed else ":material/flag:", color="green" if one.is_closed else "orange")
+                st.badge(
+                    one.label, icon=":material/check:" if one.is_closed else ":material/flag:", color="green" if one.is_closed else "orange"
+                )
             with said.container(gap=None):
                 st.text(one.sentence)
                 invoice = report.scope.of_run(one.run) if one.run else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from pages.components import problems
+from pages.components import problems, url_filters
 from w365core.reconciliation import ReviewState
 from w365core.reports import wording
 from w365core.reports.reconciliation import Reconciliation, RowFilter, Wanted
@@ -121,7 +121,8 @@ def scope(chosen: Scope) -> None:
     left.selectbox(
         "Invoice month", list(months), key="reconciliation_month", format_func=lambda one: months.get(one, one), on_change=_month_chosen
     )
-    open_one = chosen.chosen[0]["provider_invoice_id"] if invoice_id() and chosen.chosen else WHOLE_MONTH
+    asked = invoice_id()
+    open_one = asked if asked in {one["provider_invoice_id"] for one in chosen.chosen} else WHOLE_MONTH
     st.session_state["reconciliation_invoice"] = open_one
     right.selectbox(
         "Provider invoice",
@@ -130,6 +131,17 @@ def scope(chosen: Scope) -> None:
         format_func=lambda one: invoices.get(one, str(one)),
         on_change=_invoice_chosen,
     )
+    url_filters.say(_not_there(chosen, asked))
+
+
+def _not_there(chosen: Scope, asked: int | None) -> str:
+    """What the URL asks for and there is not, so that another month is shown; blank where it shows what it asks for."""
+    known = {one["provider_invoice_id"] for one in chosen.known}
+    if asked is not None and asked not in known:
+        return f"The address asks for an invoice that is not there; this is {wording.month(chosen.month)}."
+    if asked is None and month() and month() != chosen.month:
+        return f"The address asks for the month {month()}, and no invoice is of it; this is {wording.month(chosen.month)}."
+    return ""
 
 
 def rows(report: Reconciliation, chosen: Wanted) -> None:

@@ -144,7 +144,9 @@ def _findings(found: Evidence) -> None:
     with st.container(border=True, gap="small"):
         for one in found.findings:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.badge(one.label, icon=":material/check:" if one.is_closed else ":material/flag:", color="green" if one.is_closed else "orange")
+                st.badge(
+                    one.label, icon=":material/check:" if one.is_closed else ":material/flag:", color="green" if one.is_closed else "orange"
+                )
                 st.text(one.sentence, width="stretch")
                 st.markdown(f"**{one.money}**", width="content")
 

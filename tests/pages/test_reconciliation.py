@@ -53,6 +53,15 @@ def test_a_link_to_a_verdict_that_is_none_shows_no_row(page, engine) -> None:
     assert "No row matches these filters." in told and "Almjoch" not in told
 
 
+def test_a_link_to_a_month_or_an_invoice_that_is_not_there_says_what_is_shown_instead(page, engine) -> None:
+    Run(engine).row("unexplained", customer="Almjoch", money_at_risk="20.00")
+    assert "The address asks for the month 2019-01, and no invoice is of it; this is Nov 2026." in said(page(in_month="2019-01"))
+    app = page(invoice="999")
+    assert "The address asks for an invoice that is not there; this is Nov 2026." in said(app)
+    assert app.selectbox("reconciliation_invoice").value == 0, "the whole month, as the figures are"
+    assert "The address asks" not in said(page()) + said(page(in_month="2026-11"))
+
+
 def test_a_row_opens_with_its_change_logs_lines_and_both_histories(page, engine) -> None:
     run = Run(engine)
     line = run.row("explained_invoiced", residual=None, money_at_risk=0)

@@ -73,9 +73,7 @@ def of_invoice(
 
 def _twice(row: Any) -> dict[str, Any]:
     both, there, here = money.EXACT.add(row.before, row.subtotal), _said(row.before, row.currency), _said(row.subtotal, row.currency)
-    said = (
-        f"The window is charged on invoice {row.invoice_number} too ({there} there, {here} here), and neither of them cancels the other."
-    )
+    said = f"The window is charged on invoice {row.invoice_number} too ({there} there, {here} here), and neither of them cancels the other."
     return _finding(FindingKind.CHARGED_TWICE, row, None, row.before, both, said)
 
 
