@@ -414,7 +414,7 @@ def test_a_large_file_is_previewed_by_a_process_of_its_own_and_says_the_same(usa
     usage.add(), usage.add()
     content = edited(usage, markup_pct="20")
     here, wrong = preview(usage, content), edited(usage, markup_pct="twenty")
-    monkeypatch.setattr(usage_files, "SMALL", 10)
+    monkeypatch.setattr(usage_files, "USUAL", 10)
     monkeypatch.setattr(correcting, "preview_text", None)  # of this process
     assert preview(usage, content) == here and here.changed == 1
     assert refusals(preview(usage, wrong)) == [(2, "markup_pct", "twenty")]

@@ -61,7 +61,7 @@ def preview_file(engine: Engine, *, name: str, content: bytes, actor: str | None
     """What the file would change. CallRefused or InputRefused where it is no such file at all. For who may apply it: reading it is much work."""
     with usage_files.alone(name, content):
         text, from_workbook = usage_files.text_of(name, content)
-        look = preview_text if len(text) <= usage_files.SMALL else big_files.preview
+        look = preview_text if len(text) <= usage_files.USUAL else big_files.preview
         return look(engine, name=name, text=text, from_workbook=from_workbook)
 
 

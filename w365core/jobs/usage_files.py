@@ -28,6 +28,7 @@ from w365core.reports import export as reports_export
 from w365core.reports.tables import Column
 
 SMALL = 4_000_000  # bytes that are read without more ado
+USUAL = 32_000_000  # bytes of text, of some 100,000 rows, that are looked at here: a process of its own takes a second more
 _ONE = threading.Lock()
 _MOST_SECONDS_OF_WAITING = 60
 _FOR_PEOPLE = ("account_name",)  # what the page's downloads say besides; not read again
