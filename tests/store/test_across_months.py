@@ -97,6 +97,15 @@ def test_a_difference_that_is_reconciled_after_its_credit_is_closed_too(books: B
     assert reviewed(books, "G8")["review_state"] == "accepted"
 
 
+def test_a_credit_is_no_difference_that_another_credit_pays_back(books: Books) -> None:
+    window = {"ChargeStartDate": "2026-07-01", "ChargeEndDate": "2026-07-31"}
+    charged(books, "G9", seat(quantity="1", subtotal="-20", ChargeType="customerCredit", **window))
+    charged(books, "G10", seat(quantity="1", subtotal="-20", ChargeType="customerCredit"))
+    credit = next(one for one in books.reconciled("G9")["lines"] if one["charge_start"] == "2026-07-01")
+    assert (credit["verdict"], credit["months"], credit["repaid"], credit["review_state"]) == ("not_reconcilable", 0, None, "open")
+    assert history(books, "G9")["is_closed"], "the charge of September is what October pays back"
+
+
 def test_charges_that_name_no_subscription_of_ours_go_on_by_the_customer(books: Books) -> None:
     for number in MONTHS:
         charged(books, number, seat(quantity="3", SubscriptionId="", ChargeStartDate=MONTHS[number][0], ChargeEndDate=MONTHS[number][1]))

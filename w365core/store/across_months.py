@@ -22,7 +22,12 @@ from w365core.store.reconciliations import LATEST_RUNS
 
 # Of a row that is no difference.
 NEW: Mapping[str, Any] = {"months": 0, "so_far": None, "repaid": None, "repaid_by": (), "is_closed": False}
-_DIFFERS = f"l.verdict not in ({', '.join(repr(str(verdict)) for verdict in (Verdict.CONFIRMED, *EXPLAINED))})"
+# A credit that nobody can compare is no difference: it is what repays one.
+_CREDITS_ALONE = (
+    f"l.subtotal < 0 and l.verdict in ({', '.join(repr(str(one)) for one in (Verdict.NOT_RECONCILABLE, Verdict.NO_SUBSCRIPTION))})"
+)
+_DIFFERS = f"""(l.verdict not in ({", ".join(repr(str(one)) for one in (Verdict.CONFIRMED, *EXPLAINED))})
+    and not coalesce({_CREDITS_ALONE}, false))"""
 # Whose a difference is: a subscription's of ours, else a customer's of the provider. Each is looked for by an index of its own.
 _CUSTOMER = "'customer:' || lower(btrim(l.provider_customer_id))"
 _MINE = f"""
