@@ -1,13 +1,14 @@
 """What does reconciling cost? A million lines, 300,000 subscriptions and two million change logs, against a bare as-of join and packaged tools, in one run.
 
-    python benchmarks/reconcile.py [--lines 1000000] [--buckets 9] [--venv PATH]
+    python benchmarks/reconcile.py [--lines 1000000] [--buckets 10] [--venv PATH]
 
 The data is made anew, always the same: nine of ten windows agree, the others hold every verdict and some findings; the run prints how often, and
 ends where one is missing. Each contender runs in a process of its own, on the same files of Arrow. Ours takes buckets of subscriptions, two at once, from
 Arrow to Arrow, explanations and findings included; reading the files, computing, and writing the runs to Postgres by COPY, as the reconciling job
 does, are measured apart. One invoice of 40,000 lines stands in Postgres too: its inputs are read, it is reconciled as the job does, and the script of the
 Reconciliation page is run again and again as a click would (benchmarks/stored_invoice.py). The bare join is one `join_asof` on integer keys with
-the sums it needs, and answers nothing but seats on a day: both must come to the same seats. `--venv` is another virtual environment with duckdb or
+the sums it needs, and answers nothing but seats on a day; with a second one at the windows' ends it gives their prorated charges by product too. All must come
+to the same seats. `--venv` is another virtual environment with duckdb or
 datacompy, for an ASOF join, whose seats must be the same too, and a plain keyed diff of the same size; one that is not there is left out. CPU is user
 plus system, of the process and, for writing, of the database server; memory is the peak of the process.
 """
@@ -44,7 +45,7 @@ SMALL = 40_000
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--lines", type=int, default=1_000_000)
-    arguments.add_argument("--buckets", type=int, default=9)
+    arguments.add_argument("--buckets", type=int, default=10)
     arguments.add_argument("--venv", type=Path, help="a virtual environment with duckdb or datacompy")
     arguments.add_argument("--run", help=argparse.SUPPRESS)
     arguments.add_argument("--work", type=Path, help=argparse.SUPPRESS)
@@ -63,12 +64,14 @@ def main() -> None:
 
 def report(work: Path, chosen: argparse.Namespace) -> None:
     bare = told("a bare as-of join, polars", run("bare", work))
+    charged = told("the same, and prorated charges", run("charged", work))
     ours = told("our kernel, all verdicts", run("ours", work))
-    assert ours["then"] == bare["then"], f"seats on the day differ: {ours['then']} and {bare['then']}"
+    assert ours["then"] == bare["then"] == charged["then"], f"seats differ: {ours['then']}, {bare['then']}, {charged['then']}"
     told("reading what goes in, from files", ours["read"])
     kept = told("writing the runs to Postgres", run("kept", work))
     assert Decimal(kept["subtotal"]) == Decimal(ours["subtotal"]), "what is stored comes to another subtotal"
-    print(f"ours / bare: {ours['wall'] / bare['wall']:.2f} x wall, {ours['cpu'] / bare['cpu']:.2f} x CPU")
+    for name, other in (("the bare join", bare), ("the joins with charges", charged)):
+        print(f"ours / {name}: {ours['wall'] / other['wall']:.2f} x wall, {ours['cpu'] / other['cpu']:.2f} x CPU")
     missing = {str(verdict) for verdict in Verdict} - set(ours["verdicts"])
     assert not missing, f"the data holds no {', '.join(sorted(missing))}"
     differing = 1 - ours["verdicts"]["confirmed"] / sum(ours["verdicts"].values())
@@ -238,22 +241,65 @@ def _buckets(work: Path) -> range:
 
 def bare(work: Path) -> dict:
     """Seats at the start of each window: one as-of join on a composite integer key, ids numbered beforehand."""
-    lines = pl.concat([_read(work, "lines", n).select("subscription_id", "charge_start") for n in _buckets(work)]).drop_nulls()
-    logs = pl.concat([_read(work, "logs", n).select("subscription_id", "effective_date", "quantity") for n in _buckets(work)])
-    number = pl.col("subscription_id").str.slice(0, 8).str.to_integer(base=16).alias("s")
-    lines = lines.select(number, at=pl.col("charge_start").cast(pl.Int32))
-    logs = logs.select(number, at=pl.col("effective_date").cast(pl.Int32), q=pl.col("quantity").cast(pl.Int64))
-    key = pl.col("s").cast(pl.Int64) * (1 << 33) + pl.col("at")
+    lines, logs = _numbered(work)
     clock = Clock()
     with clock:
-        changes = logs.sort("s", "at").with_columns(dur=pl.col("at").shift(-1).over("s") - pl.col("at"))
-        changes = changes.with_columns(
-            held=pl.col("q").cum_sum().over("s"), cum=(pl.col("q") * pl.col("dur")).shift(1).cum_sum().over("s").fill_null(0)
-        ).select(k=key, of="s", held="held", cum="cum")
-        hit = lines.with_columns(k=key).sort("k").join_asof(changes.set_sorted("k"), on="k")
+        hit = lines.select("s", at="a", k=_key("s", "a")).sort("k").join_asof(_running(logs).set_sorted("k"), on="k")
         hit = hit.with_columns(pl.when(pl.col("of") == pl.col("s")).then(pl.col("held")).otherwise(0).alias("held"))
     then = hit.unique(["s", "at"]).get_column("held").sum()
     return clock.spent() | {"then": int(then)}
+
+
+def charged(work: Path) -> dict:
+    """Seats at the start of each window and the charge prorated over it, by product: two as-of joins into the running integral of seats, as above."""
+    lines, logs = _numbered(work)
+    clock = Clock()
+    with clock:
+        changes = _running(logs).set_sorted("k")
+        hit = (
+            lines.with_columns(k=_key("s", "a"))
+            .sort("k")
+            .join_asof(changes, on="k")
+            .rename({"of": "of_a", "held": "held_a", "cum": "cum_a", "at": "at_a"})
+        )
+        hit = hit.with_columns(k=_key("s", "b")).sort("k").join_asof(changes, on="k")
+        begun, ended = (
+            (pl.col(f"cum{when}") + pl.col(f"held{when}") * (pl.col(day) - pl.col(f"at{when}"))) for when, day in (("_a", "a"), ("", "b"))
+        )
+        begun, ended = (pl.when(pl.col(of) == pl.col("s")).then(seats).otherwise(0) for of, seats in (("of_a", begun), ("of", ended)))
+        cents = ((ended - begun) * pl.col("price") * 10 // (pl.col("b") - pl.col("a")) + 5) // 10
+        held = pl.when(pl.col("of_a") == pl.col("s")).then("held_a").otherwise(0)
+        hit = hit.with_columns(held=held, cents=cents)
+        products = hit.group_by("product").agg(pl.col("held", "cents").sum())
+    then = hit.unique(["s", "a"]).get_column("held").sum()
+    return clock.spent() | {"then": int(then), "cents": int(products.get_column("cents").sum())}
+
+
+def _numbered(work: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What a bare join needs of lines and logs, as whole numbers."""
+    columns = ("subscription_id", "charge_start", "charge_end", "unit_price")
+    lines = pl.concat([_read(work, "lines", n).select(columns) for n in _buckets(work)]).drop_nulls()
+    logs = pl.concat([_read(work, "logs", n).select("subscription_id", "effective_date", "quantity") for n in _buckets(work)])
+    number = pl.col("subscription_id").str.slice(0, 8).str.to_integer(base=16).cast(pl.Int64).alias("s")
+    lines = lines.select(
+        number,
+        a=pl.col("charge_start").cast(pl.Int64),
+        b=pl.col("charge_end").cast(pl.Int64) + 1,
+        price=(pl.col("unit_price").cast(pl.Float64) * 100).round().cast(pl.Int64),
+        product=number % 40,
+    )
+    return lines, logs.select(number, at=pl.col("effective_date").cast(pl.Int64), q=pl.col("quantity").cast(pl.Int64))
+
+
+def _key(subscription: str, day: str) -> pl.Expr:
+    return pl.col(subscription) * (1 << 33) + pl.col(day)
+
+
+def _running(logs: pl.DataFrame) -> pl.DataFrame:
+    """What is held from each change on, and what was held before it, a seat for a day counting one."""
+    changes = logs.sort("s", "at").with_columns(dur=pl.col("at").shift(-1).over("s") - pl.col("at"), held=pl.col("q").cum_sum().over("s"))
+    cum = (pl.col("held") * pl.col("dur")).shift(1).cum_sum().over("s").fill_null(0)
+    return changes.with_columns(cum=cum).select(k=_key("s", "at"), of="s", at="at", held="held", cum="cum")
 
 
 def ours(work: Path) -> dict:
@@ -358,7 +404,7 @@ def _given(frame: pl.DataFrame):
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-CONTENDERS = {"make": make, "bare": bare, "ours": ours, "small": small, "kept": kept, "stored": stored}
+CONTENDERS = {"make": make, "bare": bare, "charged": charged, "ours": ours, "small": small, "kept": kept, "stored": stored}
 _HEAD = """
 import glob, json, resource, sys, time
 def spent(wall, cpu, **more): print(json.dumps({**more, "wall": wall, "cpu": cpu, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

@@ -24,9 +24,10 @@ def reconcile_all(
     lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *, currency: str, most: int = MOST_LOGS, over: Over = map
 ) -> Reconciled:
     """The same as the kernel gives for all of it at once, sorted in the same way."""
-    buckets = max(1, -(-max(change_logs.num_rows, lines.num_rows) // most))
-    if buckets == 1:
+    buckets = -(-max(change_logs.num_rows, lines.num_rows) // most)
+    if buckets <= 1:
         return reconcile(lines, subscriptions, change_logs, currency=currency)
+    buckets += buckets % 2  # so that of two at once none is alone at the end
     done = list(over(lambda bucket: reconcile(*bucket, currency=currency), _buckets((lines, subscriptions, change_logs), buckets)))
     whole = {name: pa.concat_tables([getattr(one, name) for one in done]).sort_by(keys) for name, keys in _KEYS.items()}
     findings = pa.concat_tables([one.findings for one in done]).sort_by([("line_id", "ascending"), ("line_number", "ascending")])

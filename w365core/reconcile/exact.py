@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,7 @@ _PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
 # Beyond 16 digits or 12 places: sums of a hundred million numbers of less fit into the widest integer.
 TOO_LONG = r"[0-9]{17}|\.[0-9]{13}"
 _REMEMBERED = 1 << 16
+_MOST_WRITTEN = 10_000  # what can follow the point of four places
 
 
 @lru_cache(_REMEMBERED)
@@ -98,11 +99,20 @@ def text(whole: pl.Expr, scale: int) -> pl.Expr:
     """Integers of a scale as plain text, without zeros at the end."""
     if not scale:
         return whole.cast(pl.String)
-    size = whole.abs()
-    before = (size // 10**scale).cast(pl.String)
-    behind = (size % 10**scale).cast(pl.String).str.zfill(scale).str.strip_chars_end("0")
-    minus = pl.when(whole < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-    return pl.when(behind == "").then(minus + before).otherwise(minus + before + "." + behind)
+    size, share = whole.abs(), 10**scale
+    before = (size // share).cast(pl.String)
+    if share <= _MOST_WRITTEN:
+        behind = pl.lit(_written(scale)).gather((size % share).cast(pl.Int64))
+    else:
+        digits = (size % share).cast(pl.String).str.zfill(scale).str.strip_chars_end("0")
+        behind = pl.when(digits == "").then(pl.lit("")).otherwise("." + digits)
+    return pl.when(whole < 0).then(pl.lit("-")).otherwise(pl.lit("")) + before + behind
+
+
+@cache
+def _written(scale: int) -> pl.Series:
+    """What follows the point of every number of this scale: nothing, ".01", ".1" …"""
+    return pl.Series([f".{number:0{scale}}".rstrip("0").rstrip(".") for number in range(10**scale)])
 
 
 def texts(whole: pl.Series, scale: int) -> pl.Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import polars as pl
 
 from w365core.frames import folded
@@ -56,14 +57,15 @@ class History:
 
 def replayed(logs: pl.DataFrame, *, subscriptions: int) -> History:
     """The history that logs with a `subscription` (a whole number; others are nobody's) and `seats` tell."""
-    day = pl.col("effective_date").cast(pl.Int64) + _ORIGIN
-    moments = logs.select((pl.col("subscription") * _SPAN + day.fill_null(_SPAN - 1)).alias("moment")).to_series()
+    day = (logs.get_column("effective_date").cast(pl.Int64) + _ORIGIN).fill_null(_SPAN - 1)
+    moments = logs.get_column("subscription") * _SPAN + day
     keys, log = places.in_order(moments.fill_null(subscriptions * _SPAN), most=subscriptions * _SPAN)  # nobody's come last
     keys, log = (column.head(len(moments) - moments.null_count()) for column in (keys, log))
     seats = logs.get_column("seats")[log].fill_null(0)
     running = pl.concat([pl.Series([0], dtype=seats.dtype), seats.cum_sum()])
-    begin = pl.int_range(subscriptions + 1, dtype=pl.Int64, eager=True) * _SPAN
-    return History(logs, log.alias("log"), keys, running, keys.search_sorted(begin), of_events(logs, ("deactivate",)))
+    of_each = np.bincount(logs.get_column("subscription").drop_nulls().to_numpy(), minlength=subscriptions)
+    starts = pl.Series(np.concatenate([[0], of_each.cumsum()]))
+    return History(logs, log.alias("log"), keys, running, starts, of_events(logs, ("deactivate",)))
 
 
 def by_subscription(history: History) -> pl.DataFrame:

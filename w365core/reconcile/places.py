@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+import numpy as np
 import polars as pl
 
+_LOOKED_AT_FIRST = 16
 Cells = TypeVar("Cells", pl.DataFrame, pl.Series)
 
 
 def combinations(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.Series]:
     """The distinct combinations of the values in these columns, and for each row the place of its own among them."""
     counted = frame.select(columns).with_row_index("a place")
-    first = counted.select(pl.col("a place").first().over(columns)).to_series()
+    differing = [column for column in columns if not _is_constant(frame.get_column(column))] or [columns[0]]
+    first = counted.select(pl.col("a place").first().over(differing)).to_series()
     is_first = first == counted.get_column("a place")
     numbers = (is_first.cum_sum().cast(pl.Int64) - 1)[first]
     return frame.select(columns).filter(is_first), numbers.alias("place")
+
+
+def _is_constant(cells: pl.Series) -> bool:
+    """Whether all cells are the same, as those of a rate or a billing cycle often are: to compare is cheaper than to hash."""
+    return all(bool(some.eq_missing(some.head(1)).all()) for some in (cells.head(_LOOKED_AT_FIRST), cells))
 
 
 def in_order(numbers: pl.Series, *, most: int) -> tuple[pl.Series, pl.Series]:
@@ -26,8 +34,8 @@ def in_order(numbers: pl.Series, *, most: int) -> tuple[pl.Series, pl.Series]:
     if (most + 1) * count >= 1 << 63:
         order = numbers.arg_sort()
         return numbers[order], order
-    both = (numbers * count + pl.int_range(len(numbers), dtype=pl.Int64, eager=True)).sort()
-    return both // count, both % count
+    both = np.sort(numbers.to_numpy() * count + np.arange(len(numbers)))  # several times as fast as any other sort at hand
+    return pl.Series(both // count), pl.Series(both % count)
 
 
 def of(named: pl.Series, *, count: int) -> pl.Series:

@@ -28,8 +28,10 @@ def billed() -> pl.Expr:
 def seats_of(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame) -> Seats:
     """The quantities of the three tables. Where no integer holds them all, a subscription with one of too many digits has none: that is said, not rounded."""
     whose = pl.int_range(pl.len(), dtype=pl.Int64).alias("subscription")
+    billable = lines.get_column("billable_quantity")
+    every = billable.null_count() == 0 and bool((billable != "").all())
     sides = [
-        lines.select("subscription", billed().alias("quantity")),
+        lines.select("subscription", pl.col("billable_quantity").alias("quantity") if every else billed().alias("quantity")),
         subscriptions.select(whose, "quantity"),
         logs.select("subscription", "quantity"),
     ]

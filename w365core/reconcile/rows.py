@@ -53,7 +53,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     found, of_rows = _looked_into(rows, history)
     rows = places.beside(rows, found, by="row").with_columns(pl.coalesce("found", "verdict").alias("verdict"))
     absent = _absent(ours.subscriptions, keyed)
-    whole = pl.concat([rows, absent], how="diagonal").with_columns(pl.col("changed_since").fill_null(False))
+    whole = pl.concat([rows, absent], how="diagonal", rechunk=True).with_columns(pl.col("changed_since").fill_null(False))
     whole = whole.with_columns(pl.col("snapshot_day").cast(pl.Date).alias("snapshot"), names.line_ids(whole, keyed, ours.subscriptions))
     changes = explained(of_rows.filter("outside"), names.of_windows(whole, keyed), ours.subscriptions, printed)
     costs, cost_texts = prices.unit_costs(keyed.lines, terms)
@@ -122,13 +122,14 @@ def _priced(rows: pl.DataFrame, ours: Ours, costs: pl.Series) -> tuple[pl.DataFr
 
 def _told(rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame], scale: int, currency: str) -> tuple[pl.DataFrame, pl.Series]:
     """`money_at_risk` and `reason`, and the place of each row's own. Rows that agree, nine of ten, share the first, and nothing more of them is looked at."""
-    others = rows.select(_LOOKED_AT).filter((pl.col("verdict") != str(Verdict.CONFIRMED)) | pl.col("changed_since"))
+    is_told = rows.select((pl.col("verdict") != str(Verdict.CONFIRMED)) | pl.col("changed_since")).to_series()
+    others = places.at(rows.select(_LOOKED_AT), is_told.arg_true())
     whole = [others.with_columns(*quantities.as_text(others, scale))]
     wanted = {"source": ("subtotal",), "cost": ("unit_cost",), "offer": ("monthly_selling_price", "monthly_cost_price")}
     whole += [places.at(tables[name].select(columns), others.get_column(name)) for name, columns in wanted.items()]
     others = pl.concat(whole, how="horizontal")
     agreed = pl.DataFrame({"reason": [reasons.AGREES], "money_at_risk": ["0"]})
-    told = others.select(reasons.reason().alias("reason")).with_columns(at_risk.money_at_risk(others, currency))
+    told = pl.DataFrame([reasons.reason(others), at_risk.money_at_risk(others, currency)])
     place = pl.repeat(0, len(rows), dtype=pl.Int64, eager=True)
     place = place.scatter(others.get_column("row"), pl.int_range(1, len(others) + 1, dtype=pl.Int64, eager=True))
     return pl.concat([agreed, told]), place

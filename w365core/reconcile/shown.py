@@ -9,6 +9,7 @@ import polars as pl
 
 from w365core.reconcile import exact, places
 from w365core.reconcile.rows import Judged
+from w365core.reconciliation import ROW
 
 # What is printed of each table that a row names a place of, and what it is called there.
 _PRINTED = {
@@ -27,33 +28,38 @@ _PRINTED = {
 _CALLED = {"cost_price": "shown_cost_price", "selling_price": "shown_selling_price"}
 _QUANTITIES = {"provider_quantity": "provider_quantity", "our_quantity": "ours", "our_quantity_then": "ours_then", "residual": "residual"}
 _OURS_FIRST = ("account_id", "product_id")
+_AS_THEY_ARE = tuple(
+    column.name for column in ROW if column.name not in (*_PRINTED, *_QUANTITIES, *_OURS_FIRST, "quantity_difference", "currency")
+)
+_NEEDED = tuple(dict.fromkeys((*_AS_THEY_ARE, *_PRINTED.values(), *_QUANTITIES.values())))
 
 
 def shown(judged: Judged, *, currency: str) -> Callable[[str], pl.Series]:
     """What makes the column of a name in ROW."""
-    return partial(_column, judged, _order(judged.rows), currency)
+    return partial(_column, judged, _in_order(judged.rows.select(_NEEDED)), currency)
 
 
-def _column(judged: Judged, order: pl.Series, currency: str, name: str) -> pl.Series:
-    rows = judged.rows
+def _column(judged: Judged, rows: pl.DataFrame, currency: str, name: str) -> pl.Series:
     if name in _PRINTED:
         table = _PRINTED[name]
-        return places.at(judged.tables[table][_CALLED.get(name, name)], rows.get_column(table)[order])
+        return places.at(judged.tables[table][_CALLED.get(name, name)], rows.get_column(table))
     if name in _OURS_FIRST:
-        ours, theirs = (places.at(judged.tables[table][name], rows.get_column(table)[order]) for table in ("subscription", "source"))
-        return ours.zip_with(ours.is_not_null(), theirs)
+        ours, theirs = (places.at(judged.tables[table][name], rows.get_column(table)) for table in ("subscription", "source"))
+        return ours if not ours.null_count() else ours.zip_with(ours.is_not_null(), theirs)
     if name in _QUANTITIES:
-        return exact.texts(rows.get_column(_QUANTITIES[name])[order], judged.scale)
+        return exact.texts(rows.get_column(_QUANTITIES[name]), judged.scale)
     if name == "quantity_difference":
-        return exact.texts((rows.get_column("provider_quantity") - rows.get_column("ours"))[order], judged.scale)
+        return exact.texts(rows.get_column("provider_quantity") - rows.get_column("ours"), judged.scale)
     if name == "currency":
         return pl.repeat(currency, len(rows), dtype=pl.String, eager=True)
-    return rows.get_column(name)[order]
+    return rows.get_column(name)
 
 
-def _order(rows: pl.DataFrame) -> pl.Series:
+def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
     """By `line_id`. Rows of subscriptions, which have numbers in the order of their ids, need no sorting of texts, unless one id begins another."""
     whose = rows.get_column("subscription")
     last = (whose.max() or 0) + 1
-    _, order = places.in_order(whose.fill_null(last), most=last)
-    return order if rows.get_column("line_id")[order].is_sorted() else rows.get_column("line_id").arg_sort()
+    numbers = whose.fill_null(last)
+    if not numbers.is_sorted():
+        rows = rows[places.in_order(numbers, most=last)[1]]
+    return rows if rows.get_column("line_id").is_sorted() else rows.sort("line_id")
