@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.books import Books, Row, seat
-from tests.conftest import Command
 
 MONTHS = {
     "G8": ("2026-08-01", "2026-08-31", "2026-09-08"),
     "G9": ("2026-09-01", "2026-09-30", "2026-10-08"),
     "G10": ("2026-10-01", "2026-10-31", "2026-11-08"),
 }
-
-
-@pytest.fixture
-def books(w365: Command, tmp_path: Path) -> Books:
-    made = Books(w365, tmp_path)
-    made.subscription(), made.log("L-1", "10")
-    made.load()
-    return made
 
 
 def charged(books: Books, number: str, *lines: Row, quantity: str = "12") -> None:
