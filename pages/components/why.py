@@ -50,7 +50,7 @@ def report() -> Why:
     left, middle, right = st.columns((1.3, 4.2, 2.5))
     with left:
         said = {"format_func": wording.month, "bind": "query-params"}
-        chosen = st.selectbox("Invoice month", months, key="period", on_change=st.session_state.pop, args=(_NOT_THERE, None), **said)
+        chosen = st.selectbox("Invoice month", months, key="period", on_change=_month_chosen, **said)
     found = cached.diagnosed(chosen)
     with middle:
         told = {"format_func": OUTCOMES.get, "bind": "query-params", "selection_mode": "multi"}
@@ -66,6 +66,11 @@ def report() -> Why:
             f"this is {wording.month(chosen)}."
         )
     return reporting.build(found, outcomes=tuple(outcomes or ()), customers=tuple(customers))
+
+
+@problems.callback
+def _month_chosen() -> None:
+    st.session_state.pop(_NOT_THERE, None)
 
 
 def _months(today: date) -> list[str]:
