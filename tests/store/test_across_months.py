@@ -110,3 +110,9 @@ def test_what_lacks_its_line_on_two_invoices_of_a_month_is_one_difference(books:
     charged(books, "G9")
     row = next(one for one in books.reconciled("G9")["lines"] if one["verdict"] == "not_on_invoice")
     assert (row["months"], row["so_far"]) == (2, "100.00")
+
+
+def test_a_credit_repays_whatever_the_provider_calls_it(books: Books) -> None:
+    charged(books, "G8")
+    charged(books, "G9", seat(quantity="1", subtotal="-20", ChargeType="Offset a line item"))
+    assert history(books, "G8") == {"months": 1, "so_far": "0.00", "repaid": "20.00", "is_closed": True}
