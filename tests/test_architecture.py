@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOUNS = (
     *("model", "errors", "lifecycle", "money", "frames", "arrays", "dates", "difference", "tolerance", "correction", "usage_invoice"),
-    *("reconciliation", "preferences", "schedule", "access"),
+    *("reconciliation", "charge_types", "preferences", "schedule", "access"),
 )
 COMPOSERS = ("app.py", "pages/frame.py", "w365core/cli.py", "w365core/printing.py", "w365core/__main__.py", "w365core/__init__.py")
 

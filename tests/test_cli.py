@@ -279,6 +279,17 @@ def test_the_clock_is_the_one_that_w365_now_says(shop: Shop) -> None:
     assert (found["invoice"], found["invoice_date"]) == ("CLOCK", "2025-02-03")
 
 
+def test_an_invoice_without_lines_is_imported_by_hand_once_its_total_is_said_to_be_nothing(shop: Shop) -> None:
+    path = shop.folder / "header.csv"
+    path.write_text("customer_id,subscription_id,subtotal,tax,total,currency\n")
+    call = ("import", path, "--provider", "distributor", "--invoice", "EMPTY", "--currency", "EUR")
+    _is_refused(shop(*call, "--json"), 2, "--total 0")
+    told = shop.json(*call, "--total", "0")
+    assert (told["status"], told["files"][0]["rows"]) == ("Active/Populating", 0)
+    (found,) = [one for one in shop.json("invoices") if one["invoice"] == "EMPTY"]
+    assert (found["header_total"], found["lines_total"], found["difference"]) == ("0", "0.00", "0.00")
+
+
 def test_a_secret_given_to_a_provider_is_nowhere_to_be_seen(shop: Shop) -> None:
     done = shop("provider", "list", "--json")
     assert "ok, last run" in done.stdout or "failed" in done.stdout

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import asking, cached, charts, empty, plain, problems, tables, why_checks
+from pages.components import asking, cached, charts, empty, plain, problems, tables, url_filters, why_checks
 from w365core.reports import why_figures, why_no_usage_invoice as reporting, why_rows, wording
 from w365core.reports.why_no_usage_invoice import Knot, Why
 from w365core.reports.why_rows import BILLED, BLOCKED, LATE, NOT_DUE, OUTCOMES, READY, ZERO, Start
@@ -16,6 +16,7 @@ from w365core.reports.why_rows import BILLED, BLOCKED, LATE, NOT_DUE, OUTCOMES, 
 Row = Mapping[str, Any]
 SHOWN_AT_FIRST = 8
 _MOST_NAMED = 6
+_NOT_THERE, _LONGEST_SAID = "why_month_not_there", 60
 _WIDTHS = (2.9, 4.9, 1.85, 1.8)
 _LOOKS = {
     BLOCKED: (":material/block:", "red", "#d9534f"),
@@ -43,11 +44,13 @@ def report() -> Why:
     months = _months(today)
     if st.session_state.get("period") not in months:  # a link says 2026-11, the address of a month that was chosen Nov 2026
         named = {**{month: month for month in months}, **{wording.month(month): month for month in months}}
-        st.session_state["period"] = named.get(st.query_params.get("period", ""), f"{today:%Y-%m}")
+        asked = st.query_params.get("period", "")
+        st.session_state["period"] = named.get(asked, f"{today:%Y-%m}")
+        st.session_state[_NOT_THERE] = "" if asked in named else asked  # the choice takes its place in the URL
     left, middle, right = st.columns((1.3, 4.2, 2.5))
     with left:
         said = {"format_func": wording.month, "bind": "query-params"}
-        chosen = st.selectbox("Invoice month", months, key="period", **said)
+        chosen = st.selectbox("Invoice month", months, key="period", on_change=_month_chosen, **said)
     found = cached.diagnosed(chosen)
     with middle:
         told = {"format_func": OUTCOMES.get, "bind": "query-params", "selection_mode": "multi"}
@@ -57,7 +60,17 @@ def report() -> Why:
         if set(st.session_state.get("of_customer") or ()) - set(known):  # chosen of another month
             st.session_state["of_customer"] = [name for name in st.session_state["of_customer"] if name in known]
         customers = st.multiselect("Customer", known, key="of_customer", bind="query-params", placeholder="All customers")
+    if asked := st.session_state.get(_NOT_THERE):
+        url_filters.say(
+            f"The address asks for the month {asked[:_LONGEST_SAID]}, which is none from {wording.month(months[-1])} to {wording.month(months[0])}; "
+            f"this is {wording.month(chosen)}."
+        )
     return reporting.build(found, outcomes=tuple(outcomes or ()), customers=tuple(customers))
+
+
+@problems.callback
+def _month_chosen() -> None:
+    st.session_state.pop(_NOT_THERE, None)
 
 
 def _months(today: date) -> list[str]:

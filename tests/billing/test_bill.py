@@ -445,6 +445,19 @@ def test_a_date_that_somebody_has_set_since_stays(books: Books) -> None:
     assert books.next_date() == day("2026-12-20")
 
 
+def test_a_date_that_was_changed_since_it_was_seen_is_not_overwritten_and_who_set_it_is_named(books: Books) -> None:
+    books.change(billing_contract, next_invoice_date=day("2026-11-12"))
+    told = {"actor": "tester", "now": at("2026-11-12"), "seen": day("2026-11-12")}
+    contracts.set_invoice_date(books.context.engine, "C-1", day("2026-11-20"), **told | {"actor": "bo"})
+    with pytest.raises(CallRefused, match="invoice date of C-1 was changed to 2026-11-20 by bo meanwhile; look at it again"):
+        contracts.set_invoice_date(books.context.engine, "C-1", day("2026-11-25"), **told)
+    books.used()
+    books.bill()
+    with pytest.raises(CallRefused, match="was changed to 2026-12-20 meanwhile; look"):  # by the bill, and not by a person
+        contracts.set_invoice_date(books.context.engine, "C-1", day("2026-11-25"), **told)
+    assert books.next_date() == day("2026-12-20")
+
+
 def test_a_blank_next_invoice_date_stays_blank(books: Books) -> None:
     books.used()
     books.bill()

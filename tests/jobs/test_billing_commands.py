@@ -220,17 +220,22 @@ def test_a_folder_with_something_in_it_is_left_alone_unless_one_insists(asked: C
 # --- the past ------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_past_invoices_are_settled_by_a_command_that_says_before_what_it_would_do(
-    asked: Callable[..., Said], configured: Context, tmp_path: Path
-) -> None:
-    past = tmp_path / "past"
-    past.mkdir()
-    (past / "invoices.csv").write_text(
+def past(folder: Path, amount: str) -> Path:
+    """Records of a Paid invoice of October with one line."""
+    records = folder / "past"
+    records.mkdir()
+    (records / "invoices.csv").write_text(
         "invoice_number,contract_id,account_id,invoice_date,cycle_start,cycle_end,currency,status\n"
         "OLD-1,BC-1,A-1,2026-11-05,2026-10-01,2026-10-31,EUR,Paid\n"
     )
-    (past / "invoice_lines.csv").write_text("invoice_number,line_number,subscription_id,amount\nOLD-1,1,U-1,138.00\n")
-    assert asked("load", past).returncode == 0
+    (records / "invoice_lines.csv").write_text(f"invoice_number,line_number,subscription_id,amount\nOLD-1,1,U-1,{amount}\n")
+    return records
+
+
+def test_past_invoices_are_settled_by_a_command_that_says_before_what_it_would_do(
+    asked: Callable[..., Said], configured: Context, tmp_path: Path
+) -> None:
+    assert asked("load", past(tmp_path, "138.00")).returncode == 0
     would = json.loads(asked("settle-past-usage", "--dry-run", "--json").stdout)
     assert would == {"summaries": 2, "invoices": 1, "amounts": {"EUR": "138.00"}, "dry_run": True, "near_misses": []}
     assert linked(configured) == [(None, None), (None, None)]
@@ -243,14 +248,7 @@ def test_past_invoices_are_settled_by_a_command_that_says_before_what_it_would_d
 def test_a_past_invoice_of_another_amount_settles_nothing_and_is_named(
     asked: Callable[..., Said], configured: Context, tmp_path: Path
 ) -> None:
-    past = tmp_path / "past"
-    past.mkdir()
-    (past / "invoices.csv").write_text(
-        "invoice_number,contract_id,account_id,invoice_date,cycle_start,cycle_end,currency,status\n"
-        "OLD-1,BC-1,A-1,2026-11-05,2026-10-01,2026-10-31,EUR,Paid\n"
-    )
-    (past / "invoice_lines.csv").write_text("invoice_number,line_number,subscription_id,amount\nOLD-1,1,U-1,137.00\n")
-    assert asked("load", past).returncode == 0
+    assert asked("load", past(tmp_path, "137.00")).returncode == 0
     done = asked("settle-past-usage")
     assert done.stdout.startswith("Nothing to settle") and linked(configured) == [(None, None), (None, None)]
     assert "usage of U-1 up to 2026-10-31 sells for 138.00 EUR, and invoice OLD-1 of contract BC-1 says 137.00 EUR" in done.stderr

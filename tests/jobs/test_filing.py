@@ -156,6 +156,23 @@ def test_a_manual_invoice_stays_populating_until_it_is_activated(configured: Con
     assert estates.leftovers(configured.engine, configured.settings.home) == []
 
 
+def test_an_invoice_without_lines_comes_in_where_a_person_says_that_it_comes_to_nothing(configured: Context, written: Write) -> None:
+    empty = {"provider": "distributor", "total": Decimal(0), "currency": "EUR"}
+    path = written("plain.csv", PLAIN)
+    for said in ({}, {"total": Decimal("19.00")}):
+        with pytest.raises(InputRefused, match=r"expected lines under its header, but there are none; .* \(--total 0\)"):
+            filed(configured, path, **(empty | {"total": None} | said))
+    with pytest.raises(InputRefused, match="prints no currency; say it with --currency"):
+        filed(configured, path, **(empty | {"currency": None}))
+    assert invoice(configured) is None
+    assert (filed(configured, path, **empty).outcome.status, estates.children(configured.engine)) == ("Active/Populating", (0, 0, 0))
+    (again,) = syncing.sync_invoice(configured, provider_name="distributor", invoice_number="F1", override=None).outcomes
+    assert again.status == "Active/Populating" and invoice(configured).header_total == 0
+    lines = written("lines.csv", PLAIN + PLAIN_LINE)
+    done = filed(configured, lines, provider="distributor", total=Decimal("119.00"), activate=True)  # they come after all
+    assert (done.outcome.status, estates.children(configured.engine)) == ("Active/Active", (1, 0, 0))
+
+
 def test_a_plain_file_is_for_manual_providers_only(configured: Context, written: Write) -> None:
     with pytest.raises(CallRefused, match="plain file, which is for providers of type manual"):
         filed(configured, written("plain.csv", PLAIN + PLAIN_LINE))

@@ -68,6 +68,12 @@ def handled(context: Context, what: FilesAsked, *, look: bool) -> handing.Handle
         (SEAT, {"total": Decimal("120.00"), "override": Decimal(1), "activate": True}, "It would be Active.", "Active/Active"),
         (SEAT.replace(estates.CONTOSO, "new-one"), {}, "It would end in Error: Our records lack", "Inactive/Error"),
         (SEAT, {"currency": "USD"}, "It would end in Error: ", "Inactive/Error"),
+        (
+            "",
+            {"total": Decimal(0), "currency": "EUR"},
+            "Imports invoice F1 of distributor: 0 lines, 0.00 EUR, as the header says. It would be complete, to be activated.",
+            "Active/Populating",
+        ),
     ],
 )
 def test_a_look_says_what_the_import_then_does_and_stores_nothing(

@@ -107,6 +107,19 @@ def test_what_was_found_is_shown_and_only_then_it_can_be_imported(frame, shop: E
     assert "Import of files as invoice F1 of hand" in said(app)
 
 
+def test_a_header_of_nothing_is_said_to_the_worker_and_a_blank_one_is_not(frame, shop: Engine):
+    app = opened(frame)
+    app.multiselect("import_inbox").select("large.csv · 1 bytes").run()
+    app.text_input("import_number").set_value("F1").run()
+    app.text_input("import_currency").set_value("eur").run()
+    for typed, told in (("", None), ("0", "0")):
+        app.text_input("import_total").set_value(typed).run()
+        app.button("import_check").click().run()
+        with shop.connect() as connection:
+            look = queue.recent(connection)[0]
+        assert (look.asked.get("total"), look.asked["currency"]) == (told, "EUR")
+
+
 def test_a_change_after_the_look_asks_for_another(frame, shop: Engine):
     app = checked(frame, shop, READY, "Imports invoice F1.")
     app.text_input("import_total").set_value("5").run()

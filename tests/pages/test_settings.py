@@ -106,7 +106,7 @@ def test_a_rate_that_somebody_else_has_set_meanwhile_is_not_overwritten(page, en
     app.button("rate_save_USD").click().run()
     with engine.connect() as connection:
         assert {one.code: one.rate for one in rates.all_of_them(connection)}["USD"] == D("0.8")
-    assert "The rate of USD was changed to 0.8 meanwhile; look at it again." in said(app)
+    assert "The rate of USD was changed to 0.8 by bo meanwhile; look at it again." in said(app)
 
 
 def test_what_is_no_value_is_refused_in_one_sentence(page, engine: Engine) -> None:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests import estates
 from tests.estates import AZURE, FABRIKAM, Estate, daily, usage
-from tests.pages.conftest import said
+from tests.pages.conftest import said, unmarked
 from w365core.jobs import diagnosing, syncing
 from w365core.jobs.context import Context
 from w365core.reports import export, why_no_usage_invoice as report
@@ -107,9 +107,15 @@ def test_outcome_customer_and_month_leave_the_others_out(why, month: Context):
     assert app.selectbox("period").value == "2026-10"
 
 
-def test_a_month_that_is_none_shows_the_present_one(why, month: Context):
+def test_a_month_that_is_not_there_is_said_until_another_is_chosen_and_the_present_one_is_shown(why, month: Context):
     app = why(period="2026-99")
     assert not app.exception and app.selectbox("period").value == "2026-11"
+    told = "The address asks for the month 2026-99, which is none from Sep 2025 to Dec 2026; this is Nov 2026."
+    assert told in unmarked(app) and told in unmarked(app.run())
+    app.selectbox("period").select("2026-10").run()
+    assert not app.exception and "The address asks for" not in said(app)
+    for known in ({}, {"period": "2026-10"}, {"period": "Oct 2026"}):
+        assert "The address asks for" not in said(why(**known))
 
 
 def test_what_is_listed_and_not_here_is_synced_from_the_page(why, month: Context):

@@ -230,7 +230,7 @@ REFUSED = {
     ),
     "empty": ("", [f"{ACCEPTED}, but the file is empty"]),
     "blank": ("\n \n", [f"{ACCEPTED}, but the file is blank"]),
-    "header only": (HEADER, ["f.csv: expected lines under its header, but there are none"]),
+    "header only": (HEADER, ["f.csv: expected lines under its header, but there are none; of an invoice that has none say that it comes to 0 (--total 0)"]),
     "a web page": (
         "<!DOCTYPE html><html><body>Sign in</body></html>",
         [f"{ACCEPTED}, but it looks like HTML or XML (a saved web page or sign-in form?)"],

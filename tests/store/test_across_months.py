@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.books import Books, Row, seat
-from tests.conftest import Command
 
 MONTHS = {
     "G8": ("2026-08-01", "2026-08-31", "2026-09-08"),
     "G9": ("2026-09-01", "2026-09-30", "2026-10-08"),
     "G10": ("2026-10-01", "2026-10-31", "2026-11-08"),
 }
-
-
-@pytest.fixture
-def books(w365: Command, tmp_path: Path) -> Books:
-    made = Books(w365, tmp_path)
-    made.subscription(), made.log("L-1", "10")
-    made.load()
-    return made
 
 
 def charged(books: Books, number: str, *lines: Row, quantity: str = "12") -> None:
@@ -122,3 +110,9 @@ def test_what_lacks_its_line_on_two_invoices_of_a_month_is_one_difference(books:
     charged(books, "G9")
     row = next(one for one in books.reconciled("G9")["lines"] if one["verdict"] == "not_on_invoice")
     assert (row["months"], row["so_far"]) == (2, "100.00")
+
+
+def test_a_credit_repays_whatever_the_provider_calls_it(books: Books) -> None:
+    charged(books, "G8")
+    charged(books, "G9", seat(quantity="1", subtotal="-20", ChargeType="Offset a line item"))
+    assert history(books, "G8") == {"months": 1, "so_far": "0.00", "repaid": "20.00", "is_closed": True}

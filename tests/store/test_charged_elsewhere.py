@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.books import Books, Row, seat
-from tests.conftest import Command
 
 MARCH = {"ChargeStartDate": "2026-03-01", "ChargeEndDate": "2026-03-31", "OrderDate": "2026-03-01T00:00:00Z"}
 APRIL = {"ChargeStartDate": "2026-04-01", "ChargeEndDate": "2026-04-30", "OrderDate": "2026-03-01T00:00:00Z"}
-
-
-@pytest.fixture
-def books(w365: Command, tmp_path: Path) -> Books:
-    made = Books(w365, tmp_path)
-    made.subscription(), made.log("L-1", "10")
-    made.load()
-    return made
 
 
 def cancelled(day: str, **said: str) -> Row:

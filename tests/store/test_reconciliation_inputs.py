@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert, text
 
 from tests.books import Books, seat
-from tests.conftest import Command
 from w365core.store import ledger, reconciliation_inputs, tables
 from w365core.store.reconciliation_inputs import Inputs
 
@@ -18,12 +16,9 @@ PERIOD = (date(2026, 10, 1), date(2026, 10, 31))
 
 
 @pytest.fixture
-def books(w365: Command, tmp_path: Path) -> Books:
-    made = Books(w365, tmp_path)
-    made.subscription(), made.log("L-1", "10")
-    made.load()
-    made.invoice([seat()])
-    return made
+def books(books: Books) -> Books:
+    books.invoice([seat()])
+    return books
 
 
 def read(engine: Engine) -> Inputs:

@@ -46,7 +46,10 @@ def set_invoice_date(
         before = contract["next_invoice_date"]
         if seen != UNSEEN and before != seen:
             now_is = before.isoformat() if before else "blank"
-            raise CallRefused(f"The invoice date of {contract['contract_id']} was changed to {now_is} meanwhile; look at it again.")
+            by = store.dated_by(connection, contract["contract_id"], before)
+            raise CallRefused(
+                f"The invoice date of {contract['contract_id']} was changed to {now_is}{f' by {by}' if by else ''} meanwhile; look at it again."
+            )
         if contract["start_date"] is not None and day < contract["start_date"]:
             raise CallRefused(f"{contract['contract_id']} starts on {contract['start_date']}; it cannot be invoiced on {day}.")
         if abs(day - now.date()) > FURTHEST:

@@ -104,7 +104,7 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
 
 def recognised(paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> list[Recognised]:
     """Each file, and each file in an archive, with how it is read. Every one is looked at, so that all that is wrong is said at once."""
-    wanted = Wanted(claimed.date_order, claimed.decimal_comma)
+    wanted = Wanted(claimed.date_order, claimed.decimal_comma, may_be_empty=claimed.total == 0)
     found, refusals = [], []
     for path, name in zip(paths, names or [path.name for path in paths], strict=True):
         if path.is_dir():

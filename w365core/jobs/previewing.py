@@ -121,4 +121,4 @@ def _sentence(context: Context, whole: Whole, claimed: Claimed, currency: str, p
 
 
 def _is_daily_alone(whole: Whole) -> bool:
-    return all(part.feed is Feed.DAILY_RATED for part in whole.totals)
+    return bool(whole.totals) and all(part.feed is Feed.DAILY_RATED for part in whole.totals)

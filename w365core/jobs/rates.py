@@ -54,7 +54,8 @@ def set_rate(
             raise CallRefused(f"There is no currency {code.strip()[:60]!r}; `add-currency CODE --rate N` adds it.")
         known, before = found
         if seen is not None and before != seen:
-            raise CallRefused(f"The rate of {known} was changed to {money.plain(before)} meanwhile; look at it again.")
+            by = store.set_by(connection, known) or "somebody"
+            raise CallRefused(f"The rate of {known} was changed to {money.plain(before)} by {by} meanwhile; look at it again.")
         base = store.base(connection)
         if base == known and rate != 1:
             raise CallRefused(

@@ -23,7 +23,6 @@ from w365core.jobs import closing
 from w365core.jobs.context import Context
 from w365core.jobs.two_at_once import two_at_once
 from w365core.model import StatusReason
-from w365core.reconcile.charge_types import SPELLINGS, Charge
 from w365core.reconciliation import EXPLANATION, FINDING, ROW, ReviewState, Verdict
 from w365core.store import (
     across_months,
@@ -231,13 +230,7 @@ def _read(context: Context, invoice: Row, *, staged: bool) -> tuple[Inputs, Mapp
 
 def _odd(connection: Connection, invoice: Row) -> list[dict[str, Any]]:
     """What no license line of the invoice shows by itself: of its usage, and of what earlier invoices charged or ended."""
-    found = charged_elsewhere.of_invoice(
-        connection,
-        invoice.provider_invoice_id,
-        cycles=SPELLINGS[Charge.CYCLE],
-        changes=(*SPELLINGS[Charge.ADD], *SPELLINGS[Charge.REMOVE]),
-        cancels=SPELLINGS[Charge.CANCEL],
-    )
+    found = charged_elsewhere.of_invoice(connection, invoice.provider_invoice_id)
     usage = odd_usage.of_invoice(connection, invoice.provider_invoice_id) if invoice.usage_lines or invoice.usage_total else []
     return [*found, *usage]
 

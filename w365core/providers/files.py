@@ -74,10 +74,11 @@ class FileForm:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the caller says of how the file is written, where the file may leave it open."""
+    """What the caller says of how the file is written, where the file may leave it open, and that its invoice comes to nothing: then it may have no line."""
 
     date_order: DateOrder | None = None
     decimal_comma: bool | None = None
+    may_be_empty: bool = False
 
 
 def forms_of(path: Path, wanted: Wanted = Wanted(), *, name: str | None = None) -> tuple[tuple[str, FileForm], ...]:
@@ -147,6 +148,10 @@ def _inspect_csv(source: Source, encoding: str, wanted: Wanted) -> FileForm:
         raise InputRefused(f"{known.problems[0]}; nothing was imported.", known.problems)
     columns = {column.name: (column, known.positions[column.name]) for column in COLUMNS_OF[feed] if column.name in known.positions}
     count, evidence = _survey(source, layout, list(columns.values()))
+    if not count and not wanted.may_be_empty:
+        raise refused(
+            source.name, "lines under its header, but there are none; of an invoice that has none say that it comes to 0 (--total 0)"
+        )
     amounts = [columns[name][1] for name in ("subtotal", "tax_total", "total") if name in columns]
     comma, comma_by = file_marks.decimal_comma(source.name, evidence, wanted.decimal_comma, lambda: _mark_of_sums(source, layout, amounts))
     order, order_by = file_marks.date_order(source.name, evidence, wanted.date_order)
@@ -185,8 +190,6 @@ def _survey(source: Source, layout: csv_batches.Layout, columns: list[tuple[Colu
                 evidence.take_dates(column.header, *_cells(batch, position))
     if bad:
         raise InputRefused(f"{bad[0]}; nothing was imported.", bad)
-    if not count:
-        raise refused(source.name, "lines under its header, but there are none")
     return count, evidence
 
 

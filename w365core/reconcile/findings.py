@@ -8,8 +8,8 @@ from __future__ import annotations
 import polars as pl
 
 from w365core import money
+from w365core.charge_types import Charge
 from w365core.reconcile import amounts, exact, our_side, places, quantities
-from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import FindingKind, Verdict
 

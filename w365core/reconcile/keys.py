@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from w365core.charge_types import Charge, charge_of
 from w365core.reconcile import places
-from w365core.reconcile.charge_types import Charge, charge_of
 
 CHARGES = pl.Enum([str(charge) for charge in Charge])
 _SPAN, _ORIGIN = 1 << 22, 1 << 20  # days of a key: from the year 1 to beyond 9999

@@ -12,9 +12,9 @@ from functools import lru_cache
 import polars as pl
 
 from w365core import money
+from w365core.charge_types import Charge
 from w365core.reconcile import exact, places
 from w365core.reconcile.calendar_months import billing_months, months_of_price, whole_months
-from w365core.reconcile.charge_types import Charge
 from w365core.reconcile.provider_side import SEATS
 from w365core.reconciliation import PriceVerdict
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from w365core.charge_types import Charge
 from w365core.reconcile import places
-from w365core.reconcile.charge_types import Charge
 
 CHANGES = (Charge.ADD, Charge.REMOVE)
 SEATS = (Charge.CYCLE, *CHANGES, Charge.CANCEL)

@@ -17,7 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from w365core import money
+from w365core.charge_types import Charge
 from w365core.reconciliation import EXPLAINED, Verdict
+from w365core.store import charges
 from w365core.store.reconciliations import LATEST_RUNS
 
 # Of a row that is no difference.
@@ -62,7 +64,7 @@ _CREDITS = f"""
             and lower(btrim(l.provider_customer_id)) = mine.customer
     )
     select coalesce(l.subscription_id, {_CUSTOMER}) as whose, p.invoice_number, p.invoice_date, l.charge_start, l.charge_end,
-        lower(regexp_replace(l.charge_type, '[^A-Za-z]', '', 'g')) = 'customercredit' as for_the_customer, -sum(l.subtotal) as amount
+        {charges.prints("l.charge_type", Charge.CREDIT)} as for_the_customer, -sum(l.subtotal) as amount
     from found l join provider_invoice p on p.provider_invoice_id = l.provider_invoice_id
     where l.kind = 'license' and p.status_reason in ('Active', 'Active Usage') and p.invoice_date is not null
         and p.provider = (select provider from reconciliation where reconciliation_id = :run)

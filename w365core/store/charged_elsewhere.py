@@ -1,21 +1,20 @@
 """Is a window of this invoice charged on an earlier one too, or a subscription that an earlier one cancelled? What no invoice shows by itself.
 
 Charges are held against earlier Active invoices of the same provider, by the provider's own subscription and the window as printed. A window is charged twice
-where both invoices charge seats of its cycle that no cancellation on either takes back, and we do not hold as many as both come to. Words for charges
-come folded to lower-case letters and digits, as `charge_types` spells them.
+where both invoices charge seats of its cycle that no cancellation on either takes back, and we do not hold as many as both come to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from w365core import money
+from w365core.charge_types import Charge
 from w365core.reconciliation import FindingKind
+from w365core.store import charges
 
-_SPELLED = "translate(lower(l.charge_type), ' _-./', '')"
 _WHOSE = "lower(btrim(l.provider_subscription_id))"
 _ROW = """coalesce(l.subscription_id, 'customer:' || lower(btrim(l.provider_customer_id))) || '/' || coalesce(l.charge_start::text, '') || '/'
     || coalesce(l.charge_end::text, '')"""
@@ -31,7 +30,7 @@ _NETTED = f"""
     select {_WHOSE} as whose, l.charge_start, l.charge_end, {{names}},
         sum(coalesce(l.billable_quantity, l.quantity) * sign(l.subtotal)) as seats, sum(l.subtotal) as subtotal
     from {{lines}} where l.kind = 'license' and upper(l.currency) = upper((select currency from this)) and btrim(l.provider_subscription_id) <> ''
-        and {_SPELLED} = any(cast(:cycles as text[]) || cast(:cancels as text[])) group by {{groups}}
+        and {charges.prints("l.charge_type", Charge.CYCLE, Charge.CANCEL)} group by {{groups}}
 """
 _TWICE = f"""
     with {_EARLIER},
@@ -49,11 +48,11 @@ _CANCELLED = f"""
     cancelled as materialized (
         select {_WHOSE} as whose, max(coalesce(l.order_date::date, l.charge_start)) as since, max(earlier.invoice_number) as invoice_number
         from license_line l join earlier using (provider_invoice_id)
-        where l.kind = 'license' and btrim(l.provider_subscription_id) <> '' and {_SPELLED} = any(:cancels) group by 1
+        where l.kind = 'license' and btrim(l.provider_subscription_id) <> '' and {charges.prints("l.charge_type", Charge.CANCEL)} group by 1
     )
     select {_ROW} as line_id, l.line_number, l.subtotal, cancelled.since, cancelled.invoice_number, (select currency from this) as currency
     from license_line l join cancelled on cancelled.whose = {_WHOSE}
-    where l.provider_invoice_id = :id and l.kind = 'license' and l.subtotal > 0 and {_SPELLED} = any(:charges) and l.charge_start > cancelled.since
+    where l.provider_invoice_id = :id and l.kind = 'license' and l.subtotal > 0 and {charges.prints("l.charge_type", Charge.CYCLE, Charge.ADD, Charge.REMOVE)} and l.charge_start > cancelled.since
         and upper(l.currency) = upper((select currency from this))
         and not exists (select from license_change_log g where g.subscription_id = l.subscription_id and lower(g.event) in ('activate', 'create')
             and g.effective_date >= cancelled.since)
@@ -61,13 +60,10 @@ _CANCELLED = f"""
 """
 
 
-def of_invoice(
-    connection: Connection, provider_invoice_id: int, *, cycles: Sequence[str], changes: Sequence[str], cancels: Sequence[str]
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Findings in the columns of `reconciliation.FINDING`; `cycles`, `changes` and `cancels` are the words for charges."""
-    bound = {"id": provider_invoice_id, "cancels": list(cancels)}
-    twice = connection.execute(text(_TWICE), {**bound, "cycles": list(cycles)}).all()
-    ended = connection.execute(text(_CANCELLED), {**bound, "charges": [*cycles, *changes]}).all()
+def of_invoice(connection: Connection, provider_invoice_id: int) -> list[dict[str, Any]]:
+    """Findings in the columns of `reconciliation.FINDING`."""
+    twice = connection.execute(text(_TWICE), {"id": provider_invoice_id}).all()
+    ended = connection.execute(text(_CANCELLED), {"id": provider_invoice_id}).all()
     return [*(_twice(row) for row in twice), *(_ended(row) for row in ended)]
 
 

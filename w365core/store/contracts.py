@@ -10,7 +10,9 @@ from sqlalchemy import Connection, func, select, text, update
 
 from w365core.store import audit
 from w365core.store.ledger import Who
-from w365core.store.tables import billing_contract
+from w365core.store.tables import audit_log, billing_contract
+
+_SET_DATE = "set invoice date"
 
 _ALL = text("""
     select c.contract_id, c.name, c.account_id, a.name as account, c.frequency, c.start_date, c.end_date, c.next_invoice_date, c.currency, c.status,
@@ -33,6 +35,15 @@ def locked(connection: Connection, contract_id: str) -> Mapping[str, Any] | None
     return connection.execute(select(*columns).where(named).with_for_update()).mappings().first()
 
 
+def dated_by(connection: Connection, contract_id: str, day: date | None) -> str | None:
+    """Who has set that day as its next invoice date; None where no person did, but a bill or a load."""
+    said = select(audit_log.c.actor).where(
+        audit_log.c.action == _SET_DATE, audit_log.c.target_kind == "contract", audit_log.c.target == contract_id
+    )
+    of_that_day = said.where(audit_log.c.after["next_invoice_date"].astext == str(day))
+    return connection.execute(of_that_day.order_by(audit_log.c.audit_id.desc()).limit(1)).scalar()
+
+
 def save_invoice_date(connection: Connection, contract_id: str, *, before: date | None, after: date, reason: str | None, who: Who) -> None:
     """Sets the day and says so in the log."""
     connection.execute(update(billing_contract).where(billing_contract.c.contract_id == contract_id).values(next_invoice_date=after))
@@ -40,7 +51,7 @@ def save_invoice_date(connection: Connection, contract_id: str, *, before: date 
         connection,
         at=who.now,
         actor=who.actor,
-        action="set invoice date",
+        action=_SET_DATE,
         target_kind="contract",
         target=contract_id,
         reason=reason,

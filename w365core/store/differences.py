@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from w365core import money
+from w365core.charge_types import Charge
 from w365core.difference import Document, LineGroup, Repeat, Selection, Trait
 from w365core.model import LineKind
-from w365core.store import queries, stage
+from w365core.store import charges, queries, stage
 
 MOST_GROUPS = 30_000
 MOST_REPEATS = 200
@@ -29,10 +30,7 @@ def folded(column: str) -> str:
     return f"nullif(lower(btrim(line.{column}) collate \"C\"), '')"
 
 
-_CREDIT = (
-    "lower(btrim(line.charge_type)) in ('customercredit', 'customer credit', 'credit', 'offset a line item') "
-    "or nullif(btrim(line.credit_reason_code), '') is not null"
-)
+_CREDIT = f"{charges.prints('line.charge_type', Charge.CREDIT)} or nullif(btrim(line.credit_reason_code), '') is not null"
 _SAVINGS = "concat_ws(' ', line.product_name, line.sku_name) ilike '%savings plan%'"
 _RESERVED = (
     "lower(coalesce(btrim(line.reservation_order_id), '')) not in ('', 'null', '(null)', 'none', 'n/a', 'na') "

@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from w365core.charge_types import Charge
 from w365core.reconciliation import FINDING
+from w365core.store import charges
 
 _COLUMNS = ", ".join(f"f.{column.name}" for column in FINDING)
-_CREDIT = "('customercredit', 'credit', 'offsetalineitem')"
 _FROM = f"""
     reconciliation_finding f
     join reconciliation n on n.reconciliation_id = f.reconciliation_id
@@ -22,7 +23,7 @@ _FROM = f"""
     left join lateral (
         select -sum(c.subtotal) as repaid, array_agg(distinct p.invoice_number order by p.invoice_number) as repaid_by
         from license_line c join provider_invoice p on p.provider_invoice_id = c.provider_invoice_id
-        where c.kind = 'license' and c.subtotal < 0 and translate(lower(c.charge_type), ' _-./', '') in {_CREDIT}
+        where c.kind = 'license' and c.subtotal < 0 and {charges.prints("c.charge_type", Charge.CREDIT)}
             and (c.subscription_id = l.subscription_id
                 or l.subscription_id is null and lower(btrim(c.provider_subscription_id)) = lower(btrim(l.provider_subscription_id)))
             and c.charge_start is not distinct from l.charge_start and c.charge_end is not distinct from l.charge_end

@@ -59,6 +59,11 @@ def locked(connection: Connection, code: str) -> tuple[str, Decimal] | None:
     return None if found is None else (found.code, found.rate_to_base)
 
 
+def set_by(connection: Connection, code: str) -> str | None:
+    """Who has set or confirmed the rate that it has now; None where nobody knows."""
+    return next((one.set_by for one in all_of_them(connection) if one.code == code), None)
+
+
 def save(connection: Connection, code: str, *, before: Decimal, after: Decimal, who: Who) -> None:
     """Sets the rate and says so in the log; setting it to what it is says that it still is so."""
     connection.execute(update(currency).where(currency.c.code == code).values(rate_to_base=after))
