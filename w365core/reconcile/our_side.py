@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import polars as pl
 
 from w365core.frames import folded
@@ -63,8 +62,7 @@ def replayed(logs: pl.DataFrame, *, subscriptions: int) -> History:
     keys, log = (column.head(len(moments) - moments.null_count()) for column in (keys, log))
     seats = logs.get_column("seats")[log].fill_null(0)
     running = pl.concat([pl.Series([0], dtype=seats.dtype), seats.cum_sum()])
-    of_each = np.bincount(logs.get_column("subscription").drop_nulls().to_numpy(), minlength=subscriptions)
-    starts = pl.Series(np.concatenate([[0], of_each.cumsum()]))
+    starts = places.starts(logs.get_column("subscription"), count=subscriptions)
     return History(logs, log.alias("log"), keys, running, starts, of_events(logs, ("deactivate",)))
 
 

@@ -38,6 +38,11 @@ def in_order(numbers: pl.Series, *, most: int) -> tuple[pl.Series, pl.Series]:
     return pl.Series(both // count), pl.Series(both % count)
 
 
+def starts(named: pl.Series, *, count: int) -> pl.Series:
+    """Where the rows of each of `count` begin once they are sorted by what they name, and where the last one's end."""
+    return pl.Series(np.bincount(named.drop_nulls().to_numpy() + 1, minlength=count + 1).cumsum())
+
+
 def of(named: pl.Series, *, count: int) -> pl.Series:
     """For each of `count` rows its place in a table whose rows name it by `named`; null where none does."""
     nowhere = pl.repeat(None, count, dtype=pl.Int64, eager=True)
