@@ -1,7 +1,7 @@
 """How are markups, quantities and costs of usage corrected? A door for pages, for the command line and for billing; no connector stands behind it.
 
 export                          a file to edit: CSV or Excel
-preview_file, apply_file        a file that came back
+preview_file, apply_file        a file that came back, read in this process; pages ask `big_files`
 rows, preview_edits, apply_edits    a few rows edited in the page
 preview_rule, apply_rule        one markup for many rows, or what their subscriptions say now; `correct_within` a larger change
 undo, receipts                  taking back, and what was done
@@ -26,7 +26,7 @@ from w365core import money, settings as w365settings
 from w365core.correction import COLUMNS, MOST_MARKUP, Applied, Edit, Preview, Rule, Undone
 from w365core.errors import CallRefused
 from w365core.intake.markup_files import MarkupFile
-from w365core.jobs import big_files, usage_files
+from w365core.jobs import usage_files
 from w365core.jobs.permitting import acts
 from w365core.rating import cells, corrections, judged as rating_judged
 from w365core.rating.cells import Reading, Stored
@@ -59,17 +59,9 @@ def export(engine: Engine, which: Chosen, *, excel: bool, for_people: bool = Fal
 @acts("correct usage", changes=False)
 def preview_file(engine: Engine, *, name: str, content: bytes, actor: str | None = None) -> Preview:
     """What the file would change. CallRefused or InputRefused where it is no such file at all. For who may apply it: reading it is much work."""
-    with usage_files.alone(name, content):
-        text, from_workbook = usage_files.text_of(name, content)
-        look = preview_text if len(text) <= usage_files.USUAL else big_files.preview
-        return look(engine, name=name, text=text, from_workbook=from_workbook)
-
-
-def preview_text(engine: Engine, *, name: str, text: bytes, from_workbook: bool) -> Preview:
-    """The same of its text, in this process."""
-    with usage_files.many_rows(), guarded():
-        file = usage_files.read_text(name, text, from_workbook=from_workbook)
-        with engine.connect() as connection:
+    with usage_files.alone(name, content), usage_files.many_rows():
+        file = usage_files.read(name, content)
+        with guarded(), engine.connect() as connection:
             return _preview_of(_judged_file(connection, file, lock=False), file.rows)
 
 
