@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from w365core import settings as w365settings
 from w365core.errors import W365Error
 
 # A workbook of 100,000 rows (26 MB as text) took 330 MB, 930 MB of addresses; 100 MB of text is the most that is taken at all.
@@ -26,6 +27,8 @@ MOST_BYTES_OF_MEMORY = 2 << 30
 MOST_SECONDS = 120  # of the processor
 PATIENCE = 600  # seconds that a spare one waits for its call
 NOBODY_CALLED = 9  # exit code
+# A heap and a stack per processor would fill the addresses with nothing, the more the larger the machine.
+_OF_ONE_THREAD = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -68,7 +71,8 @@ class Apart:
         return self._started() if spare is None or spare.poll() is not None else spare
 
     def _started(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        environment = {**w365settings.read().environment, **_OF_ONE_THREAD}
+        return subprocess.Popen(self._command, cwd=_ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def _asked(process: subprocess.Popen[bytes], called: bytes) -> tuple[int, bytes]:
