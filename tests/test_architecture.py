@@ -55,7 +55,7 @@ DOORS = (
     "tolerances",
     "invoicing",
     "diagnosing",
-    "correcting",
+    *("correcting", "big_files"),
     *("reviewing", "mending", "preferring", "rates", "contracts", "scheduling", "asking_again", "messaging"),
     *("permitting", "peopling"),
 )  # of jobs: what pages may ask for, none of which loads a connector

@@ -96,7 +96,7 @@ ANSWERS = frozenset(
         *("invoicing.plans", "invoicing.drafts_again", "invoicing.held_sentences", "invoicing.has_drifted"),
         *("diagnosing.diagnose", "diagnosing.rates", "diagnosing.lateness", "diagnosing.invoiced_late", "invoicing.comes_first"),
         *("correcting.export", "correcting.rows", "correcting.preview_edits", "correcting.preview_rule"),
-        "correcting.receipts",
+        *("correcting.receipts", "big_files.keep_warm"),
         *("reviewing.plan", "reviewing.sign_off_plan", "mending.check", "preferring.named"),
         *("peopling.all_of_them", "peopling.role_of", "peopling.is_fresh"),
         *("rates.standing", "scheduling.standings", "scheduling.named", "messaging.fields", "messaging.named", "messaging.preview"),
@@ -109,11 +109,11 @@ INNER = frozenset(
     {
         *("correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"),
         "asking_again.retry",
-        *("correcting.preview_text", "preferring.refuse_changed"),
+        "preferring.refuse_changed",
     }
 )
 """Steps of other doors that are handed an open transaction: whoever has that has been let in; what a sign-in itself notes; what asks through other
-doors, where the rule of what is asked for holds; and what a process of its own does for a door."""
+doors, where the rule of what is asked for holds."""
 
 ROUTES = {
     "/healthz": PUBLIC,

@@ -12,7 +12,7 @@ from pages.components import cached, empty, leaving, markup, markup_preview, pro
 from w365core import money
 from w365core.correction import EDITABLE
 from w365core.errors import CallRefused
-from w365core.jobs import correcting
+from w365core.jobs import big_files, correcting
 from w365core.jobs.correcting import Chosen, Edit, Rule
 
 MOST_MEGABYTES = 100
@@ -48,6 +48,7 @@ def _file(which: Chosen) -> None:
             _download(which, "Excel", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", excel=True)
     with back:
         st.markdown("**2. Upload** the edited file")
+        big_files.keep_warm()
         turn = st.session_state.setdefault("markup_turn", 0)
         file = st.file_uploader(
             "The edited file, CSV or Excel",

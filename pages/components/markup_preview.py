@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.components import cached, done, plain, problems, signed_in, tables, tiles
 from w365core.errors import CallRefused, W365Error
-from w365core.jobs import correcting
+from w365core.jobs import big_files, correcting
 from w365core.jobs.correcting import Applied, Edit, Preview, Rule
 from w365core.reports import markup as report, markup_figure, wording
 from w365core.reports.tables import Table
@@ -33,8 +33,8 @@ def ask_file(name: str, content: bytes) -> None:
     """Previews an uploaded file."""
     _ask(
         f"File {name}",
-        lambda: correcting.preview_file(cached.engine(), name=name, content=content, actor=signed_in.person()),
-        lambda **told: correcting.apply_file(cached.engine(), name=name, content=content, **told),
+        lambda: big_files.preview_file(cached.engine(), name=name, content=content, actor=signed_in.person()),
+        lambda **told: big_files.apply_file(cached.engine(), name=name, content=content, **told),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,6 +32,7 @@ def test_a_markup_is_downloaded_edited_uploaded_applied_and_taken_back(
         visiting(browser, address) as visit,
     ):
         page = visit.open("markup?customers=A-1")
+        assert len(waiting_for_a_file(tmp_path / "home")) == 1
         expect(page.get_by_text("1 row of 1 invoice without a markup")).to_be_visible()
         main = page.get_by_test_id("stMain")
         with downloading(page) as taken:
@@ -52,3 +55,17 @@ def test_a_markup_is_downloaded_edited_uploaded_applied_and_taken_back(
         assert usage.markups() == {blank: None, other: 15}
         assert visit.strangers == [] and visit.dialogs == []
     assert "Traceback" not in (tmp_path / "app.log").read_text()
+    deadline = time.monotonic() + 10
+    while waiting_for_a_file(tmp_path / "home"):
+        assert time.monotonic() < deadline, "the app has ended and left a process behind"
+        time.sleep(0.05)
+
+
+def waiting_for_a_file(home: Path) -> list[Path]:
+    """The processes of the app with this home that are to read large files."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"w365core.jobs.apart" in (process / "cmdline").read_bytes() and str(home).encode() in (process / "environ").read_bytes():
+                found.append(process)
+    return found

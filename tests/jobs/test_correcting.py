@@ -399,27 +399,9 @@ def test_a_viewer_may_not_have_a_file_read(usage: Usage, monkeypatch: pytest.Mon
     with usage.engine.begin() as connection:
         people.came(connection, subject="https://idp|vic", name="vic", email=None, claimed=None, now=NOW)
     peopling.give(usage.engine, "vic", "viewer", actor="operator", now=NOW)
-    monkeypatch.setattr(usage_files, "text_of", None)  # whoever looks at the file fails
+    monkeypatch.setattr(usage_files, "read", None)  # whoever looks at the file fails
     with pytest.raises(AccessRefused, match="Correcting usage takes the role analyst, and yours is viewer"):
         correcting.preview_file(usage.engine, name="o.csv", content=b"PK\x03\x04", actor=Person("https://idp|vic", "vic"))
-
-
-def test_the_process_that_previews_a_large_file_gets_no_more_memory_than_it_may() -> None:
-    takes = "from w365core.jobs import big_files as b; b.limited(); bytearray(b.MOST_BYTES_OF_MEMORY)"
-    done = subprocess.run([sys.executable, "-c", takes], capture_output=True, check=False)
-    assert done.returncode == 1 and done.stderr.rstrip().endswith(b"MemoryError")
-
-
-def test_a_large_file_is_previewed_by_a_process_of_its_own_and_says_the_same(usage: Usage, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage.add(), usage.add()
-    content = edited(usage, markup_pct="20")
-    here, wrong = preview(usage, content), edited(usage, markup_pct="twenty")
-    monkeypatch.setattr(usage_files, "USUAL", 10)
-    monkeypatch.setattr(correcting, "preview_text", None)  # of this process
-    assert preview(usage, content) == here and here.changed == 1
-    assert refusals(preview(usage, wrong)) == [(2, "markup_pct", "twenty")]
-    with pytest.raises(CallRefused, match="lacks the columns invoice, account"):
-        preview(usage, b"usage_id,row_hash\r\n" * 9)
 
 
 @pytest.mark.parametrize(

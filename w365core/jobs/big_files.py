@@ -1,74 +1,92 @@
-"""What would a large file of usage change? Asked of a process of its own, so that its rows never fill the web app's memory; memory and time are limited.
+"""What would an uploaded file of usage change, and how is it changed, without a large file being read in the process that serves the pages?
 
-`python -m w365core.jobs.big_files` is that process: a line of JSON and then the file's text come in, the preview or why there is none goes out.
+A door for pages. A workbook, or more than 4 MB of text, is read, judged and applied by a process of its own, whose memory and time are limited; what is
+smaller is read here, in a fraction of a second. Both say what `correcting` says. Who may do it is asked here, before anything is read.
 """
 
 from __future__ import annotations
 
-import json
-import pickle
-import subprocess
-import sys
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
-from w365core.correction import Preview
+from w365core import settings as w365settings
+from w365core.correction import Applied, Preview
 from w365core.errors import CallRefused, W365Error
+from w365core.jobs import correcting, usage_files
+from w365core.jobs.apart import Apart, Ended
+from w365core.jobs.permitting import acts
+from w365core.store import corrections as store
+from w365core.store.engine import guarded, pooled
+from w365core.store.landing import Landing
 
-# A workbook of 100,000 rows (26 MB as text) took 330 MB, 930 MB of addresses; 100 MB of text is the most that is taken at all.
-MOST_BYTES_OF_MEMORY = 2 << 30
-MOST_SECONDS = 120  # of the processor
+_APART = Apart(__name__)
 
 
-def preview(engine: Engine, *, name: str, text: bytes, from_workbook: bool) -> Preview:
-    """What `correcting.preview_file` says of it. CallRefused where it takes too much to say."""
-    told = {"url": engine.url.render_as_string(hide_password=False), "name": name, "from_workbook": from_workbook}
-    command = [sys.executable, "-m", "w365core.jobs.big_files"]
-    try:
-        done = subprocess.run(
-            command, input=json.dumps(told).encode() + b"\n" + text, capture_output=True, timeout=2 * MOST_SECONDS, check=False
+def keep_warm() -> None:
+    """Called where a file may come: the process that will read it gets ready meanwhile."""
+    _APART.keep_warm()
+
+
+@acts("correct usage", changes=False)
+def preview_file(engine: Engine, *, name: str, content: bytes, actor: str | None = None) -> Preview:
+    """What the file would change. CallRefused or InputRefused where it is no such file at all, or takes too much to read."""
+    told = {"name": name, "content": content, "actor": actor}
+    if not usage_files.is_large(content):
+        return correcting.preview_file(engine, **told)
+    with usage_files.alone(name, content):
+        try:
+            return _apart(correcting.preview_file, engine, **told)
+        except Ended:
+            raise _unfinished(name) from None
+
+
+@acts("correct usage")
+def apply_file(
+    engine: Engine, *, name: str, content: bytes, actor: str, now: datetime, landing: Landing | None = None, reason: str | None = None
+) -> Applied:
+    """Changes what the file says, all of it or nothing. CallRefused where it takes too much; W365Error where it was done, and only what it did is lost."""
+    landing = landing or Landing(w365settings.read().landing)
+    told = {"name": name, "content": content, "actor": actor, "now": now, "landing": landing, "reason": reason}
+    if not usage_files.is_large(content):
+        return correcting.apply_file(engine, **told)
+    with usage_files.alone(name, content):
+        before = _latest_by(content, engine)
+        try:
+            return _apart(correcting.apply_file, engine, **told)
+        except Ended:
+            made = _latest_by(content, engine)
+        if made == before:
+            raise _unfinished(name)
+        raise W365Error(
+            f"{name} is applied: it is correction {made}. The process that did it has ended before it could say what it changed."
         )
-    except subprocess.TimeoutExpired:
-        done = None
-    if done is None or done.returncode:
-        raise CallRefused(f"{name} takes more time or memory than one file may; nothing was done. Take fewer rows at once.")
-    found = pickle.loads(done.stdout)  # what our own process wrote
-    if isinstance(found, W365Error):
-        raise found
-    assert isinstance(found, Preview)
-    return found
 
 
-def limited() -> None:
-    """From here on this process can take no more than that."""
+def _apart(door: Callable[..., Any], engine: Engine, **told: Any) -> Any:
+    return _APART.call(_there, door=door, url=engine.url.render_as_string(hide_password=False), **told)
+
+
+def _there(*, door: Callable[..., Any], url: str, **told: Any) -> Any:
+    """In the process of its own."""
+    engine = pooled(url)
     try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES_OF_MEMORY, MOST_BYTES_OF_MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, ValueError, OSError):
-        pass  # no such limits there; the time is limited by who waits
+        return door(engine, **told)
+    finally:
+        engine.dispose()
 
 
-def _found(url: str, name: str, text: bytes, from_workbook: bool) -> Any:
-    from w365core.jobs import correcting
-    from w365core.store.engine import pooled
-
-    try:
-        return correcting.preview_text(pooled(url), name=name, text=text, from_workbook=from_workbook)
-    except W365Error as error:
-        return error
+def _latest_by(content: bytes, engine: Engine) -> int | None:
+    """The latest correction by this file."""
+    with guarded(), engine.begin() as connection:
+        return store.latest_by(connection, hashlib.sha256(content).hexdigest())
 
 
-def main() -> None:
-    """Reads standard input, writes standard output."""
-    limited()
-    told = json.loads(sys.stdin.buffer.readline())
-    found = _found(text=sys.stdin.buffer.read(), **told)
-    sys.stdout.buffer.write(pickle.dumps(found))
-
-
-if __name__ == "__main__":
-    main()
+def _unfinished(name: str) -> CallRefused:
+    return CallRefused(
+        f"{name} was not read to its end: it takes more time or memory than one file may, or its process was ended; nothing was changed. "
+        "Take fewer rows at once, or try again."
+    )

@@ -1,7 +1,7 @@
 """How are markups, quantities and costs of usage corrected? A door for pages, for the command line and for billing; no connector stands behind it.
 
 export                          a file to edit: CSV or Excel
-preview_file, apply_file        a file that came back
+preview_file, apply_file        a file that came back, read in this process; pages ask `big_files`
 rows, preview_edits, apply_edits    a few rows edited in the page
 preview_rule, apply_rule        one markup for many rows, or what their subscriptions say now; `correct_within` a larger change
 undo, receipts                  taking back, and what was done
@@ -26,7 +26,7 @@ from w365core import money, settings as w365settings
 from w365core.correction import COLUMNS, MOST_MARKUP, Applied, Edit, Preview, Rule, Undone
 from w365core.errors import CallRefused
 from w365core.intake.markup_files import MarkupFile
-from w365core.jobs import big_files, usage_files
+from w365core.jobs import usage_files
 from w365core.jobs.permitting import acts
 from w365core.rating import cells, corrections, judged as rating_judged
 from w365core.rating.cells import Reading, Stored
@@ -59,18 +59,10 @@ def export(engine: Engine, which: Chosen, *, excel: bool, for_people: bool = Fal
 @acts("correct usage", changes=False)
 def preview_file(engine: Engine, *, name: str, content: bytes, actor: str | None = None) -> Preview:
     """What the file would change. CallRefused or InputRefused where it is no such file at all. For who may apply it: reading it is much work."""
-    with usage_files.alone(name, content):
-        text, from_workbook = usage_files.text_of(name, content)
-        look = preview_text if len(text) <= usage_files.USUAL else big_files.preview
-        return look(engine, name=name, text=text, from_workbook=from_workbook)
-
-
-def preview_text(engine: Engine, *, name: str, text: bytes, from_workbook: bool) -> Preview:
-    """The same of its text, in this process."""
-    with usage_files.many_rows(), guarded():
-        file = usage_files.read_text(name, text, from_workbook=from_workbook)
-        with engine.connect() as connection:
-            return _preview_of(_judged_file(connection, file, lock=False), file.rows)
+    with usage_files.alone(name, content), usage_files.many_rows():
+        file = usage_files.read(name, content)
+        with guarded(), engine.connect() as connection:
+            return _preview_of(_judged_file(connection, file, lock=False), len(file.rows))
 
 
 @acts("correct usage")
@@ -81,10 +73,12 @@ def apply_file(
     reason = _reason(reason)
     with usage_files.alone(name, content), usage_files.many_rows():
         file = usage_files.read(name, content)
+        rows = len(file.rows)
         with _changing(engine) as connection:
             judged = _judged_file(connection, file, lock=True)
+            del file  # its cells take as much memory as all that is still to come
             told = {"source": "file", "name": name, "reason": reason, "who": Who(actor, now), "landing": landing}
-            return _apply(connection, engine, judged, partial(_preview_of, judged, file.rows), content=content, **told)
+            return _apply(connection, engine, judged, partial(_preview_of, judged, rows), content=content, **told)
 
 
 def _judged_file(connection: Connection, file: MarkupFile, *, lock: bool) -> Judged:
@@ -118,9 +112,9 @@ def _stored(connection: Connection, usage_ids: set[str], *, lock: bool) -> dict[
     return {row[0]: Stored(*row) for row in usage_rows.by_ids(connection, sorted(usage_ids), lock=lock)}
 
 
-def _preview_of(judged: Judged, rows: Sequence[Any], notes: Sequence[str] = (), *, sealed: bool = False) -> Preview:
+def _preview_of(judged: Judged, rows: int, notes: Sequence[str] = (), *, sealed: bool = False) -> Preview:
     said = () if judged.changes or judged.refused else ("Nothing is edited, so nothing changes.",)
-    return rating_judged.preview(judged, rows=len(rows), notes=(*notes, *said), sealed=sealed)
+    return rating_judged.preview(judged, rows=rows, notes=(*notes, *said), sealed=sealed)
 
 
 # --- edits in the page ---------------------------------------------------------------------------------------------------------------------
@@ -136,7 +130,7 @@ def rows(engine: Engine, which: Chosen, *, most: int) -> list[dict[str, str]]:
 def preview_edits(engine: Engine, edits: Sequence[Edit]) -> Preview:
     """What these edits would change. Rows are counted from 1 in the order given."""
     with guarded(), engine.connect() as connection:
-        return _preview_of(_judged_edits(connection, edits, lock=False), edits)
+        return _preview_of(_judged_edits(connection, edits, lock=False), len(edits))
 
 
 @acts("correct usage")
@@ -154,7 +148,7 @@ def apply_edits(
     with _changing(engine) as connection:
         judged = _judged_edits(connection, edits, lock=True)
         told = {"source": "page", "name": None, "reason": reason, "who": Who(actor, now), "landing": landing}
-        return _apply(connection, engine, judged, partial(_preview_of, judged, edits), **told)
+        return _apply(connection, engine, judged, partial(_preview_of, judged, len(edits)), **told)
 
 
 def _judged_edits(connection: Connection, edits: Sequence[Edit], *, lock: bool) -> Judged:
@@ -215,7 +209,7 @@ def _check(rule: Rule) -> None:
         raise CallRefused("Choose what the markup is for: an invoice, customers, subscriptions or products.")
 
 
-def _judged_rule(connection: Connection, rule: Rule, *, lock: bool) -> tuple[Judged, Sequence[Stored], tuple[str, ...]]:
+def _judged_rule(connection: Connection, rule: Rule, *, lock: bool) -> tuple[Judged, int, tuple[str, ...]]:
     which = Chosen(rule.invoices, rule.accounts, rule.subscriptions, rule.products, rule.usage_ids, open_only=True)
     rows = [Stored._make(row) for row in usage_rows.chosen(connection, which, lock=lock)]
     now = usage_rows.markups_now(connection, {row.subscription for row in rows if row.subscription}) if rule.to_subscription else {}
@@ -226,7 +220,7 @@ def _judged_rule(connection: Connection, rule: Rule, *, lock: bool) -> tuple[Jud
     notes = (
         f"{invoiced:,} more {'is' if invoiced == 1 else 'are'} invoiced, and stay as they are; delete their customer invoices to change them.",
     )
-    return Judged(changes=corrections.by_rule(rows, markup_of)), rows, notes if invoiced else ()
+    return Judged(changes=corrections.by_rule(rows, markup_of)), len(rows), notes if invoiced else ()
 
 
 # --- applying ------------------------------------------------------------------------------------------------------------------------------

@@ -27,8 +27,7 @@ from w365core.rating.cells import Stored
 from w365core.reports import export as reports_export
 from w365core.reports.tables import Column
 
-SMALL = 4_000_000  # bytes that are read without more ado
-USUAL = 32_000_000  # bytes of text, of some 100,000 rows, that are looked at here: a process of its own takes a second more
+SMALL = 4_000_000  # bytes of text, of some 20,000 rows, that are read without more ado
 _ONE = threading.Lock()
 _MOST_SECONDS_OF_WAITING = 60
 _FOR_PEOPLE = ("account_name",)  # what the page's downloads say besides; not read again
@@ -77,29 +76,22 @@ def many_rows() -> Iterator[None]:
             gc.enable()
 
 
-def text_of(name: str, content: bytes) -> tuple[bytes, bool]:
-    """The file as CSV text, and whether it came in a workbook. CallRefused where it is neither, or larger than any file of usage."""
-    if markup_files.is_workbook(name, content):
-        return _unpacked(name, content), True
-    return content, False
-
-
-def read_text(name: str, text: bytes, *, from_workbook: bool) -> MarkupFile:
-    """Its rows. CallRefused or InputRefused in a sentence."""
-    if from_workbook:
-        return replace(markup_files.read(name, text, separator=","), decimal_comma=False)
-    return markup_files.read(name, text)
-
-
 def read(name: str, content: bytes) -> MarkupFile:
-    text, from_workbook = text_of(name, content)
-    return read_text(name, text, from_workbook=from_workbook)
+    """Its rows. CallRefused or InputRefused in a sentence where it is neither CSV nor a workbook, or larger than any file of usage."""
+    if markup_files.is_workbook(name, content):
+        return replace(markup_files.read(name, _unpacked(name, content), separator=","), decimal_comma=False)
+    return markup_files.read(name, content)
+
+
+def is_large(content: bytes) -> bool:
+    """Whether reading it may take much: by its size, or because nobody knows what a workbook unpacks to."""
+    return len(content) > SMALL or content.startswith(markup_files.WORKBOOK)
 
 
 @contextmanager
 def alone(name: str, content: bytes) -> Iterator[None]:
     """A workbook or a large file is read while no other is, in this process: so many at once would take its memory. AlreadyRunning after a while."""
-    if len(content) <= SMALL and not content.startswith(markup_files.WORKBOOK):
+    if not is_large(content):
         yield
         return
     if not _ONE.acquire(timeout=_MOST_SECONDS_OF_WAITING):

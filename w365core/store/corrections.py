@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import pyarrow as pa
-from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from w365core.arrays import batch_of
 from w365core.errors import CallRefused
@@ -75,6 +75,15 @@ _RECEIPTS = text(f"""
 def receipts(connection: Connection, *, most: int = 50) -> list[Mapping[str, Any]]:
     """The latest corrections, one row per currency, with what of each can no longer be taken back: rows gone, invoiced, or changed again since."""
     return [dict(row) for row in connection.execute(_RECEIPTS, {"most": most}).mappings()]
+
+
+def latest_by(connection: Connection, fingerprint: str) -> int | None:
+    """The latest correction by this file; None where there is none. Waits for whoever is making one, so that what it says stays so, also of one whose
+    maker has died: its transaction may live on for a while."""
+    connection.execute(text("lock table usage_correction in share mode"))
+    return connection.execute(
+        select(func.max(usage_correction.c.correction_id)).where(usage_correction.c.fingerprint == fingerprint)
+    ).scalar()
 
 
 def hold(connection: Connection) -> None:
