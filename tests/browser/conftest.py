@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -65,6 +65,31 @@ _DRAWN = """() => {
 def settled(page: Page) -> None:
     """Waits, as a person does, until the page has been drawn to its end."""
     page.wait_for_function(_DRAWN, timeout=120_000)
+
+
+# Where there is no page of the app, as at the sign-in's own, there is nothing to wait for.
+_AT_REST = """() => {
+    const app = document.querySelector("[data-testid=stApp]");
+    return !app || app.dataset.testScriptState === "notRunning";
+}"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _acts_on_drawn_pages() -> Iterator[None]:
+    """Nobody clicks while a page is being drawn anew, or what is not in view: what a test does waits for that, as a person does."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("click", "fill", "press", "check"):
+            patched.setattr(Locator, name, _once_at_rest(getattr(Locator, name)))
+        yield
+
+
+def _once_at_rest(act: Callable[..., Any]) -> Callable[..., Any]:
+    def acting(locator: Locator, *said: Any, **told: Any) -> Any:
+        locator.scroll_into_view_if_needed()  # a list that opens under the click closes when the page scrolls
+        locator.page.wait_for_function(_AT_REST, timeout=120_000)
+        return act(locator, *said, **told)
+
+    return acting
 
 
 @contextmanager
