@@ -149,6 +149,7 @@ _WRONG = [
     (["sync", "--invoice", "G1"], "is Active and is not downloaded again"),
     (["sync", "--invoice", "NOBODY"], "does not list an invoice NOBODY"),
     (["sync", "--provider", "nobody"], "There is no provider nobody"),
+    (["sync", "--provider", "distributor"], "which has no connection: import its invoices from files"),
     (["sync", "--override-tolerance", "5"], "say which with --invoice"),
     (["sync", "--invoice", "BAD", "--override-tolerance", "much"], "--override-tolerance is 'much'"),
     (["sync", "--invoice", "BAD", "--override-tolerance=-1"], "at least 0"),
@@ -164,7 +165,6 @@ _WRONG = [
     (["import", "{folder}/records/accounts.csv", "--provider", "csp", "--invoice", "X", "--invoice-date", "8.11.2026"], "2026-11-30"),
     (["import", "{folder}/records/accounts.csv", "--provider", "csp", "--invoice", "X", "--currency", "euro"], "three letters"),
     (["provider", "add", "new one", "--type", "manual"], "is no name for a provider"),
-    (["provider", "add", "new", "--type", "partner_center"], "--tenant-id and --client-id"),
     (["provider", "add", "csp", "--graph-url", "http://169.254.169.254"], "169.254.169.254"),
 ]
 _MISSING = [
@@ -219,6 +219,9 @@ def test_a_wrong_call_exits_2_and_changes_nothing(shop: Shop, arguments: list[st
 def test_a_call_nobody_knows_exits_2(shop: Shop, arguments: list[str]) -> None:
     done = shop(*arguments)
     assert (done.returncode, done.stdout) == (2, "") and done.stderr and "Traceback" not in done.stderr
+    told = shop(*arguments, "--json")
+    assert told.returncode == 2 and "Traceback" not in told.stderr
+    assert set(json.loads(told.stdout)) == {"error", "problems"}
 
 
 @pytest.mark.parametrize(("arguments", "environment", "said"), _MISSING, ids=lambda value: str(value)[:60])
@@ -238,6 +241,10 @@ def test_a_database_without_a_schema_exits_4_until_init(shop: Shop, tmp_path: Pa
         assert shop.json("init", DATABASE_URL=url)["changed"] is False
         assert shop.json("invoices", DATABASE_URL=url) == []
         _is_refused(shop("sync", "--json", DATABASE_URL=url), 4, "No provider with a connection is configured")
+        assert (
+            shop.json("provider", "add", "csp", "--type", "partner_center", DATABASE_URL=url)["new"] is True
+        )  # its files can come by hand
+        _is_refused(shop("sync", "--json", DATABASE_URL=url), 4, "has no tenant or client id")
 
 
 @pytest.mark.parametrize(("arguments", "fault", "said"), _FAULTS)

@@ -11,6 +11,7 @@ import tempfile
 import traceback
 
 import typer
+from typer.exceptions import TyperException
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
@@ -35,7 +36,7 @@ from w365core.commands import (
     references,
     transitions,
 )
-from w365core.errors import W365Error
+from w365core.errors import CallRefused, W365Error
 from w365core.jobs import saying
 
 GROUPS = (
@@ -68,7 +69,7 @@ def main() -> None:
     """Runs the command that the process was called with and ends it; whatever goes wrong is one sentence."""
     saying.begin(part=next(iter(sys.argv[1:]), "help"))
     try:
-        program(called=next(iter(sys.argv[1:]), None))()
+        _run(program(called=next(iter(sys.argv[1:]), None)))
     except W365Error as error:
         printing.refusal(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
@@ -81,3 +82,14 @@ def main() -> None:
             f"Something went wrong that should not have; nothing half-done was stored. The details are in {report.name}.", file=sys.stderr
         )
         sys.exit(70)
+
+
+def _run(commands: typer.Typer) -> None:
+    """Runs the command. With --json a call that is wrong in itself is answered by a document too."""
+    if "--json" not in sys.argv:
+        commands()
+    try:
+        code = commands(standalone_mode=False)
+    except TyperException as error:
+        raise CallRefused(error.format_message()) from None
+    sys.exit(code if isinstance(code, int) else 0)

@@ -98,7 +98,7 @@ def test_a_sign_in_that_is_down_ends_within_ten_seconds(contoso):
     assert time.monotonic() - begun < 10
 
 
-@pytest.mark.parametrize("tenant", ["", "a/b", "../x", "contoso?x", "contoso#", "con toso"])
+@pytest.mark.parametrize("tenant", ["a/b", "../x", "contoso?x", "contoso#", "con toso"])
 def test_a_tenant_that_would_bend_the_address_is_refused(contoso, tenant):
     with pytest.raises(CallRefused):
         contoso.connector(provider=replace(contoso.provider(), tenant_id=tenant))

@@ -48,6 +48,8 @@ def provider_add(
     context = opened()
     added, new = add_provider(context, name, {key: value for key, value in given.items() if value is not None})
     said = f"Provider {added.name} is {'added' if new else 'changed'}."
+    if missing := registry.lacks(added):
+        said += f" Its invoices can be imported from files; add {' and '.join(missing)} before you sync."
     variable = w365settings.secret_variable(added.name)
     secret = registry.secret_of(added.type)
     if secret and not context.settings.environment.get(variable):

@@ -102,7 +102,8 @@ def listed(provider: Provider, headers: Sequence[InvoiceHeader], invoice_number:
 
 
 def connect(context: Context, provider: Provider, *, sync_run_id: int | None) -> Connector:
-    """The provider's connector, keeping every answer in landing. ConfigurationMissing without its secret."""
+    """The provider's connector, keeping every answer in landing. CallRefused where it has none, ConfigurationMissing without its secret."""
+    registry.kind_of(provider)
     settings = context.settings
     patience = Patience(timeout=settings.http_timeout, tries=settings.http_tries, poll=settings.poll)
     return registry.connector(

@@ -51,7 +51,7 @@ def capabilities(provider_type: ProviderType) -> Capabilities:
 
 
 def check(provider: Provider) -> None:
-    """For `provider add`: CallRefused names what is missing, or the configured address that may not be used and says why."""
+    """For `provider add`: CallRefused names the configured address that may not be used and says why."""
     kind = KINDS.get(provider.type)
     if kind is None:
         if provider.api_url or provider.graph_url or provider.login_url:
@@ -59,11 +59,24 @@ def check(provider: Provider) -> None:
                 f"Provider {provider.name} is of type {provider.type}, which is never called and takes no URLs. Leave them out."
             )
         return
-    missing = [f"--{name.replace('_', '-')}" for name in kind.needs if not getattr(provider, name)]
-    if missing:
-        raise CallRefused(f"Provider {provider.name} needs {' and '.join(missing)} to sign in at {provider.type.label}.")
     for name, service in kind.services.items():
         configured_root(getattr(provider, name), service=service)
+
+
+def lacks(provider: Provider) -> tuple[str, ...]:
+    """The options without which it cannot be called; invoices from files need none of them."""
+    kind = KINDS.get(provider.type)
+    return tuple(f"--{name.replace('_', '-')}" for name in (kind.needs if kind else ()) if not getattr(provider, name))
+
+
+def kind_of(provider: Provider) -> Kind:
+    """How it is called. CallRefused where it is of a type that never is."""
+    kind = KINDS.get(provider.type)
+    if kind is None:
+        raise CallRefused(
+            f"Provider {provider.name} is of type {provider.type}, which has no connection: import its invoices from files with `import`."
+        )
+    return kind
 
 
 def secret_of(provider_type: ProviderType) -> str | None:
@@ -87,11 +100,7 @@ def connector(
     `rotation` and `today` are for StreamOne: who keeps its refresh token, and from which day on it looks back. `clockwork` (resolve, sleep, chance,
     clock) is for tests.
     """
-    kind = KINDS.get(provider.type)
-    if kind is None:
-        raise CallRefused(
-            f"Provider {provider.name} is of type {provider.type}, which has no connection: import its invoices from files with `import`."
-        )
+    kind = kind_of(provider)
     calls = Calls(patience=patience, keep=keep, **clockwork)
     variable = f"W365_SECRET_{provider.name.upper().replace('-', '_')}"
     return kind.connected(provider, Means(calls, secret, variable, rotation, today))

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import msal
 
-from w365core.errors import CallRefused, ProviderChanged, ProviderError, ProviderRefused, ProviderUnavailable
+from w365core.errors import CallRefused, ConfigurationMissing, ProviderChanged, ProviderError, ProviderRefused, ProviderUnavailable
 from w365core.model import Provider, Secret
 from w365core.providers.addresses import Service, admitted, allowed
 from w365core.providers.http import Calls, Request
@@ -53,9 +53,11 @@ class Tokens:
 
 
 def tenant_of(provider: Provider) -> str:
-    """The tenant as part of an address. CallRefused where it or the client id is missing or is no tenant at all."""
+    """The tenant as part of an address. ConfigurationMissing where it or the client id is missing, CallRefused where it is no tenant at all."""
     if not provider.tenant_id or not provider.client_id:
-        raise CallRefused(f"Provider {provider.name} has no tenant or client id. Add them with `provider add`, then run the command again.")
+        raise ConfigurationMissing(
+            f"Provider {provider.name} has no tenant or client id. Add them with `provider add`, then run the command again."
+        )
     if not _TENANT.fullmatch(provider.tenant_id):
         raise CallRefused(f"The tenant id of provider {provider.name} is neither a GUID nor a domain. Correct it with `provider add`.")
     return provider.tenant_id
