@@ -22,7 +22,7 @@ run: $(VENV)/.has-requirements
 	@exec $(python) -m w365core up --demo --port $(PORT)
 
 test: $(VENV)/.has-requirements-test
-	@exec $(python) -m tests.machine --numprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@exec $(python) -m tests.machine --numprocesses 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: $(VENV)/.has-requirements-test
 	@$(python) -m ruff check . && $(python) -m ruff format --check .
