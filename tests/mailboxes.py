@@ -1,13 +1,12 @@
 """A real SMTP server on loopback, in this process: what it took, and what it is to refuse.
 
 Mailbox     `taken` are the messages it has answered 250 to; `refused` is what it says to which recipient, `answers` what it says to the next messages
-serve       the mailbox behind a port, for the length of a block;  free_port: one that nobody listens on
+serve       the mailbox behind a port, for the length of a block
 """
 
 from __future__ import annotations
 
 import datetime
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.ports import free_port
 
 USER, PASSWORD = "w365", "planted-mail-password-Qp73"
 
@@ -72,12 +73,6 @@ def serve(mailbox: Mailbox, *, port: int = 0, tls: ssl.SSLContext | None = None,
         yield mailbox
     finally:
         controller.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:

@@ -13,7 +13,6 @@ import atexit
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -25,6 +24,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tests.ports import free_port
 from w365core.store import embedded, embedded_account
 
 OSUSER = os.environ.get("W365_PG_OSUSER", "w365pg")
@@ -180,8 +180,7 @@ def other_server(programs: Path, *, password: str) -> Iterator[str]:
         who.own(data)
         secret.write_text(password)
         secret.chmod(0o644)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         made = who.run(
             programs / "initdb", "-D", data, "-U", "owner", "-E", "UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={secret}"
         )

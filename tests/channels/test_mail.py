@@ -15,6 +15,7 @@ import pytest
 
 from tests import mailboxes
 from tests.mailboxes import PASSWORD, USER, Mailbox
+from tests.ports import free_port
 from w365core.channels import mail
 from w365core.channels.mail import Mail, Server
 from w365core.channels.outcome import Delivered, Postponed, Refused
@@ -103,7 +104,7 @@ def test_a_message_that_is_not_taken_is_for_good_only_where_the_server_says_so(b
 
 
 def test_nobody_listens() -> None:
-    outcome = mail.send(server(mailboxes.free_port()), MAIL)
+    outcome = mail.send(server(free_port()), MAIL)
     assert isinstance(outcome, Postponed) and "could not be reached" in outcome.said
 
 
@@ -205,7 +206,7 @@ def test_a_server_without_starttls_gets_nothing(box: Mailbox) -> None:
 def test_tls_from_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls, trusted = mailboxes.certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-    box = Mailbox(port=mailboxes.free_port())
+    box = Mailbox(port=free_port())
     controller = mailboxes.Controller(box, hostname="localhost", port=box.port, ssl_context=tls)
     controller.start()
     try:

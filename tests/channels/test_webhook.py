@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.mailboxes import free_port
+from tests.ports import free_port
 from tests.providers.scripted import Scripted, Step, scripted
 from w365core.channels import webhook
 from w365core.channels.outcome import Delivered, Outcome, Postponed, Refused

@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from tests import mailboxes
 from tests.conftest import NOW, Command
-from tests.mailboxes import Mailbox, free_port
+from tests.mailboxes import Mailbox
+from tests.ports import free_port
 from tests.posted import outbox, to_mail, told
 from w365core.errors import CallRefused
 from w365core.jobs import messaging, notifying, sending

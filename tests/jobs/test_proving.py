@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlalchemy import func, select
 from tests import estates, streamones
 from tests.conftest import Command
 from tests.estates import Estate, Served, seat
+from tests.ports import free_port
 from tests.providers.scripted import Scripted, Step, said, scripted
 from w365core.errors import CallRefused, ConfigurationMissing
 from w365core.jobs import configuring, documents, proving, queue, running, signing_in
@@ -118,8 +118,7 @@ def test_a_wrong_secret_is_missing_everywhere_and_an_outage_is_none(script) -> N
     server.on("/contoso.example/oauth2/v2.0/token", said({"error": "invalid_client", "error_description": "AADSTS7000215: no"}, 401))
     refused = prove(context, "ms")
     assert refused.exit_code == 1 and "AADSTS7000215" in refused.proofs[0].said and "W365_SECRET_MS" in refused.proofs[0].said
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        away = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    away = f"http://127.0.0.1:{free_port()}"
     configuring.add_provider(context, "ms", {"graph_url": away})
     server.on("/contoso.example/oauth2/v2.0/token", said({"token_type": "Bearer", "expires_in": 3599, "access_token": "t"}))
     proved = prove(context, "ms")

@@ -18,7 +18,8 @@ from sqlalchemy import text
 from tests import mailboxes
 from tests.conftest import NOW, ROOT
 from tests.jobs import working
-from tests.mailboxes import Mailbox, free_port
+from tests.mailboxes import Mailbox
+from tests.ports import free_port
 from tests.posted import outbox, to_mail, told
 from tests.providers.scripted import Step, scripted
 from w365core.jobs import notifying, sending

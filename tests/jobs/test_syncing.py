@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from sqlalchemy import event, select, text
 
 from tests import estates
 from tests.estates import Estate, Served, daily, seat, usage
+from tests.ports import free_port
 from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing, ProviderError
 from w365core.jobs import configuring, syncing
 from w365core.jobs.context import Context
@@ -215,9 +215,7 @@ def test_a_provider_that_lists_nothing_changes_nothing(configured: Context, serv
 
 
 def test_a_refused_connection_ends_within_ten_seconds(configured: Context) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    elsewhere = estates.configure(configured, f"http://127.0.0.1:{port}")
+    elsewhere = estates.configure(configured, f"http://127.0.0.1:{free_port()}")
     begun = time.monotonic()
     with pytest.raises(ProviderError, match="was refused"):
         by_hand(hurried(elsewhere, http_tries=6, http_timeout=100))

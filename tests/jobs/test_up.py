@@ -25,6 +25,7 @@ import pytest
 from tests import estates
 from tests.estates import Estate
 from tests.jobs import working
+from tests.ports import free_port, is_free
 from tests.postgres import OSUSER, fresh_database, reachable_home
 from w365core.jobs.children import Child
 from w365core.jobs.context import Context
@@ -157,22 +158,6 @@ def answer(url: str) -> int:
         return error.code
     except OSError:
         return 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
+from tests.ports import free_port
 from tests.providers.scripted import Step, said
 from w365core.errors import ConfigurationMissing, ProviderChanged, ProviderRefused, ProviderUnavailable
 from w365core.providers import http, waiting
@@ -210,9 +210,9 @@ def test_a_head_that_drips_is_cut_off(contoso):
 
 
 def test_a_refused_connection_ends_soon_and_once_known_at_once(contoso):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    connector = contoso.connector(provider=contoso.provider(api_url=f"http://127.0.0.1:{port}"), sleep=time.sleep, patience=Patience())
+    connector = contoso.connector(
+        provider=contoso.provider(api_url=f"http://127.0.0.1:{free_port()}"), sleep=time.sleep, patience=Patience()
+    )
     begun = time.monotonic()
     with pytest.raises(ProviderUnavailable, match="refused"):
         connector.invoices()

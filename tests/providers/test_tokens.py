@@ -1,10 +1,10 @@
-import socket
 import time
 from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
 
+from tests.ports import free_port
 from tests.providers.scripted import SECRET, TOKEN_PATH, Step, said
 from w365core.errors import CallRefused, ProviderChanged, ProviderRefused, ProviderUnavailable
 from w365core.model import Feed
@@ -90,11 +90,11 @@ def test_a_redirect_of_the_sign_in_is_refused(contoso):
 
 
 def test_a_sign_in_that_is_down_ends_within_ten_seconds(contoso):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
     begun = time.monotonic()
     with pytest.raises(ProviderUnavailable, match="Microsoft sign-in"):
-        contoso.connector(provider=contoso.provider(login_url=f"http://127.0.0.1:{port}"), sleep=time.sleep, patience=Patience()).invoices()
+        contoso.connector(
+            provider=contoso.provider(login_url=f"http://127.0.0.1:{free_port()}"), sleep=time.sleep, patience=Patience()
+        ).invoices()
     assert time.monotonic() - begun < 10
 
 

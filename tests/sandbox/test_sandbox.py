@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.ports import free_port
 from w365core.errors import CallRefused
 from w365core.sandbox import damage
 from w365core.sandbox.faults import KINDS, Faults, parsed
@@ -416,8 +417,7 @@ def test_a_port_in_use_is_refused_in_one_sentence(estate):
 
 
 def test_served_from_a_process_it_says_nothing_on_standard_output(estate):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     code = f"from pathlib import Path; from w365core.sandbox.server import serve; serve(estate=Path({str(estate)!r}), port={port})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
