@@ -94,7 +94,7 @@ ANSWERS = frozenset(
         *("queue.recent", "queue.someone_works", "queue.providers"),
         *("naming.looked_at", "supplying.missing", "supplying.choices", "supplying.read", "tolerances.refuse_beyond"),
         *("invoicing.plans", "invoicing.drafts_again", "invoicing.held_sentences", "invoicing.has_drifted"),
-        *("diagnosing.diagnose", "diagnosing.rates", "diagnosing.lateness", "diagnosing.invoiced_late", "invoicing.comes_first"),
+        *("diagnosing.diagnose", "diagnosing.rates", "diagnosing.lateness", "diagnosing.invoiced_late", "invoicing.foretold"),
         *("correcting.export", "correcting.rows", "correcting.preview_edits", "correcting.preview_rule"),
         *("correcting.receipts", "big_files.keep_warm"),
         *("reviewing.plan", "reviewing.sign_off_plan", "mending.check", "preferring.named"),

@@ -46,12 +46,38 @@ class Standing:
     status: str
     next_before: date | None = None
     next_after: date | None = None
+    made_here: bool = False
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """What an invoice has settled of a subscription's minimum commitment for one cycle: `committed` is that of the whole cycle, `top_up` what the invoice
+    adds to its usage. It is less than nothing where usage that came late has used up what an earlier invoice had topped up."""
+
+    subscription_id: str
+    cycle_start: date
+    currency: str
+    committed: Decimal
+    top_up: Decimal
+    invoice_number: str = ""
+
+
+@dataclass(frozen=True)
+class Sold:
+    """Usage of a subscription with a commitment that is on a customer invoice, in sums by the day that says its cycle."""
+
+    invoice_number: str
+    subscription_id: str
+    day: date
+    currency: str
+    amount: Decimal
 
 
 @dataclass(frozen=True)
 class Contract:
     """A contract with what decides over its billing. `contract_id` is None for subscriptions that have none; `is_known` says whether our records
-    have that contract; `first_usage` is the last day of its oldest usage, billed or not; `currencies` are those of its unbilled usage."""
+    have that contract; `first_usage` is the last day of its oldest usage, billed or not. `settled` and `sold` tell of its subscriptions with a minimum
+    commitment what is on invoices already."""
 
     contract_id: str | None
     name: str | None = None
@@ -69,6 +95,8 @@ class Contract:
     first_usage: date | None = None
     subscriptions: Mapping[str, Subscribed] = field(default_factory=dict)
     invoices: Sequence[Standing] = ()
+    settled: Sequence[Commitment] = ()
+    sold: Sequence[Sold] = ()
 
     @property
     def customer(self) -> str:
@@ -108,7 +136,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a usage invoice: of one usage summary, or a top-up to a minimum commitment, which has no usage."""
+    """A line of a usage invoice: of one usage summary, or the top-up to a minimum commitment, which has no usage."""
 
     number: int
     subscription_id: str | None
@@ -137,6 +165,7 @@ class Draft:
     next_before: date | None = None
     next_after: date | None = None
     next_date: date | None = None
+    commitments: tuple[Commitment, ...] = ()
 
     @property
     def total(self) -> Decimal:

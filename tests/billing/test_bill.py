@@ -198,7 +198,7 @@ def test_a_commitment_is_per_month_of_the_cycle(books: Books) -> None:
     assert books.next_date() == day("2027-01-05")
 
 
-def test_more_than_the_commitment_is_billed_as_it_is_and_late_usage_does_not_count_toward_it(books: Books) -> None:
+def test_more_than_the_commitment_is_billed_as_it_is_and_late_usage_of_another_month_does_not_count_toward_it(books: Books) -> None:
     books.change(subscription, minimum_commitment=Decimal("80"))
     books.invoice("OLD-9", "1.00", month=9)
     books.used("60.00", month=9)

@@ -146,20 +146,26 @@ def test_the_newest_draft_that_is_deleted_and_billed_again_takes_what_came_late_
 
 
 @contextmanager
-def books_of(template: str, told: Told) -> Iterator[Books]:
-    """These books, nothing billed yet, on a database of their own."""
+def books_alone(template: str) -> Iterator[Books]:
+    """Empty books, on a database of their own."""
     with TemporaryDirectory(prefix="w365-books-") as folder, postgres.used_database(template) as url:
         engine = pooled(url)
-        books = Books(Context(Settings(home=Path(folder), database_url=url), engine, at(TODAY), "tester", lambda sentence: None))
+        try:
+            yield Books(Context(Settings(home=Path(folder), database_url=url), engine, at(TODAY), "tester", lambda sentence: None))
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def books_of(template: str, told: Told) -> Iterator[Books]:
+    """These books, nothing billed yet."""
+    with books_alone(template) as books:
         for contract_id, said in told.contracts.items():
             books.contract(contract_id, **said)
         for subscription_id, said in told.subscriptions.items():
             books.subscription(subscription_id, SUBSCRIPTIONS[subscription_id], **said)
         use(books, told, told.usage)
-        try:
-            yield books
-        finally:
-            engine.dispose()
+        yield books
 
 
 def use(books: Books, told: Told, usage: list[Used]) -> None:

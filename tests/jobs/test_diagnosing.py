@@ -133,6 +133,23 @@ def test_usage_that_came_after_the_invoice_date(configured: Configured, status: 
     assert one["amount_at_risk"] == Decimal("23.00") and one["invoice_number"] == (status and "I-1")
 
 
+def test_late_usage_that_a_run_would_bill_is_said_of_the_cycle_on_whose_invoice_it_goes(configured: Configured):
+    dated = CONTRACTS.replace("2026-11-12", "2026-12-12")
+    context = synced(configured(billing_contracts=dated, invoices=INVOICE + "Billed", invoice_lines=LINE + "250.00"))
+    december, on = date(2026, 12, 1), date(2026, 12, 14)
+    one = row(context, on=on, period=december)
+    assert (one["outcome"], one["headline"], one["amount_at_risk"]) == ("blocked", "not_published", 0)
+    assert one["sentence"].endswith(
+        " 23.00 EUR of late usage of an invoiced cycle waits for its invoice: `bill` makes one of that alone, and what comes of the cycle itself is late then."
+    )
+    books = Books(context)
+    books.used("30.00", month=11, on="G2")
+    one = row(context, on=on, period=december)
+    assert one["sentence"].endswith(" With it goes 23.00 EUR of late usage of an invoiced cycle.")
+    assert books.bill("2026-12", "BC-1", now="2026-12-14").made[0].total == Decimal("53.00")
+    assert "late usage" not in row(context, on=on, period=december)["sentence"]
+
+
 def test_usage_on_a_customer_invoice_is_billed_and_it_is_said_where(configured: Configured):
     context = synced(configured(invoices=INVOICE.replace("2026-11-05", "2026-11-12") + "Billed"))
     billed_usage.bill(context.engine, "G1", on="I-1")

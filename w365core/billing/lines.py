@@ -1,4 +1,4 @@
-"""What stands on a usage invoice? One line per usage summary, and a top-up of its own where a subscription used less than it has committed to.
+"""What stands on a usage invoice? One line per usage summary, and one of its own for what a minimum commitment adds or gives back.
 
 A summary is the finest thing that is sold, rounded once; so a line says exactly what its usage sells for, and the sum needs no proof.
 """
@@ -6,28 +6,44 @@ A summary is the finest thing that is sold, rounded once; so a line says exactly
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from w365core import money
-from w365core.billing.cycles import Cycle
-from w365core.usage_invoice import Contract, Line, Potential, Subscribed, Usage
+from w365core.billing import cycles
+from w365core.billing.commitments import Settled, settled
+from w365core.billing.cycles import Cycle, Terms
+from w365core.usage_invoice import Commitment, Contract, Line, Subscribed, Usage
 
 _MOST_PLACES = 10  # of a unit price that people can read
+_BEFORE_THE_CONTRACT = -1
 
 
-def lines_of(contract: Contract, cycle: Cycle, own: Sequence[Usage], late: Sequence[Usage], *, currency: str) -> tuple[Line, ...]:
-    """The cycle's own usage, each subscription's top-up behind it, and at the end what comes late, the oldest first."""
+@dataclass(frozen=True)
+class Contents:
+    """What an invoice holds: its lines, and the minimum commitments that it settles, also those that add nothing."""
+
+    lines: tuple[Line, ...]
+    commitments: tuple[Commitment, ...] = ()
+
+
+def lines_of(contract: Contract, terms: Terms, own: Sequence[Usage], late: Sequence[Usage], *, currency: str) -> Contents:
+    """The cycle's own usage, and at the end what comes late, the oldest cycle first; behind each subscription's usage of a cycle what its commitment adds."""
     made: list[Line] = []
-    for subscription_id in sorted({usage.subscription_id or "" for usage in own}):
-        mine = sorted((usage for usage in own if (usage.subscription_id or "") == subscription_id), key=_place)
-        made += [_line(contract, usage, late=False) for usage in mine]
-        made += _top_up(contract.subscriptions.get(subscription_id), cycle, mine, currency)
-    made += [
-        _line(contract, usage, late=True)
-        for usage in sorted(late, key=lambda usage: (usage.day, usage.subscription_id or "", *_place(usage)))
-    ]
-    return tuple(_numbered(made))
+    commitments: list[Commitment] = []
+    groups: dict[tuple[bool, int, str], list[Usage]] = {}
+    for is_late, usage in [*((False, one) for one in own), *((True, one) for one in late)]:
+        groups.setdefault((is_late, _cycle_number(terms, usage), usage.subscription_id or ""), []).append(usage)
+    for (is_late, number, subscription_id), mine in sorted(groups.items()):
+        made += [_line(contract, usage, late=is_late) for usage in sorted(mine, key=_place)]
+        if number == _BEFORE_THE_CONTRACT:
+            continue
+        of, subscription = cycles.cycle(terms, number), contract.subscriptions.get(subscription_id)
+        found = settled(contract, terms, subscription, of, mine, currency=currency, late=is_late)
+        if found is not None:
+            commitments.append(found.commitment)
+            made += [_top_up(subscription, of, found)] if found.commitment.top_up else []
+    return Contents(tuple(_numbered(made)), tuple(commitments))
 
 
 def is_worth_an_invoice(lines: Iterable[Line]) -> bool:
@@ -38,39 +54,19 @@ def is_worth_an_invoice(lines: Iterable[Line]) -> bool:
     return any(sums.values())
 
 
-def not_compared(contract: Contract, lines: Iterable[Line], *, currency: str) -> list[Subscribed]:
-    """Subscriptions on the invoice whose commitment is agreed in another currency than it is made in, so that nothing tops it up."""
-    own = {line.subscription_id for line in lines if line.usage is not None and not line.late}
-    found = (one for key, one in sorted(contract.subscriptions.items()) if key in own)
-    return [one for one in found if one.minimum_commitment and (one.currency or currency) != currency]
-
-
-def potentials(contract: Contract, cycle: Cycle, usage: Iterable[Usage], *, currency: str | None) -> tuple[Potential, ...]:
-    """Commitments of subscriptions that ran in the cycle and have no usage in it at all."""
-    used = {one.subscription_id for one in usage}
-    idle = (one for key, one in sorted(contract.subscriptions.items()) if key not in used and _ran(one, cycle) and one.minimum_commitment)
-    return tuple(
-        Potential(one.subscription_id, cycle.start, cycle.last_day, committed(one, cycle, code), code)
-        for one in idle
-        if (code := one.currency or currency) is not None
+def _top_up(subscription: Subscribed | None, cycle: Cycle, found: Settled) -> Line:
+    """The line of a commitment, which says how it comes to its amount."""
+    named, least, currency = _called(subscription, None), money.plain(found.commitment.committed), found.commitment.currency
+    if not found.before:
+        said = f"minimum commitment of {least} {currency}, less {money.plain(found.used)} {currency} of usage"
+    else:
+        said = (
+            f"minimum commitment of {least} {currency}: {money.plain(found.due)} {currency} beside {money.plain(found.used)} {currency} of usage, "
+            f"less {money.plain(found.before)} {currency} that was billed for it"
+        )
+    return Line(
+        0, found.commitment.subscription_id, f"{named}: {said} ({cycle.start} to {cycle.last_day})", found.commitment.top_up, money.ZERO
     )
-
-
-def committed(subscription: Subscribed, cycle: Cycle, currency: str) -> Decimal:
-    """The commitment of the whole cycle: it is agreed per month."""
-    return money.in_currency(money.EXACT.multiply(subscription.minimum_commitment or money.ZERO, Decimal(cycle.months)), currency)
-
-
-def _top_up(subscription: Subscribed | None, cycle: Cycle, used: Sequence[Usage], currency: str) -> list[Line]:
-    """The rest of the commitment; none where it is agreed in another currency, since the two cannot be compared."""
-    if subscription is None or not subscription.minimum_commitment or (subscription.currency or currency) != currency:
-        return []
-    least, sold = committed(subscription, cycle, currency), money.total(usage.selling_amount or money.ZERO for usage in used)
-    rest = money.EXACT.subtract(least, sold)
-    if rest <= 0:
-        return []
-    said = f"{_called(subscription, None)}: minimum commitment of {money.plain(least)} {currency}, less {money.plain(sold)} {currency} of usage"
-    return [Line(0, subscription.subscription_id, f"{said} ({cycle.start} to {cycle.last_day})", rest, money.ZERO)]
 
 
 def _line(contract: Contract, usage: Usage, *, late: bool) -> Line:
@@ -100,10 +96,11 @@ def _unit_price(amount: Decimal, quantity: Decimal, currency: str) -> Decimal | 
     return money.trimmed(price, least=money.minor_units(currency)) if money.EXACT.multiply(price, quantity) == amount else None
 
 
-def _ran(subscription: Subscribed, cycle: Cycle) -> bool:
-    starts_late = subscription.start_date is not None and subscription.start_date >= cycle.end
-    ended_before = subscription.end_date is not None and subscription.end_date < cycle.start
-    return (subscription.status or "Active") == "Active" and not starts_late and not ended_before
+def _cycle_number(terms: Terms, usage: Usage) -> int:
+    """Of the cycle that it was used in."""
+    if terms.start_date is not None and usage.day < terms.start_date:
+        return _BEFORE_THE_CONTRACT
+    return cycles.cycle_of(terms, usage.day).number
 
 
 def _place(usage: Usage) -> tuple:

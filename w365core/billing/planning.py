@@ -10,24 +10,29 @@ next cycle that has none. A later cycle waits while an earlier one is open and h
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
-from w365core import money
-from w365core.billing import cycles
+from w365core.billing import cycles, notes as notes_of
 from w365core.billing.billable import blocked_by, currency_of
+from w365core.billing.commitments import potentials
 from w365core.billing.cycles import Cycle, Invoiced, Step, Terms
-from w365core.billing.lines import is_worth_an_invoice, lines_of, not_compared, potentials
-from w365core.usage_invoice import ARCHIVED, DRAFT, NOT_BILLABLE, Contract, Draft, Earlier, Held, Line, Plan, Potential, Standing, Usage
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """What waits for a cycle's invoice: the cycle's own usage, and late usage of cycles that have theirs."""
-
-    cycle: Cycle
-    own: tuple[Usage, ...]
-    late: tuple[Usage, ...]
+from w365core.billing.lines import Contents, is_worth_an_invoice, lines_of
+from w365core.usage_invoice import (
+    ARCHIVED,
+    DRAFT,
+    NOT_BILLABLE,
+    Commitment,
+    Contract,
+    Draft,
+    Earlier,
+    Held,
+    Line,
+    Plan,
+    Potential,
+    Standing,
+    Usage,
+)
 
 
 def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date, today: date, taken: Collection[str] = ()) -> Plan:
@@ -37,50 +42,56 @@ def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date,
     """
     judged = judge(contract, usage)
     terms, invoices = terms_of(contract), _invoiced(contract)
-    open_lines = _worth(contract, terms, invoices, judged)
-    dated = {number: _date(terms, claim.cycle, invoices, contract) for number, (claim, _) in open_lines.items()}
-    over = [number for number in sorted(open_lines) if open_lines[number][0].cycle.end <= today]
-    wanted = [number for number in sorted(open_lines) if first <= dated[number] <= last]
+    open_ones = _worth(contract, terms, invoices, judged)
+    dated = {number: _date(terms, cycle, invoices, contract) for number, (cycle, _) in open_ones.items()}
+    over = [number for number in sorted(open_ones) if open_ones[number][0].end <= today]
+    wanted = [number for number in sorted(open_ones) if first <= dated[number] <= last]
     drafts, waits, notes = [], None, []
     for number in wanted:
-        claim, lines = open_lines[number]
+        cycle, contents = open_ones[number]
         if number not in over:
-            notes.append(f"{_said(contract)}: cycle {_span(claim.cycle)} is not over; it is billed from {claim.cycle.end} on.")
+            notes.append(notes_of.not_over(contract, cycle))
             continue
         before = [one for one in over if one < number and one not in wanted]
         if before:
-            waits = claim.cycle, open_lines[before[0]][0].cycle
+            waits = cycle, open_ones[before[0]][0]
             break
         dated[number] = max([dated[number], *(draft.invoice_date for draft in drafts)])
-        draft, terms, passed = _draft(
-            contract, terms, invoices, claim.cycle, lines, dated[number], (*taken, *(one.invoice_number for one in drafts))
-        )
+        given = (*taken, *(one.invoice_number for one in drafts))
+        draft, terms, said = _draft(contract, terms, invoices, cycle, contents, dated[number], given)
         step = Step.of(draft.next_before, draft.next_after)
         invoices = [*invoices, Invoiced(draft.invoice_number, draft.cycle_start, draft.invoice_date, DRAFT, step)]
         drafts.append(draft)
-        notes += passed
+        notes += [*said, *notes_of.late_on(contract, terms, draft)]
     if drafts:
-        notes += _late_from_now_on(contract, terms, invoices)
+        notes += notes_of.late_from_now_on(contract, terms, invoices)
     # The earlier one is due on the day that it has once these drafts have moved the contract's date.
     earlier = _earlier(*waits, _date(terms, waits[1], invoices, contract)) if waits else None
     held = (*_held(contract, judged, first, last, today), *_before_the_start(contract, judged, drafts, first, last))
     idle = _potential(contract, usage, max(first, last.replace(day=1)), last, today)
-    return Plan(contract, tuple(drafts), held, earlier, tuple(notes), idle, _to_regenerate(contract, judged, first, last))
+    return Plan(
+        contract,
+        tuple(drafts),
+        held,
+        earlier,
+        tuple(notes),
+        idle,
+        notes_of.to_regenerate(contract, terms_of(contract), [one for one, why in judged if why is None], first, last),
+    )
 
 
 def again(contract: Contract, usage: Sequence[Usage], *, of: Standing, next_dates: tuple[date | None, date | None]) -> Draft | None:
     """The invoice `of` as it would be made now: same number, same date. `usage` includes what is on it. None where it would hold nothing."""
-    others = replace(contract, invoices=[one for one in contract.invoices if one.invoice_number != of.invoice_number])
+    others = _without(contract, of.invoice_number)
     terms = terms_of(contract)
     number = cycles.cycle_of(terms, of.day).number
     found = _worth(others, terms, _invoiced(others), judge(contract, usage)).get(number)
     if found is None:
         return None
-    cycle, lines = found[0].cycle, found[1]
-    before, after = next_dates
+    (cycle, contents), (before, after) = found, next_dates
     return Draft(
         of.invoice_number, contract.contract_id or "", contract.account_id, of.invoice_date or cycle.end, cycle.start, cycle.last_day,
-        _currency(lines), lines, before, after,
+        _currency(contents.lines), contents.lines, before, after, commitments=_named(contents, of.invoice_number),
     )  # fmt: skip
 
 
@@ -103,6 +114,18 @@ def _invoiced(contract: Contract) -> list[Invoiced]:
         Invoiced(one.invoice_number, one.day, one.invoice_date, one.status, Step.of(one.next_before, one.next_after))
         for one in contract.invoices
     ]
+
+
+def _without(contract: Contract, invoice_number: str) -> Contract:
+    """The contract as it would be if that invoice had not been made."""
+    kept = {
+        name: [one for one in getattr(contract, name) if one.invoice_number != invoice_number] for name in ("invoices", "settled", "sold")
+    }
+    return replace(contract, **kept)
+
+
+def _named(contents: Contents, invoice_number: str) -> tuple[Commitment, ...]:
+    return tuple(replace(one, invoice_number=invoice_number) for one in contents.commitments)
 
 
 def _numbers(terms: Terms, invoices: Iterable[Invoiced]) -> set[int]:
@@ -133,8 +156,8 @@ def _after_the_end(contract: Contract, usage: Usage) -> tuple[str, str] | None:
 
 def _worth(
     contract: Contract, terms: Terms, invoices: Sequence[Invoiced], judged: Sequence[tuple[Usage, object]]
-) -> dict[int, tuple[_Claim, tuple[Line, ...]]]:
-    """The open cycles that have something to bill, with the lines of their invoices."""
+) -> dict[int, tuple[Cycle, Contents]]:
+    """The open cycles that have something to bill, with what their invoices hold: the cycle's own usage, and late usage of cycles that have theirs."""
     invoiced = _numbers(terms, invoices)
     own: dict[int, list[Usage]] = {}
     late: dict[int, list[Usage]] = {}
@@ -146,10 +169,10 @@ def _worth(
             (own if is_own else late).setdefault(target, []).append(usage)
     found = {}
     for number in {*own, *late}:
-        claim = _Claim(cycles.cycle(terms, number), tuple(own.get(number, ())), tuple(late.get(number, ())))
-        lines = lines_of(contract, claim.cycle, claim.own, claim.late, currency=(*claim.own, *claim.late)[0].currency)
-        if is_worth_an_invoice(lines):
-            found[number] = (claim, lines)
+        mine = own.get(number, []), late.get(number, [])
+        contents = lines_of(contract, terms, *mine, currency=next(usage.currency for rows in mine for usage in rows))
+        if is_worth_an_invoice(contents.lines):
+            found[number] = cycles.cycle(terms, number), contents
     return found
 
 
@@ -163,27 +186,20 @@ def _draft(
     terms: Terms,
     invoices: Sequence[Invoiced],
     cycle: Cycle,
-    lines: tuple[Line, ...],
+    contents: Contents,
     dated: date,
     taken: Collection[str],
 ) -> tuple[Draft, Terms, list[str]]:
     """The draft, the contract's terms after it, and what there is to say: cycles that were passed over, commitments that cannot be compared."""
-    oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
+    lines, oldest = contents.lines, cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
     invoiced = _numbers(terms, invoices)
     before, after, next_date = _next_dates(terms, invoices, cycle, oldest, invoiced)
     passed = [cycles.cycle(terms, number) for number in range(oldest.number, cycle.number) if number not in invoiced]
-    said = [
-        f"{_said(contract)}: cycle {_span(one)} has no billable usage so far; it gets an invoice of its own once it has."
-        for one in passed[-3:]
-    ]
-    said += [
-        f"{_said(contract)}: the minimum commitment of {one.subscription_id}, {money.plain(one.minimum_commitment)} {one.currency} a month, is not topped "
-        f"up, because the invoice is in {_currency(lines)} and currencies are never added: agree it in {_currency(lines)} in subscriptions.csv."
-        for one in not_compared(contract, lines, currency=_currency(lines))
-    ]
+    said = [*notes_of.passed_over(contract, passed), *notes_of.not_topped_up(contract, lines, currency=_currency(lines))]
+    number = _free_number(f"U{cycle.start:%Y%m}-{contract.contract_id}", taken)
     draft = Draft(
-        _free_number(f"U{cycle.start:%Y%m}-{contract.contract_id}", taken), contract.contract_id or "", contract.account_id, dated, cycle.start,
-        cycle.last_day, _currency(lines), lines, before, after, next_date,
+        number, contract.contract_id or "", contract.account_id, dated, cycle.start, cycle.last_day, _currency(lines), lines, before, after, next_date,
+        _named(contents, number),
     )  # fmt: skip
     return draft, replace(terms, next_invoice_date=next_date), said
 
@@ -203,18 +219,6 @@ def _next_dates(
         on_by += 1
         after = cycles.moved_on(terms, before, cycles=on_by, steps=steps)
     return before, after, cycles.landed(after, steps)
-
-
-def _late_from_now_on(contract: Contract, terms: Terms, invoices: Sequence[Invoiced]) -> list[str]:
-    """A date moves on one cycle with each invoice, so whoever catches up has it a cycle ahead for good: it is said, with what mends it."""
-    found = cycles.late_by_a_cycle(terms, invoices, first_usage=contract.first_usage)
-    if found is None:
-        return []
-    cycle, day = found
-    return [
-        f"{_said(contract)}: its next invoice date is {terms.next_invoice_date} now, so usage of {_span(cycle)} is billed in "
-        f"{terms.next_invoice_date:%Y-%m}, a cycle late, and so is all that follows; `contract set-invoice-date --contract {contract.contract_id} --date {day}` moves it."
-    ]
 
 
 def _free_number(wanted: str, taken: Collection[str]) -> str:
@@ -291,32 +295,5 @@ def _potential(contract: Contract, usage: Sequence[Usage], first: date, last: da
     return tuple(found)
 
 
-def _to_regenerate(contract: Contract, judged: Sequence[tuple[Usage, object]], first: date, last: date) -> tuple[str, ...]:
-    """Sentences on Drafts of the period to whose cycle usage has come since."""
-    terms = terms_of(contract)
-    billable: dict[int, list[Usage]] = {}
-    for usage, why in judged:
-        if why is None:
-            billable.setdefault(cycles.cycle_of(terms, usage.day).number, []).append(usage)
-    said = []
-    for one in contract.invoices:
-        came = billable.get(cycles.cycle_of(terms, one.day).number, [])
-        if one.status == DRAFT and came and one.invoice_date is not None and first <= one.invoice_date <= last:
-            amount = money.total(usage.selling_amount or money.ZERO for usage in came)
-            said.append(
-                f"{one.invoice_number} is a Draft, and {money.plain(amount)} {came[0].currency} of usage has come to its cycle since: "
-                f"`bill --period {one.invoice_date:%Y-%m} --contract {contract.contract_id} --regenerate` takes it; else the next invoice does."
-            )
-    return tuple(said)
-
-
 def _earlier(later: Cycle, earlier: Cycle, dated: date) -> Earlier:
     return Earlier(later.start, later.last_day, earlier.start, earlier.last_day, dated)
-
-
-def _said(contract: Contract) -> str:
-    return f"Contract {contract.contract_id}"
-
-
-def _span(cycle: Cycle) -> str:
-    return f"{cycle.start} to {cycle.last_day}"

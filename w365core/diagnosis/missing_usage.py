@@ -99,7 +99,7 @@ def sentence(e: Evidence, diagnosis: Diagnosis) -> str:
         archived = any(not (rows.is_open or rows.is_invoiced) for rows in e.rows)
         return checks["archived_or_invoiced"].evidence if archived else "There is nothing to bill: its usage sums to 0."
     if diagnosis.headline is not None:
-        return checks[_telling(e, diagnosis)].evidence
+        return f"{checks[_telling(e, diagnosis)].evidence}{rows_of.late_with_it(e)}"
     open_rows = by_currency((rows.currency, rows.selling) for rows in e.open_rows)
     waits = " and ".join(words.amount(value, code) for code, value in open_rows.items())
     late = checks["arrived_after_invoice_date"]
@@ -110,7 +110,7 @@ def sentence(e: Evidence, diagnosis: Diagnosis) -> str:
     if e.billed_before_it is not None and e.today >= e.invoice_date:
         when = "can be billed once an earlier cycle of its contract is, which is open"
     draft = f" Draft {e.invoice.number} stands for the cycle without it." if e.invoice else ""
-    return f"{waits or 'Its minimum commitment'} {when}.{rows_of.before_the_start(e)}{invoices.left_out(e)}{why}{draft}"
+    return f"{waits or 'Its minimum commitment'} {when}.{rows_of.before_the_start(e)}{invoices.left_out(e)}{why}{draft}{rows_of.late_with_it(e)}"
 
 
 def next_step(e: Evidence, diagnosis: Diagnosis) -> str:

@@ -214,6 +214,16 @@ def before_the_start(e: Evidence) -> str:
     )
 
 
+def late_with_it(e: Evidence) -> str:
+    """What is said of late usage that a run now would bill with the cycle; blank where there is none."""
+    if not e.late_with_it:
+        return ""
+    late = _said(dict(e.late_with_it))
+    if e.open_rows:
+        return f" With it goes {late} of late usage of an invoiced cycle."
+    return f" {late} of late usage of an invoiced cycle waits for its invoice: `bill` makes one of that alone, and what comes of the cycle itself is late then."
+
+
 # --- in words ----------------------------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from w365core import money
 from w365core.diagnosis import lateness as late, missing_usage
 from w365core.diagnosis.missing_usage import NON_BLOCKING, Diagnosis, Outcome
+from w365core.diagnosis.missing_usage_facts import by_currency
 from w365core.diagnosis.missing_usage_words import Checked
 from w365core.errors import CallRefused
 from w365core.jobs import invoicing, usage_cycles, usage_evidence
@@ -53,16 +54,20 @@ def diagnose(
 
 
 def _in_their_order(connection: Connection, cases: Sequence[Case], *, period: date, today: date) -> list[tuple[Case, Diagnosis]]:
-    """Each case diagnosed; one that could be billed now knows of an earlier cycle that has to be billed before it."""
+    """Each case diagnosed; one that could be billed now knows of an earlier cycle that has to be billed before it, and one without an invoice of late
+    usage that a run would put on it."""
     found = [(case, missing_usage.diagnosed(case.evidence)) for case in cases]
-    if not any(diagnosis.outcome is Outcome.READY for _, diagnosis in found):
+    if not any(diagnosis.outcome is Outcome.READY or case.evidence.invoice is None for case, diagnosis in found):
         return found
-    first = invoicing.comes_first(connection, Period.month(f"{period:%Y-%m}"), today=today)
+    foretold = invoicing.foretold(connection, Period.month(f"{period:%Y-%m}"), today=today)
     said = []
     for case, diagnosis in found:
-        day = first.get(case.subscription["known_contract_id"] or "") if diagnosis.outcome is Outcome.READY else None
-        if day is not None:
-            case = replace(case, evidence=replace(case.evidence, billed_before_it=day))
+        known, e = foretold.get(case.subscription["known_contract_id"] or ""), case.evidence
+        if known is not None:
+            mine = (e.cycle_start, e.subscription.subscription_id)
+            late = by_currency((currency, amount) for start, of, currency, amount in known.late if (start, of) == mine)
+            day = known.first if diagnosis.outcome is Outcome.READY else None
+            case = replace(case, evidence=replace(e, billed_before_it=day, late_with_it=tuple(late.items())))
             diagnosis = missing_usage.diagnosed(case.evidence)
         said.append((case, diagnosis))
     return said

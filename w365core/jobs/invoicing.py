@@ -1,6 +1,6 @@
 """How is usage billed? A door for pages and the command line: what is due, making the Drafts, making them again, taking them back, moving them on.
 
-plans, comes_first       what a run would make, contract by contract; what it would ask to be billed before
+plans, foretold          what a run would make, contract by contract; in short what it would ask for first, and which late usage it would take
 drafts_again             which Drafts would come out otherwise today
 bill                     makes the Drafts of a period, one transaction per contract: one that fails takes no other with it
 regenerate, unbill, mark one invoice: made again out of what is there now; deleted while it is a Draft; moved on to Billed and Paid
@@ -74,6 +74,15 @@ class Billed:
 
 
 @dataclass(frozen=True)
+class Foretold:
+    """What a run would do with a contract: the invoice date of the cycle that it would ask to be billed before any of its own, and the late usage that it
+    would take, each with the start of the cycle on whose invoice, subscription, currency and amount."""
+
+    first: date | None
+    late: tuple[tuple[date, str, str, Decimal], ...]
+
+
+@dataclass(frozen=True)
 class Again:
     """A customer invoice that would come out otherwise today. `now` is the Draft with the markups that are on its usage, `taking` with those that the
     subscriptions have today; both are None where it would hold nothing, or is no Draft any more. `drifted` are the summaries whose subscription has
@@ -105,15 +114,19 @@ def plans(connection: Connection, period: Period, *, today: date, contract_id: s
     ]
 
 
-def comes_first(connection: Connection, period: Period, *, today: date) -> dict[str, date]:
-    """By contract the invoice date of the cycle that a run over this period would ask to be billed before any of its own."""
+def foretold(connection: Connection, period: Period, *, today: date) -> dict[str, Foretold]:
+    """By contract what a run over this period would do; contracts without unbilled usage are left out."""
     usage = store.unbilled_in_sums(connection)
-    found = [
-        planning.plan(one, usage[one.contract_id or ""], first=period.first, last=period.last, today=today)
-        for one in store.contracts(connection)
-        if one.contract_id in usage
-    ]
-    return {one.contract.contract_id or "": one.earlier.earlier_invoice_date for one in found if one.earlier is not None and not one.drafts}
+    found = {}
+    for one in store.contracts(connection):
+        if one.contract_id and one.contract_id in usage:
+            plan = planning.plan(one, usage[one.contract_id], first=period.first, last=period.last, today=today)
+            first = plan.earlier.earlier_invoice_date if plan.earlier is not None and not plan.drafts else None
+            late = [(draft.cycle_start, line) for draft in plan.drafts for line in draft.lines if line.late and line.usage is not None]
+            found[one.contract_id] = Foretold(
+                first, tuple((start, line.subscription_id or "", line.usage.currency, line.amount) for start, line in late)
+            )
+    return found
 
 
 def drafts_again(connection: Connection, *, invoice_number: str | None = None) -> list[Again]:

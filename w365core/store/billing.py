@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
-from w365core.usage_invoice import Contract, Standing, Subscribed, Usage
+from w365core.usage_invoice import Commitment, Contract, Sold, Standing, Subscribed, Usage
+
+_Noun = TypeVar("_Noun")
 
 # The day that says which cycle a row belongs to.
 _DAY = "coalesce(u.charge_end, p.period_end, p.invoice_date - 1, u.created_at::date)"
@@ -49,7 +51,7 @@ _FIRST_USAGE = text(f"""
 # A contract may carry license invoices as well: an invoice counts that has a line of usage, usage linked to it, or no line at all.
 _INVOICES = text("""
     select i.contract_id, i.invoice_number, coalesce(i.cycle_start, i.invoice_date - 1) as day, i.invoice_date, i.status,
-           m.next_invoice_date_before, m.next_invoice_date_after
+           m.next_invoice_date_before, m.next_invoice_date_after, m.invoice_number is not null as made_here
     from customer_invoice i left join usage_invoice m on m.invoice_number = i.invoice_number
     where i.contract_id is not null and coalesce(i.cycle_start, i.invoice_date) is not null
       and (cast(:contract_id as text) is null or i.contract_id = :contract_id)
@@ -62,6 +64,22 @@ _INVOICES = text("""
         or not exists (select from customer_invoice_line l where l.invoice_number = i.invoice_number)
       )
     order by i.contract_id, 3, i.invoice_number
+""")
+
+# By the subscription, whichever contract's invoice it was on: a subscription that has changed its contract has one commitment.
+_SETTLED = text("""
+    select c.*, coalesce(s.contract_id, '') as contract_id
+    from usage_commitment c join subscription s using (subscription_id)
+    where cast(:contract_id as text) is null or s.contract_id = :contract_id
+    order by c.invoice_number, c.subscription_id, c.cycle_start
+""")
+_SOLD = text(f"""
+    select u.invoice_number, u.subscription_id, {_DAY} as day, u.currency, sum(u.selling_amount) as amount, coalesce(s.contract_id, '') as contract_id
+    from usage_summary u join provider_invoice p using (provider_invoice_id) join subscription s on s.subscription_id = u.subscription_id
+    where u.status = 'Invoiced' and (cast(:contract_id as text) is null or s.contract_id = :contract_id)
+      and (s.minimum_commitment > 0 or s.subscription_id in (select subscription_id from usage_commitment))
+    group by 1, 2, 3, 4, 6
+    order by 1, 2, 3, 4
 """)
 
 _USAGE = f"""
@@ -109,13 +127,18 @@ def contracts(connection: Connection, contract_id: str | None = None) -> list[Co
                 row["status"] or "Billed",
                 row["next_invoice_date_before"],
                 row["next_invoice_date_after"],
+                row["made_here"],
             )
         )
     first = {row["contract_id"]: row["day"] for row in _rows(connection, _FIRST_USAGE, **given)}
+    settled, sold = _nouns(connection, _SETTLED, Commitment, **given), _nouns(connection, _SOLD, Sold, **given)
     found = [
-        _contract(known.get(one), one, subscriptions, invoices.get(one, []), first.get(one))
+        replace(
+            _contract(known.get(one), one, subscriptions, invoices.get(one, []), first.get(one)),
+            settled=settled.get(one, ()), sold=sold.get(one, ()),
+        )
         for one, subscriptions in sorted(by_contract.items())
-    ]
+    ]  # fmt: skip
     return _with_accounts(connection, found)
 
 
@@ -211,6 +234,14 @@ def _with_accounts(connection: Connection, found: list[Contract]) -> list[Contra
     ]
 
 
+def _nouns(connection: Connection, query: Any, noun: type[_Noun], **given: Any) -> dict[str, list[_Noun]]:
+    """By the contract that the subscription has today."""
+    found: dict[str, list[_Noun]] = {}
+    for row in _rows(connection, query, **given):
+        found.setdefault(row.pop("contract_id"), []).append(noun(**row))
+    return found
+
+
 def _by_contract(rows: Rows) -> dict[str, list[Usage]]:
     found: dict[str, list[Usage]] = {}
     for row in rows:
@@ -222,5 +253,5 @@ def _usage(row: Mapping[str, Any]) -> Usage:
     return Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
 
 
-def _rows(connection: Connection, query: Any, **given: Any) -> Rows:
+def _rows(connection: Connection, query: Any, **given: Any) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query, given).mappings()]

@@ -10,7 +10,7 @@ What changes usage is landed before it is carried out (`keep` lands a document a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -21,7 +21,7 @@ from w365core import money
 from w365core.errors import CallRefused
 from w365core.store import audit, records
 from w365core.store.ledger import Who
-from w365core.store.tables import billing_contract, customer_invoice, customer_invoice_line, usage_invoice, usage_summary
+from w365core.store.tables import billing_contract, customer_invoice, customer_invoice_line, usage_commitment, usage_invoice, usage_summary
 from w365core.usage_invoice import BILLED, DRAFT, PAID, Draft
 
 BILL, UNBILL, REGENERATE, MARK = "bill usage", "unbill usage", "regenerate usage invoice", "mark customer invoice"
@@ -241,6 +241,8 @@ def _write(connection: Connection, draft: Draft, who: Who, *, header: bool = Tru
     made = {"contract_id": draft.contract_id, "usage_total": draft.usage_total, "top_up_total": draft.top_up_total}
     dates = {"next_invoice_date_before": draft.next_before, "next_invoice_date_after": draft.next_after}
     connection.execute(insert(usage_invoice).values(invoice_number=number, **made, **dates, made_at=who.now, made_by=who.actor))
+    if draft.commitments:
+        connection.execute(insert(usage_commitment), [asdict(one) for one in draft.commitments])
     _stamp(connection, number)
 
 
@@ -251,7 +253,7 @@ def _stamp(connection: Connection, invoice_number: str) -> None:
 
 
 def _delete(connection: Connection, invoice_number: str, *, header: bool = True) -> None:
-    for table in (customer_invoice_line, usage_invoice, *((customer_invoice,) if header else ())):
+    for table in (customer_invoice_line, usage_commitment, usage_invoice, *((customer_invoice,) if header else ())):
         connection.execute(delete(table).where(table.c.invoice_number == invoice_number))
 
 

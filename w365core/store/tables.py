@@ -310,6 +310,20 @@ usage_invoice = Table(
     Column("made_by", Text, nullable=False),
     *_finite("usage_total", "top_up_total"),
 )
+
+# What of minimum commitments these invoices have settled, cycle by cycle: the top-up is negative where late usage has used up what was topped up before.
+usage_commitment = Table(
+    "usage_commitment",
+    metadata,
+    Column("invoice_number", Text, primary_key=True),
+    Column("subscription_id", Text, primary_key=True),
+    Column("cycle_start", Date, primary_key=True),
+    Column("currency", Text, nullable=False),
+    _amount("committed", nullable=False),
+    _amount("top_up", nullable=False),
+    *_finite("committed", "top_up"),
+    Index("usage_commitment_subscription_idx", "subscription_id"),
+)
 Index("customer_invoice_contract_idx", customer_invoice.c.contract_id)
 
 # Unbilled usage as the provider estimates it today: replaced each day, never billed.
