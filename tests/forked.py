@@ -104,8 +104,9 @@ def load() -> None:
     for found in pkgutil.walk_packages(w365core.__path__, "w365core."):
         if found.name.startswith(LOADED) and "migrations" not in found.name:
             import_module(found.name)
-    with suppress(ImportError):
-        import_module("typer._adapters")  # which typer itself imports late, with all of pydantic
+    for late in ("typer._adapters", "numpy.ma", "_strptime"):  # which typer, polars and dates load when they are asked for the first time
+        with suppress(ImportError):
+            import_module(late)
     gc.collect()
     gc.freeze()  # else the collector of every child touches, and so copies, all of it
 

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests import estates, postgres
+from tests.books import Books, seat as license_line
 from tests.conftest import NOW, Command
 from tests.estates import Estate, Served, daily, seat, usage
 from w365core.store.engine import pooled
@@ -307,3 +308,24 @@ def _is_refused(done: CompletedProcess[str], code: int, said: str) -> None:
     assert done.returncode == code, done.stderr
     assert said in done.stderr and "Traceback" not in done.stderr
     assert said in json.loads(done.stdout)["error"] + json.dumps(json.loads(done.stdout)["problems"]) or said in done.stderr
+
+
+@pytest.mark.parametrize("strictly", [False, True])
+def test_an_import_waits_for_no_library_that_it_does_not_use(w365: Command, tmp_path: Path, strictly: bool) -> None:
+    """Pandas takes longer to load than a small invoice to import, and Arrow loads it unasked for one Python value."""
+    books = Books(w365, tmp_path)
+    books.subscription(), books.log("L-1", "10")
+    books.load()
+    lines = (
+        [license_line(), license_line(ProductName="Two\nlines, so that only the strict reader may read it")]
+        if strictly
+        else [license_line()]
+    )
+    started = replace(books, w365=replace(w365, forks=False, environment={**w365.environment, "PYTHONPROFILEIMPORTTIME": "1"}))
+    said = started.invoice(lines)
+    loaded = {line.rpartition("|")[2].strip() for line in said.splitlines() if line.startswith("import time:")}
+    assert {"polars", "pyarrow", "w365core.jobs.filing", "w365core.kernels.reconcile"} <= loaded and not {
+        "pandas",
+        "streamlit",
+        "plotly",
+    } & loaded

@@ -16,10 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from w365core import arrays
 from w365core.errors import InputRefused
 from w365core.frames import folded
 from w365core.intake import csv_text
@@ -182,7 +184,7 @@ class _Shaped:
         while (text := rows.block()) is not None:
             table = plain(text, self.layout)
             if table is not None:
-                yield self._numbered(table, range(rows.count + 1, rows.count + 1 + table.num_rows))
+                yield self._numbered(table, np.arange(rows.count + 1, rows.count + 1 + table.num_rows))
                 rows.took(table.num_rows)
             else:
                 yield self._strict(rows)
@@ -195,10 +197,9 @@ class _Shaped:
                 kept.append(fitted)
             elif len(self.bad) < MOST_PROBLEMS:
                 self.bad.append(Problem(self.name, number, None, None, self._expected(cells, fitted)))
-        columns = [pa.array(column, pa.string()) for column in zip(*kept, strict=True)] or [pa.array([], pa.string())] * len(
-            self.layout.columns
-        )
-        return self._numbered(pa.table(columns, names=list(self.layout.columns)), numbers)
+        cells = list(zip(*kept, strict=True)) or [()] * len(self.layout.columns)
+        table = pa.Table.from_arrays([arrays.text_array(column) for column in cells], names=list(self.layout.columns))
+        return self._numbered(table, numbers)
 
     def _fitted(self, cells: list[str]) -> tuple[str, ...] | None:
         """The row in the width of the header; blank cells at its end make no difference, any other do."""
@@ -214,9 +215,9 @@ class _Shaped:
             return "a line, not the header again (two files put together?); take that row away"
         return f"{len(self.layout.columns)} cells as in the header, not {len(cells)}"
 
-    def _numbered(self, table: pa.Table, numbers: Sequence[int]) -> pa.RecordBatch:
-        whole = table.append_column(ROW, pa.array(numbers, pa.int64())).combine_chunks()
-        return whole.to_batches()[0] if whole.num_rows else pa.RecordBatch.from_pylist([], whole.schema)
+    def _numbered(self, table: pa.Table, numbers: Sequence[int] | np.ndarray) -> pa.RecordBatch:
+        whole = table.append_column(ROW, arrays.whole_array(numbers)).combine_chunks()
+        return whole.to_batches()[0] if whole.num_rows else arrays.batch_of([], whole.schema)
 
 
 # --- the fast reader ---------------------------------------------------------------------------------------------------------------------
@@ -264,11 +265,11 @@ def _needs_a_look(table: pa.Table, layout: Layout) -> bool:
     if any(pc.max(pc.binary_length(column)).as_py() > longest for column in large):
         return True
     place = next(place for place, printed in enumerate(layout.header) if printed.strip())
-    if pc.any(pc.equal(table.column(place), layout.header[place])).as_py():
+    if pc.any(pc.equal(table.column(place), arrays.scalar(layout.header[place]))).as_py():
         return True
-    blank = None
+    blank, nothing = None, arrays.scalar("")
     for column in table.columns:
-        empty = pc.equal(pc.utf8_trim_whitespace(column), "")
+        empty = pc.equal(pc.utf8_trim_whitespace(column), nothing)
         blank = empty if blank is None else pc.and_(blank, empty)
         if not pc.any(blank).as_py():
             return False
