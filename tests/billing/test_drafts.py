@@ -174,6 +174,15 @@ def test_a_larger_markup_takes_from_the_top_up_before_it_costs_anything(drafted:
     assert (found.before, found.taking.total, found.taking.top_up_total) == (250, 250, Decimal("55.00"))
 
 
+def test_a_customer_who_paid_a_top_up_is_charged_a_larger_markup_only_beyond_it(drafted: Books) -> None:
+    drafted.mark(NUMBER, "Billed")
+    drafted.change(subscription, markup_pct=Decimal(30))
+    assert again(drafted) == [], "195 of usage are within the 250 that were billed"
+    drafted.change(subscription, markup_pct=Decimal(100))
+    (found,) = again(drafted)
+    assert (len(found.drifted), found.drift) == (2, Decimal("50.00"))
+
+
 def test_a_markup_that_a_person_gave_the_row_is_no_drift(drafted: Books) -> None:
     drafted.change(subscription, markup_pct=Decimal(10))
     with drafted.context.engine.begin() as connection:

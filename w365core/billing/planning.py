@@ -2,6 +2,7 @@
 
     plan(contract, usage, …)          the drafts of a run, the oldest cycle first, and what is held back
     again(contract, usage, …)         what the Draft of a cycle would hold if it were made now
+    comes_to(contract, usage, …)      what an invoice comes to with other usage on it
 
 A run takes everything that is billable of a cycle that is over. Usage of a cycle that has its invoice already is late: it goes onto the invoice of the
 next cycle that has none. A later cycle waits while an earlier one is open and has something to bill.
@@ -12,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
+from w365core import money
 from w365core.billing import cycles, notes as notes_of
 from w365core.billing.billable import blocked_by, currency_of
-from w365core.billing.commitments import potentials
+from w365core.billing.commitments import is_of, potentials
 from w365core.billing.cycles import Cycle, Invoiced, Step, Terms
 from w365core.billing.lines import Contents, is_worth_an_invoice, lines_of
 from w365core.usage_invoice import (
@@ -93,6 +96,15 @@ def again(contract: Contract, usage: Sequence[Usage], *, of: Standing, next_date
         of.invoice_number, contract.contract_id or "", contract.account_id, of.invoice_date or cycle.end, cycle.start, cycle.last_day,
         _currency(contents.lines), contents.lines, before, after, commitments=_named(contents, of.invoice_number),
     )  # fmt: skip
+
+
+def comes_to(contract: Contract, usage: Sequence[Usage], *, of: Standing) -> Decimal:
+    """What the invoice `of` comes to with this usage on it and its top-ups, whether or not it could be billed today."""
+    terms = terms_of(contract)
+    own = [one for one in usage if is_of(terms, one.day, cycles.cycle_of(terms, of.day))]
+    late = [one for one in usage if one not in own]
+    contents = lines_of(_without(contract, of.invoice_number), terms, own, late, currency=usage[0].currency)
+    return money.total(line.amount for line in contents.lines)
 
 
 def judge(contract: Contract, usage: Sequence[Usage]) -> list[tuple[Usage, tuple[str, str] | None]]:

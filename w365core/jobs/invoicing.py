@@ -86,7 +86,7 @@ class Foretold:
 class Again:
     """A customer invoice that would come out otherwise today. `now` is the Draft with the markups that are on its usage, `taking` with those that the
     subscriptions have today; both are None where it would hold nothing, or is no Draft any more. `drifted` are the summaries whose subscription has
-    another markup by now, `drift` what that moves before top-ups; `came` and `went` count summaries."""
+    another markup by now, `drift` what that moves on the invoice; `came` and `went` count summaries."""
 
     invoice_number: str
     contract: Contract
@@ -377,11 +377,20 @@ def _stored(connection: Connection, invoice: Row) -> tuple[Contract, list[Usage]
 
 
 def _planned(contract: Contract, invoice: Row, on_it: Sequence[Usage], waiting: Sequence[Usage]) -> Draft | None:
-    of = Standing(invoice.invoice_number, invoice.cycle_start or invoice.invoice_date, invoice.invoice_date, invoice.status)
     free = [replace(one, status="Not invoiced") for one in on_it]
-    return planning.again(
-        contract, [*free, *waiting], of=of, next_dates=(invoice.next_invoice_date_before, invoice.next_invoice_date_after)
-    )
+    dates = (invoice.next_invoice_date_before, invoice.next_invoice_date_after)
+    return planning.again(contract, [*free, *waiting], of=_standing(invoice), next_dates=dates)
+
+
+def _standing(invoice: Row) -> Standing:
+    return Standing(invoice.invoice_number, invoice.cycle_start or invoice.invoice_date, invoice.invoice_date, invoice.status)
+
+
+def _moved(contract: Contract, invoice: Row, usage: Sequence[Usage]) -> Decimal:
+    """What the markups of today move on the invoice: a top-up takes in what it can."""
+    rated = [_rated_now(contract, one) for one in usage]
+    then, today = (planning.comes_to(contract, rows, of=_standing(invoice)) for rows in (usage, rated))
+    return money.EXACT.subtract(today, then)
 
 
 def _again(invoice: Row, contract: Contract, on_it: Sequence[Usage], waiting: Mapping[str, Sequence[Usage]]) -> Again:
@@ -389,7 +398,7 @@ def _again(invoice: Row, contract: Contract, on_it: Sequence[Usage], waiting: Ma
     unbilled = waiting.get(invoice.contract_id, ())
     now = _planned(contract, invoice, on_it, unbilled) if is_draft else None
     drifted = tuple(one for one in (now.usage if now else on_it) if has_drifted(contract, one))
-    drift = money.total(money.EXACT.subtract(_rated_now(contract, one).selling_amount, one.selling_amount or money.ZERO) for one in drifted)
+    drift = _moved(contract, invoice, now.usage if now else on_it) if drifted else money.ZERO
     taking = (
         _planned(contract, invoice, [_rated_now(contract, one) for one in on_it], [_rated_now(contract, one) for one in unbilled])
         if now
