@@ -312,9 +312,15 @@ def _last(history: Sequence[Past]) -> tuple[str | None, datetime | None]:
 
 def _changed_since(conflicts: Sequence[Conflict], history: Sequence[Past]) -> str:
     who, when = _last(history)
-    by = f", last by {who} on {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if who and when else ""
-    now = "; ".join(
-        f"{one.column} is {one.in_force or 'blank'} now" + (f" and was {one.exported or 'blank'}" if one.exported is not None else "")
-        for one in conflicts
-    )
+    undone = next((past for past in history if when and past.undone_at == when), None)
+    by = f" by {who} on {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if who and when else ""
+    by = f": correction {undone.correction_id} was undone{by}" if undone else f", last{by}" if by else ""
+    now = "; ".join(f"{one.column} is {one.in_force or 'blank'} now{_was(one)}" for one in conflicts)
     return f"the stored row has changed since the export{by}{f' ({now})' if now else ''}; {_EXPORT_AGAIN}"
+
+
+def _was(conflict: Conflict) -> str:
+    """What it was when it was exported, as far as that is known."""
+    if conflict.exported is None:
+        return ""
+    return ", as it was" if conflict.exported == (conflict.in_force or "") else f" and was {conflict.exported or 'blank'}"
