@@ -229,6 +229,18 @@ def test_a_file_that_cannot_be_read_in_whole_changes_nothing(
     assert estates.leftovers(configured.engine, configured.settings.home) == []
 
 
+def test_an_impossible_date_is_one_bad_cell_among_the_others(configured: Context, written: Write) -> None:
+    bad = [PLAIN_LINE.replace("2026-10-31", day) for day in ("10/31/2026", "31/31/2026", "soon")]
+    with pytest.raises(InputRefused) as refused:
+        filed(configured, written("plain.csv", PLAIN + "".join(bad) + PLAIN_LINE.replace("100.00", "hundred")), provider="distributor")
+    told = [(problem.row, problem.column, problem.value, problem.expected) for problem in refused.value.problems]
+    assert sorted(told) == [
+        (3, "charge_end", "31/31/2026", "a date such as 2026-11-30; there is no such day"),
+        (4, "charge_end", "soon", "a date such as 2026-11-30"),
+        (5, "subtotal", "hundred", "a number"),
+    ]
+
+
 def test_an_unreadable_file_leaves_the_invoice_as_an_earlier_attempt_left_it(configured: Context, written: Write) -> None:
     good = written("good.csv", PLAIN + PLAIN_LINE)
     assert filed(configured, good, provider="distributor", total=Decimal("500.00")).outcome.failure == "checksum_failed"

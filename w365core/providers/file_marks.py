@@ -76,7 +76,7 @@ class Evidence:
         if self.either_way is None:
             found = next(((row, cell) for row, cell in zip(rows, cells, strict=True) if is_either_way(cell)), None)
             self.either_way = found and Sighting(found[0], column, found[1])
-        # A date that contradicts one order proves the other; one that contradicts both proves both, and is refused below.
+        # A date that contradicts one order proves the other; one that is none in either proves nothing, and is refused when its line is read.
         for order, proven in ((DateOrder.MONTH_FIRST, Mark.DAY_FIRST), (DateOrder.DAY_FIRST, Mark.MONTH_FIRST)):
             if proven not in self.sightings and any(contradicts(cell, order) for cell in new):
                 self._sight(proven, column, cells, rows, lambda cell, order=order: contradicts(cell, order))
