@@ -287,6 +287,14 @@ def test_the_clock_is_the_one_that_w365_now_says(shop: Shop) -> None:
     assert (found["invoice"], found["invoice_date"]) == ("CLOCK", "2025-02-03")
 
 
+def test_an_import_of_lines_that_name_another_invoice_warns_on_standard_error_and_ends_as_ever(shop: Shop) -> None:
+    path = shop.folder / "other.json"
+    path.write_text(json.dumps(seat("3.00", InvoiceNumber="G99")) + "\n")
+    done = shop("import", path, "--provider", "csp", "--invoice", "G10", "--json")
+    (warning,) = json.loads(done.stdout)["warnings"]
+    assert done.returncode == 0 and "1 line names invoice G99, not G10." in warning and f"warning: {warning}" in done.stderr
+
+
 def test_an_invoice_without_lines_is_imported_by_hand_once_its_total_is_said_to_be_nothing(shop: Shop) -> None:
     path = shop.folder / "header.csv"
     path.write_text("customer_id,subscription_id,subtotal,tax,total,currency\n")

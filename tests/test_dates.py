@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, strategies as st
 
-from w365core.dates import DateOrder, contradicts, day_of, moment_of, month_of, utc
+from w365core.dates import DateOrder, contradicts, day_of, is_no_day, moment_of, month_of, utc
 
 DAY, MONTH = DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST
 
@@ -64,6 +64,17 @@ def test_a_slashed_date_is_read_in_the_order_of_its_file():
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("31/31/2026", True), ("30.2.2026 10:00", True), ("2026-02-30", True), ("2026-13-01T00:00:00Z", True), ("31/1/2026", False),
+        ("1/31/2026", False), ("2026-01-31 25:00", False), ("soon", False), ("45991", False),
+    ],
+)  # fmt: skip
+def test_a_day_that_no_calendar_has_is_told_from_what_is_no_date_at_all(text, said):
+    assert is_no_day(text) is said
+
+
+@pytest.mark.parametrize(
     ("text", "order", "said"),
     [
         ("13/1/2026", MONTH, True),
@@ -71,9 +82,12 @@ def test_a_slashed_date_is_read_in_the_order_of_its_file():
         ("1/13/2026", DAY, True),
         ("1/12/2026", DAY, False),
         ("2026-13-01", MONTH, False),
+        ("31/31/2026", MONTH, False),
+        ("31/31/2026", DAY, False),
+        ("31/2/2026", MONTH, False),
     ],
 )
-def test_a_month_beyond_twelve_contradicts_the_order(text, order, said):
+def test_a_month_beyond_twelve_contradicts_the_order_where_the_other_makes_it_a_day(text, order, said):
     assert contradicts(text, order) is said
 
 

@@ -51,8 +51,7 @@ def _printed(text: str, order: DateOrder) -> tuple[datetime, timedelta]:
         microsecond = int((fraction or "0")[:6].ljust(6, "0"))
         return datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), microsecond), _offset(zone)
     if match := _SLASHED.fullmatch(text):
-        first, _, second_number, year, hour, minute, second, half = match.groups()
-        month, day = (first, second_number) if order is DateOrder.MONTH_FIRST else (second_number, first)
+        (year, month, day), (hour, minute, second, half) = _in_order(match, order), match.group(5, 6, 7, 8)
         hours = int(hour or 0)
         if half:
             hours = hours % 12 + (12 if half.lower() == "pm" else 0)
@@ -72,9 +71,34 @@ def _offset(zone: str | None) -> timedelta:
 
 
 def contradicts(text: str, order: DateOrder) -> bool:
-    """Whether a slashed date cannot be read in this order (its month would be beyond 12)."""
+    """Whether a slashed date is none in this order (its month would be beyond 12) and one in the other."""
     match = _SLASHED.fullmatch(text.strip())
-    return bool(match) and int(match.group(1 if order is DateOrder.MONTH_FIRST else 3)) > 12
+    if not match or int(match[1 if order is DateOrder.MONTH_FIRST else 3]) <= 12:
+        return False
+    other = DateOrder.DAY_FIRST if order is DateOrder.MONTH_FIRST else DateOrder.MONTH_FIRST
+    return _is_a_day(*_in_order(match, other))
+
+
+def is_no_day(text: str) -> bool:
+    """Whether a text is written as a date is, and the calendar has no such day in either order: 31/31/2026."""
+    if match := _ISO.fullmatch(text.strip()):
+        return not _is_a_day(match[1], match[2], match[3])
+    match = _SLASHED.fullmatch(text.strip())
+    return bool(match) and not any(_is_a_day(*_in_order(match, order)) for order in DateOrder)
+
+
+def _in_order(slashed: re.Match[str], order: DateOrder) -> tuple[str, str, str]:
+    """Year, month and day."""
+    month, day = (slashed[1], slashed[3]) if order is DateOrder.MONTH_FIRST else (slashed[3], slashed[1])
+    return slashed[4], month, day
+
+
+def _is_a_day(year: str, month: str, day: str) -> bool:
+    try:
+        date(int(year), int(month), int(day))
+    except ValueError:
+        return False
+    return True
 
 
 def is_either_way(text: str) -> bool:

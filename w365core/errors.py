@@ -5,6 +5,7 @@
     │   ├── InputRefused     2    the same, with every bad cell as a `Problem`
     │   ├── UsageInvoiced    2    usage of the invoice is on customer invoices, with each of them
     │   └── AlreadyRunning   2    somebody else is doing exactly this; leave it to them
+    ├── ReceiptLost          1    it was done, and only what it did cannot be said; look there, do it not again
     ├── ConfigurationMissing 4    a setting, secret or folder is missing or unusable
     ├── StoreUnavailable     3    the database went away in mid-run; nothing half-stored, run it again
     └── ProviderError        3
@@ -51,6 +52,10 @@ class UsageInvoiced(CallRefused):
 
 
 class AlreadyRunning(CallRefused):
+    pass
+
+
+class ReceiptLost(W365Error):
     pass
 
 

@@ -291,10 +291,12 @@ def sync_result(result: Any, as_json: bool) -> None:
 
 def filed(result: Any, as_json: bool) -> None:
     """What an import of files did, and how each file was read."""
+    for warning in result.warnings:
+        progress(f"warning: {warning}")
     told = outcomes([result.outcome])[0]
     state, _, reason = told["status"].partition("/")
     if as_json:
-        print(encoded(told | {"state": state, "status_reason": reason, "files": result.files}))
+        print(encoded(told | {"state": state, "status_reason": reason, "files": result.files, "warnings": list(result.warnings)}))
         return
     for file in result.files:
         order = f"dates read as {file['date_order']} ({file['date_order_settled_by']})"

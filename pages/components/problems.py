@@ -17,7 +17,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from w365core.access import AccessRefused
-from w365core.errors import CallRefused, ConfigurationMissing, InputRefused, StoreUnavailable, W365Error
+from w365core.errors import CallRefused, ConfigurationMissing, InputRefused, ReceiptLost, StoreUnavailable, W365Error
 
 Given, Result = ParamSpec("Given"), TypeVar("Result")
 _log = logging.getLogger("w365core.pages")
@@ -98,4 +98,6 @@ def _title(error: W365Error) -> str:
         return "Not for your role"
     if isinstance(error, CallRefused | InputRefused):
         return "Not done"
+    if isinstance(error, ReceiptLost):
+        return "Done, without its receipt"
     return "This cannot be shown"

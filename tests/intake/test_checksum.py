@@ -60,6 +60,20 @@ def test_lines_that_add_up_are_active_without_a_word():
 
 
 @pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("100.0500001", "the lines add up to 100.0500001 EUR: a difference of -0.0500001 EUR, more than the tolerance of 0.05 EUR"),
+        ("100.050000000000009", "the lines add up to 100.05000000000001 EUR: a difference of -0.05000000000001 EUR"),
+        ("100.1234567890123", "the lines add up to 100.123457 EUR: a difference of -0.123457 EUR"),
+    ],
+)
+def test_a_difference_is_said_with_as_many_digits_as_show_that_it_is_too_large(lines, said):
+    assert said in decided(totals(subtotal=lines)).message
+    usage = decided(totals(USAGE, "100"), totals(USAGE, lines, feed=DAILY)).message
+    assert said.replace("the lines add up to", "comes to").partition(", more")[0] in usage
+
+
+@pytest.mark.parametrize(
     ("header", "passes"),
     [
         ("100.05", True),

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, select, text
 from tests.usage_rows import NOW, Usage, table, written
 from w365core.access import AccessRefused, Person
 from w365core.correction import COLUMNS, Applied, Preview
-from w365core.errors import CallRefused, InputRefused, W365Error
+from w365core.errors import CallRefused, InputRefused, ReceiptLost
 from w365core.jobs import big_files, correcting, peopling, usage_files
 from w365core.jobs.apart import Apart
 from w365core.jobs.context import Context
@@ -203,7 +203,7 @@ def until_somebody_waits(engine: Engine, table_name: str) -> None:
 def test_where_it_dies_after_it_was_done_that_is_said_too(usage: Usage, apply, small, processes: list, monkeypatch) -> None:
     usage.add()
     monkeypatch.setattr(correcting, "apply_file", applies_and_dies)
-    with pytest.raises(W365Error, match=r"october.csv is applied: it is correction 1. The process that did it has ended") as said:
+    with pytest.raises(ReceiptLost, match=r"october.csv is applied: it is correction 1. The process that did it has ended") as said:
         apply(edited(usage, markup_pct="20"))
     assert not isinstance(said.value, CallRefused), "that would promise that nothing was changed"
     assert len(corrections(usage.engine)) == 1 and set(usage.markups().values()) == {20}

@@ -241,6 +241,18 @@ def test_a_row_changed_since_the_export_is_refused_with_both_values_and_who_it_w
     )  # fmt: skip
 
 
+def test_an_export_from_before_an_undo_is_refused_as_undone_with_who_and_when(usage: Usage, apply, undo) -> None:
+    usage.add()
+    before = edited(usage, markup_pct="12")
+    done = apply(edited(usage, markup_pct="20"))
+    between = edited(usage, markup_pct="25")
+    undo(done.correction_id)
+    undone = "the stored row has changed since the export: correction 1 was undone by bo on 2026-11-12 07:00 UTC"
+    for content, now in ((before, "markup_pct is 15 now, as it was"), (between, "markup_pct is 15 now and was 20")):
+        (refused,) = preview(usage, content).refused
+        assert refused.reason == f"{undone} ({now}); export it again and repeat the edit there"
+
+
 def test_a_row_imported_anew_with_other_values_has_changed_though_its_version_is_the_same(usage: Usage) -> None:
     usage_id = usage.add("10.00")
     mine = edited(usage, markup_pct="12")

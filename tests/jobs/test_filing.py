@@ -144,6 +144,36 @@ def test_every_file_that_cannot_be_read_is_named_and_what_was_assumed_is_said(co
     assert result.files[0]["notes"][0].startswith("Dates such as 1/10/2026 (row 2, column charge_start) are read month first")
 
 
+@pytest.mark.parametrize("as_csv", [False, True])
+def test_lines_that_name_another_invoice_come_in_with_a_warning(configured: Context, written: Write, as_csv: bool) -> None:
+    def printing(*numbers: str) -> Path:
+        rows = [seat(InvoiceNumber=number) for number in numbers]
+        if not as_csv:
+            return json_lines(written, f"{numbers[-1]}.json", rows)
+        return written(f"{numbers[-1]}.csv", "".join(",".join(map(str, row)) + "\n" for row in (rows[0], *(row.values() for row in rows))))
+
+    assert filed(configured, printing("", "f1")).warnings == ()
+    result = filed(configured, printing("F2", "G99", " F1 ", "G99"), invoice_number="F2")
+    assert (result.outcome.status, result.outcome.message) == ("Active/Active", "")
+    here, elsewhere = sorted(result.warnings, key=len, reverse=True)
+    assert "1 line names invoice F1, not F2. Invoice F1 is here already, Active/Active." in here
+    assert "2 lines name invoice G99, not F2. See that it is the file of F2;" in elsewhere
+
+
+def test_the_total_settles_how_the_numbers_of_a_file_are_read(configured: Context, written: Write) -> None:
+    path = written("plain.csv", PLAIN + PLAIN_LINE.replace("25.00,100.00,19.00,119.00", "25,100.000,0,100.000"))
+    for total in (None, Decimal("101.00")):
+        with pytest.raises(InputRefused, match="say --decimal point or --decimal comma"):
+            filed(configured, path, provider="distributor", total=total)
+    for total, said in ((Decimal("100.03"), Decimal(100)), (Decimal(100_000), Decimal(100_000))):
+        result = filed(configured, path, provider="distributor", total=total)
+        assert (result.outcome.failure, invoice(configured).lines_total) == (None, said)
+        assert result.files[0]["decimal_settled_by"] == "the total"
+        assert result.files[0]["notes"] == [
+            "How to read 100.000 (row 2, column subtotal) is settled by the lines adding up to the total of the invoice."
+        ]
+
+
 def test_a_manual_invoice_stays_populating_until_it_is_activated(configured: Context, written: Write) -> None:
     path = written("plain.csv", PLAIN + PLAIN_LINE)
     result = filed(configured, path, provider="distributor", total=Decimal("119.00"))
@@ -197,6 +227,18 @@ def test_a_file_that_cannot_be_read_in_whole_changes_nothing(
     assert refused.value.exit_code == 2
     assert (invoice(configured), estates.digest(configured.engine)) == (None, before)
     assert estates.leftovers(configured.engine, configured.settings.home) == []
+
+
+def test_an_impossible_date_is_one_bad_cell_among_the_others(configured: Context, written: Write) -> None:
+    bad = [PLAIN_LINE.replace("2026-10-31", day) for day in ("10/31/2026", "31/31/2026", "soon")]
+    with pytest.raises(InputRefused) as refused:
+        filed(configured, written("plain.csv", PLAIN + "".join(bad) + PLAIN_LINE.replace("100.00", "hundred")), provider="distributor")
+    told = [(problem.row, problem.column, problem.value, problem.expected) for problem in refused.value.problems]
+    assert sorted(told) == [
+        (3, "charge_end", "31/31/2026", "a date such as 2026-11-30; there is no such day"),
+        (4, "charge_end", "soon", "a date such as 2026-11-30"),
+        (5, "subtotal", "hundred", "a number"),
+    ]
 
 
 def test_an_unreadable_file_leaves_the_invoice_as_an_earlier_attempt_left_it(configured: Context, written: Write) -> None:

@@ -105,6 +105,13 @@ def test_a_look_adds_up_each_file_and_says_how_it_is_read(configured: Context) -
     ]
 
 
+def test_the_look_and_the_receipt_say_that_lines_name_another_invoice(configured: Context) -> None:
+    line = estates.seat(InvoiceNumber="G99")
+    files = uploaded("\n".join(",".join(row) for row in (line, line.values())), "monthly.csv")
+    for look in (True, False):
+        assert "monthly.csv: 1 line names invoice G99, not F1." in handled(configured, asked(files), look=look).message
+
+
 def test_cells_that_cannot_be_taken_come_back_with_their_place(configured: Context) -> None:
     files = uploaded(HEADER + SEAT + SEAT.replace("100.00", "hundred") * 1_200)
     look = handled(configured, asked(files), look=True)

@@ -165,16 +165,23 @@ def test_a_key_is_plain_text(configured: Engine, key: str) -> None:
 def test_a_policy_that_somebody_else_has_set_meanwhile_is_not_overwritten(configured: Engine) -> None:
     tolerances.set_policy(configured, POLICY, seen=None, **TOLD)
     mine, theirs = replace(POLICY, reason="mine"), replace(POLICY, reason="theirs", one_click_amount=Decimal(9))
-    tolerances.set_policy(configured, theirs, seen=POLICY, **TOLD)
+    tolerances.set_policy(configured, theirs, seen=POLICY, actor="bo", now=NOW)
     for do in (
         lambda: tolerances.set_policy(configured, mine, seen=POLICY, **TOLD),
         lambda: tolerances.set_policy(configured, mine, seen=None, **TOLD),
         lambda: tolerances.remove_policy(configured, "csp", "EUR", seen=POLICY, **TOLD),
     ):
-        with pytest.raises(CallRefused, match="one click up to 9 EUR, owner ann, because: theirs"):
+        with pytest.raises(CallRefused, match=r"^bo has set this policy .*\(one click up to 9 EUR, owner ann, because: theirs"):
             do()
     assert policy_of(configured) == theirs
     assert tolerances.set_policy(configured, theirs, seen=POLICY, **TOLD)[1] is False, "what is so already is no conflict"
+
+
+def test_a_policy_that_somebody_else_has_removed_meanwhile_is_not_set_again(configured: Engine) -> None:
+    tolerances.set_policy(configured, POLICY, seen=None, **TOLD)
+    tolerances.remove_policy(configured, "csp", "EUR", seen=POLICY, actor="bo", now=NOW)
+    with pytest.raises(CallRefused, match="^bo has removed this policy since you looked at it; nothing was changed"):
+        tolerances.set_policy(configured, replace(POLICY, reason="mine"), seen=POLICY, **TOLD)
 
 
 def test_of_two_editors_at_once_one_is_refused(configured: Engine) -> None:

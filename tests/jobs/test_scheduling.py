@@ -274,7 +274,7 @@ def test_what_somebody_sets_holds_from_the_next_time_on_and_stands_in_the_log(kn
 def test_what_somebody_has_changed_meanwhile_is_not_overwritten(known: Engine):
     seen = sync(known, BEFORE)
     scheduling.change(known, "sync", at="05:00", actor="bo", now=BEFORE)
-    with pytest.raises(CallRefused, match=r"Daily sync is on, at 05:00 \(UTC\) now"):
+    with pytest.raises(CallRefused, match=r"^bo has changed it since you looked: Daily sync is on, at 05:00 \(UTC\) now"):
         scheduling.change(known, "sync", at="07:00", actor="ana", now=BEFORE, seen=seen)
     assert scheduling.change(known, "sync", at="07:00", actor="ana", now=BEFORE, seen=sync(known, BEFORE))[1] is True
 

@@ -100,6 +100,19 @@ def test_whatever_fails_in_a_callback_leaves_the_page_there(caplog: pytest.LogCa
     assert "This was not done, or not to its end." in text and text.split("reference ")[1][:8] in caplog.text
 
 
+def test_what_was_done_is_not_headed_as_what_cannot_be_shown() -> None:
+    def page() -> None:
+        from pages.components import problems
+        from w365core.errors import ReceiptLost
+
+        with problems.boundary():
+            raise ReceiptLost("october.csv is applied: it is correction 1.")
+
+    app = AppTest.from_function(page).run()
+    headed = "".join(one.value for one in app.markdown)
+    assert "Done, without its receipt" in headed and "cannot be shown" not in headed and "is applied" in said(app)
+
+
 def test_two_people_of_one_name_are_two_in_the_log(opened, engine: Engine) -> None:
     opened(**ANA)
     opened(**(ANA | {"sub": "another"}))

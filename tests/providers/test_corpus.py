@@ -167,7 +167,7 @@ REFUSED = {
     ),
     "29 February of a common year": (
         text({"charge_end": "2025-02-29"}),
-        ["f.csv, row 2, column charge_end: found '2025-02-29', expected a date such as 2026-11-30"],
+        ["f.csv, row 2, column charge_end: found '2025-02-29', expected a date such as 2026-11-30; there is no such day"],
     ),
     "a serial number for a date": (
         text({"charge_end": "45991"}),

@@ -122,6 +122,7 @@ def test_what_a_person_rounds_is_an_edit(cost: str, typed: str) -> None:
         ({"markup_pct": "-0.01"}, "negative"),
         ({"markup_pct": "12 %"}, "not a number"),
         ({"markup_pct": "1000.01"}, "over 1000"),
+        ({"markup_pct": "12,345"}, "may be read two ways, 12.345 or 12345, and 12345 is over 1000 per cent; write it with a point, as 12.345"),
         ({"cost": ""}, "blank"),
         ({"cost": "much"}, "not a number"),
         ({"quantity": " "}, "blank"),
@@ -203,3 +204,10 @@ def test_what_is_judged_quickly_is_judged_alike(quick_rows=(("20", 1), ("12,5", 
     assert corrections.only_markups(twice, [line], reading) == ([], twice)
     invoiced = (*line[:9], "Invoiced", *line[10:])
     assert corrections.only_markups(twice[:1], [invoiced], reading)[0] == []
+
+
+def test_a_markup_with_a_point_in_a_file_of_decimal_commas_may_be_read_two_ways() -> None:
+    german = {"cost": "1234,50", "selling_amount": "1419,68"}
+    (refused,) = judged(stored(), markup_pct="12.345", **german).refused
+    assert "two ways, 12,345 or 12345" in refused.reason and "write it with a comma, as the file does, as 12,345" in refused.reason
+    assert judged(stored(), markup_pct="12,345", **german).changed == 1

@@ -181,6 +181,31 @@ def test_a_required_column_may_be_left_out_for_rows_we_have_but_not_for_new_ones
     assert rows(engine, "select selling_price from subscription where subscription_id = 'S1'") == [(Decimal(23),)]
 
 
+def test_new_rows_without_a_required_column_are_named_in_every_file(engine, tmp_path):
+    path = folder(
+        tmp_path / "ours",
+        FILES | {"currencies.csv": "code\nEUR\n", "subscriptions.csv": "subscription_id,selling_price\nS1,24\nS9,1\n"},
+    )
+    with pytest.raises(
+        InputRefused, match="currencies.csv has .* no column rate_to_base; subscriptions.csv has .* no column kind"
+    ) as refused:
+        loaded(engine, path)
+    assert [(problem.file, problem.row, problem.column) for problem in refused.value.problems] == [
+        ("currencies.csv", 2, "rate_to_base"),
+        ("subscriptions.csv", 2, "kind"),
+        ("subscriptions.csv", 3, "kind"),
+    ]
+    assert all(not stored for stored in everything(engine).values())
+
+
+def test_two_base_currencies_are_warned_of_whichever_load_brought_them(engine, tmp_path):
+    assert loaded(engine, folder(tmp_path / "one", FILES)).warnings == ()
+    for path in (folder(tmp_path / "two", {"currencies.csv": "code,rate_to_base\nchf,1.00\n"}), folder(tmp_path / "one", FILES)):
+        (warning,) = loaded(engine, path).warnings
+        assert "CHF and EUR have the rate 1, which marks the base currency" in warning
+    assert loaded(engine, folder(tmp_path / "mended", {"currencies.csv": "code,rate_to_base\nCHF,1.04\n"})).warnings == ()
+
+
 def test_references_are_warned_of_unless_the_database_has_them(engine, tmp_path):
     loaded(engine, folder(tmp_path / "ours", FILES))
     more = folder(

@@ -220,10 +220,12 @@ def _plural(kind: ReferenceKind) -> str:
 def _header_differs(claim: Claim, header_total: Decimal, lines_total: Decimal, difference: Decimal) -> Finding | None:
     if _within(difference, claim, claim.override):
         return None
+    tolerance = tolerance_in_currency(claim)
+    header, lines, differs = _telling((header_total, lines_total, difference), claim.currency, beyond=tolerance)
     return (
         Failure.CHECKSUM_FAILED,
-        f"The header says {_money(header_total, claim.currency)}, the lines add up to {_money(lines_total, claim.currency)}: a difference of "
-        f"{_money(difference, claim.currency)}, more than the tolerance of {_money(tolerance_in_currency(claim), claim.currency)}. "
+        f"The header says {header}, the lines add up to {lines}: a difference of {differs}, "
+        f"more than the tolerance of {_money(tolerance, claim.currency)}. "
         f"An override tolerance of {money.override_for(difference)} would pass.",
     )
 
@@ -246,10 +248,11 @@ def _daily_differs(claim: Claim, usage_total: Decimal, daily_total: Decimal | No
     difference = money.EXACT.subtract(usage_total, daily_total)
     if _within(difference, claim, claim.override) or difference.copy_abs() <= CENT_PER_LINE * lines:
         return None
+    allowed = max(tolerance_in_currency(claim), CENT_PER_LINE * lines)
+    billed, rated, differs = _telling((usage_total, daily_total, difference), claim.currency, beyond=allowed)
     return (
         Failure.CHECKSUM_FAILED,
-        f"The reconciliation file bills {_money(usage_total, claim.currency)} of usage before tax, the daily-rated file comes to "
-        f"{_money(daily_total, claim.currency)}: a difference of {_money(difference, claim.currency)}. "
+        f"The reconciliation file bills {billed} of usage before tax, the daily-rated file comes to {rated}: a difference of {differs}. "
         f"An override tolerance of {money.override_for(difference)} would pass.",
     )
 
@@ -277,10 +280,21 @@ def _warnings(
         yield f"{said} lines are billed as write-ins."
 
 
-def _money(amount: Decimal, currency: str) -> str:
-    """An amount in a sentence: at least the currency's minor unit, every further digit it has, thousands in groups."""
+_PLACES = 6  # more say nothing, but where a difference shows in them alone
+
+
+def _telling(amounts: tuple[Decimal, ...], currency: str, *, beyond: Decimal) -> list[str]:
+    """Amounts in a sentence, the last of them a difference beyond that limit: with as many digits as show that it is."""
+    difference, places = amounts[-1].copy_abs(), _PLACES
+    while places < money.MOST_PLACES and money.half_up(difference, places=places) <= beyond:
+        places += 1
+    return [_money(amount, currency, places) for amount in amounts]
+
+
+def _money(amount: Decimal, currency: str, places: int = _PLACES) -> str:
+    """An amount in a sentence: at least the currency's minor unit, every further digit it has up to so many, thousands in groups."""
     least = money.minor_units(currency)
     said = money.trimmed(amount, least=least)
-    if -said.as_tuple().exponent > 6:
-        said = money.trimmed(money.half_up(said, places=6), least=least)
+    if -said.as_tuple().exponent > places:
+        said = money.trimmed(money.half_up(said, places=places), least=least)
     return f"{said:,} {currency}"

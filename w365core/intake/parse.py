@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from w365core import money
-from w365core.dates import DateOrder, day_of, moment_of
+from w365core.dates import DateOrder, day_of, is_no_day, moment_of
 from w365core.frames import Column, Kind, folded
 
 JSON_COLUMN, ROW_COLUMN = "__json", "__row"
@@ -329,5 +329,6 @@ def _dates(texts: list[str | None], column: Column, order: DateOrder, rejections
             bad.add(text)
     if bad:
         expected = "a date such as 2026-11-30" if order is DateOrder.MONTH_FIRST else "a date such as 2026-11-30 or 30/11/2026"
-        rejections.extend(Rejection(index, column.header, text, expected) for index, text in enumerate(texts) if text in bad)
+        said = {text: f"{expected}; there is no such day" if is_no_day(text) else expected for text in bad}
+        rejections.extend(Rejection(index, column.header, text, said[text]) for index, text in enumerate(texts) if text in bad)
     return [known[text] for text in texts]

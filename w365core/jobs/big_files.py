@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from w365core import settings as w365settings
 from w365core.correction import Applied, Preview
-from w365core.errors import CallRefused, W365Error
+from w365core.errors import CallRefused, ReceiptLost
 from w365core.jobs import correcting, usage_files
 from w365core.jobs.apart import Apart, Ended
 from w365core.jobs.permitting import acts
@@ -48,7 +48,7 @@ def preview_file(engine: Engine, *, name: str, content: bytes, actor: str | None
 def apply_file(
     engine: Engine, *, name: str, content: bytes, actor: str, now: datetime, landing: Landing | None = None, reason: str | None = None
 ) -> Applied:
-    """Changes what the file says, all of it or nothing. CallRefused where it takes too much; W365Error where it was done, and only what it did is lost."""
+    """Changes what the file says, all of it or nothing. CallRefused where it takes too much; ReceiptLost where it was done, and only what it did is lost."""
     landing = landing or Landing(w365settings.read().landing)
     told = {"name": name, "content": content, "actor": actor, "now": now, "landing": landing, "reason": reason}
     if not usage_files.is_large(content):
@@ -61,7 +61,7 @@ def apply_file(
             made = _latest_by(content, engine)
         if made == before:
             raise _unfinished(name)
-        raise W365Error(
+        raise ReceiptLost(
             f"{name} is applied: it is correction {made}. The process that did it has ended before it could say what it changed."
         )
 

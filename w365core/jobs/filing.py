@@ -20,7 +20,9 @@ from w365core.jobs.runs import recorded, sweep
 from w365core.model import Feed, InvoiceHeader, Provider, ProviderType
 from w365core.providers import files
 from w365core.providers.files import FileForm, Wanted
-from w365core.store import landing as store_landing, providers as store_providers
+from w365core.providers.other_invoices import FURTHER
+from w365core.reports import wording
+from w365core.store import landing as store_landing, ledger, providers as store_providers
 from w365core.store.ledger import Source
 
 
@@ -57,8 +59,11 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Filed:
+    """How the import ended, how each file was read, and what is odd about the files though it stopped nothing."""
+
     outcome: Outcome
     files: tuple[dict, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> Filed:
@@ -74,6 +79,7 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
     with recorded(context, provider.name, "import") as run_id:
         read = _read_for(context, provider, paths, claimed, names, run_id)
         check_kinds(read, provider)
+        warnings = foreign(context, read, provider, claimed)
         sources = _landed(context, read, provider.name, claimed.invoice_number, run_id)
         ordered = tuple(sorted(sources, key=lambda source: source.feed == Feed.DAILY_RATED))
         first = ordered[0]
@@ -99,12 +105,19 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
             activate=claimed.activate,
             reason=claimed.reason,
         )
-    return Filed(outcome, tuple(said(one) for one in read))
+    return Filed(outcome, tuple(said(one) for one in read), warnings)
 
 
-def recognised(paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> list[Recognised]:
+def recognised(provider: Provider, paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> list[Recognised]:
     """Each file, and each file in an archive, with how it is read. Every one is looked at, so that all that is wrong is said at once."""
-    wanted = Wanted(claimed.date_order, claimed.decimal_comma, may_be_empty=claimed.total == 0)
+    wanted = Wanted(
+        claimed.date_order,
+        claimed.decimal_comma,
+        may_be_empty=claimed.total == 0,
+        invoice_number=claimed.invoice_number,
+        total=claimed.total,
+        leeway=max(provider.tolerance, claimed.override or provider.tolerance),
+    )
     found, refusals = [], []
     for path, name in zip(paths, names or [path.name for path in paths], strict=True):
         if path.is_dir():
@@ -126,14 +139,14 @@ def _read_for(
 ) -> list[Recognised]:
     """The same for this provider's files: those of StreamOne may be of a layout that a person has named."""
     if provider.type is not ProviderType.STREAMONE:
-        return recognised(paths, claimed, names)
+        return recognised(provider, paths, claimed, names)
     found: list[Recognised] = []
     for path, name in zip(paths, names or [path.name for path in paths], strict=True):
         told = {"name": name, "invoice_number": claimed.invoice_number, "sync_run_id": run_id, "date_order": claimed.date_order}
         told["decimal_comma"] = claimed.decimal_comma
         named = layouts.by_hand(context, provider, path, **told)
         if named is None:
-            found += recognised([path], claimed, [name])
+            found += recognised(provider, [path], claimed, [name])
         else:
             landed = context.landing.path
             found += [Recognised(landed(one.fingerprint), one.name, FileForm.from_dict(dict(one.form or {}))) for one in named]
@@ -146,6 +159,21 @@ def check_kinds(read: Sequence[Recognised], provider: Provider) -> None:
             raise CallRefused(
                 f"{one.name} is a plain file, which is for providers of type manual; {provider.name} is of type {provider.type}."
             )
+
+
+def foreign(context: Context, read: Sequence[Recognised], provider: Provider, claimed: Claimed) -> tuple[str, ...]:
+    """A warning for each number of another invoice that lines of a file print."""
+    warnings = []
+    for one in read:
+        for number, lines in one.form.others.items():
+            which = "further invoices" if number == FURTHER else f"invoice {number}"
+            known = None if number == FURTHER else ledger.find(context.engine, provider_name=provider.name, invoice_number=number)
+            here = f" Invoice {known.invoice_number} is here already, {known.state}/{known.status_reason}." if known else ""
+            warnings.append(
+                f"{one.name}: {wording.counted(lines, 'line')} {'names' if lines == 1 else 'name'} {which}, not {claimed.invoice_number}.{here} "
+                f"See that it is the file of {claimed.invoice_number}; if it is not, deactivate and delete that invoice, and import the right file."
+            )
+    return tuple(warnings)
 
 
 def _landed(context: Context, read: Sequence[Recognised], provider: str, invoice_number: str, run_id: int) -> tuple[Source, ...]:

@@ -50,7 +50,7 @@ def carry_out(context: Context, job: JobRun) -> Handled:
     outcome = {"invoices": [asdict(one)], "files": list(filed.files), "invoice_id": known.provider_invoice_id if known else None}
     standing = one.status.partition("/")[2]
     said = f"Invoice {one.invoice} is {'in Error' if standing == 'Error' else standing}, {wording.counted(one.lines, 'line')}. {one.message}".strip()
-    return Handled(said, outcome)
+    return Handled(" ".join([said, *filed.warnings]), outcome)
 
 
 def _claimed(job: JobRun, asked: Mapping[str, Any]) -> Claimed:

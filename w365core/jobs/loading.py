@@ -5,6 +5,7 @@ load(connection, folder) -> LoadResult      in the caller's transaction; the cal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from w365core.frames import RECORD_FILES
 from w365core.intake import records as intake
 from w365core.intake.record_references import dangling, references
 from w365core.reports import wording
-from w365core.store import records as store
+from w365core.store import rates as store_rates, records as store
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,18 @@ def load(connection: Connection, folder: Path) -> LoadResult:
         raise InputRefused(_refusal(records), records.problems)
     known = store.known(connection, references(records))
     warnings = (*records.warnings, *dangling(records, known))
-    return LoadResult(store.load(connection, records), warnings, _rates(records))
+    tables, rates = store.load(connection, records), _rates(records)
+    return LoadResult(tables, (*warnings, *(_two_bases(store_rates.bases(connection)) if rates else ())), rates)
+
+
+def _two_bases(codes: Sequence[str]) -> tuple[str, ...]:
+    """A warning where several currencies claim to be the base currency."""
+    if len(codes) < 2:
+        return ()
+    return (
+        f"currencies.csv: {' and '.join(codes)} have the rate 1, which marks the base currency, and there is one; as it is they count as worth the same. "
+        "Give the others their rate, such as 0.92; one that is worth as much has a rate such as 1.0000001.",
+    )
 
 
 def _rates(records: intake.Records) -> tuple[tuple[str, Decimal], ...]:

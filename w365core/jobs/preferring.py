@@ -53,9 +53,9 @@ def refuse_changed(connection: Connection, of: Preference, *, seen: str | None, 
     stands = store.values(connection)[of.name]
     if seen is None or stands in (seen, wanted):
         return
-    who = next(one["set_by"] for one in store.all_of_them(connection) if one["name"] == of.name)
+    who = store.changed_by(connection, of.name) or "Somebody"
     raise CallRefused(
-        f"{who or 'Somebody'} has set {of.name} to {stands or 'blank'} since you looked at it; nothing was changed. Look again, then decide."
+        f"{who} has set {of.name} to {stands or 'blank'} since you looked at it; nothing was changed. Look again, then decide."
     )
 
 

@@ -50,7 +50,7 @@ def preview(context: Context, paths: Sequence[Path], names: Sequence[str], claim
         provider = store_providers.named(connection, claimed.provider)
     found = Preview()
     try:
-        read = sorted(filing.recognised(paths, claimed, names), key=lambda one: one.form.feed is Feed.DAILY_RATED)
+        read = sorted(filing.recognised(provider, paths, claimed, names), key=lambda one: one.form.feed is Feed.DAILY_RATED)
         filing.check_kinds(read, provider)
         currency = (claimed.currency or filing.first_currency(read[0].path, read[0].name, read[0].form)).upper()
     except CallRefused as refusal:
@@ -64,6 +64,7 @@ def preview(context: Context, paths: Sequence[Path], names: Sequence[str], claim
         found.sentence = f"Nothing would be imported: {wording.counted(found.bad, 'cell')} cannot be read. Correct the file where it comes from, then check again."
         return found
     found.sentence, found.ready = _sentence(context, whole, claimed, currency, provider)
+    found.sentence = " ".join([found.sentence, *filing.foreign(context, read, provider, claimed)])
     return found
 
 

@@ -65,18 +65,19 @@ def change(
     with guarded(), engine.begin() as connection:
         store.one_by_one(connection)
         if seen is not None:
-            _refuse_changed(store.one(connection, of, now=now), seen)
+            _refuse_changed(connection, store.one(connection, of, now=now), seen)
         changed = [_set(connection, setting, written, Who(actor, now)) for setting, written in wanted.items() if written]
         standing = store.one(connection, of, now=now)
         store.save(connection, of.name, standing.standing)
     return standing, any(changed)
 
 
-def _refuse_changed(stands: Scheduled, seen: Scheduled) -> None:
+def _refuse_changed(connection: Connection, stands: Scheduled, seen: Scheduled) -> None:
     if (stands.rhythm, stands.standing.enabled) != (seen.rhythm, seen.standing.enabled):
         how = f"is {'on' if stands.standing.enabled else 'off'}, at {stands.rhythm.at:%H:%M} ({stands.rhythm.zone})"
+        who = store.changed_by(connection, stands.of) or "Somebody"
         raise CallRefused(
-            f"Somebody has changed it since you looked: {stands.of.label} {how} now. Nothing was changed; look again, then decide."
+            f"{who} has changed it since you looked: {stands.of.label} {how} now. Nothing was changed; look again, then decide."
         )
 
 

@@ -41,7 +41,7 @@ def set_policy(
             ),
             now.date(),
         )
-        _refuse_other(policies.find(connection, known, checked.currency), seen, checked)
+        _refuse_other(connection, policies.find(connection, known, checked.currency), seen, checked)
         return checked, policies.save(connection, checked, who=Who(actor, now))
 
 
@@ -55,7 +55,7 @@ def remove_policy(
         found = policies.find(connection, provider, currency)
         if found is None:
             raise CallRefused(f"There is no policy for {provider} in {currency.upper()}; `policy list` shows those there are.")
-        _refuse_other(found, seen, None)
+        _refuse_other(connection, found, seen, None)
         policies.remove(connection, found, who=Who(actor, now))
         return found
 
@@ -72,14 +72,15 @@ def refuse_beyond(
         raise CallRefused(f"{ruling.sentence} Nothing was imported.")
 
 
-def _refuse_other(stands: Policy | None, seen: Policy | None | EllipsisType, wanted: Policy | None) -> None:
-    """CallRefused where somebody has changed it since; what is to be there already is no conflict."""
+def _refuse_other(connection: Connection, stands: Policy | None, seen: Policy | None | EllipsisType, wanted: Policy | None) -> None:
+    """CallRefused, with who it was, where somebody has changed it since; what is to be there already is no conflict."""
     if seen is ... or stands in (seen, wanted):
         return
+    who = policies.changed_by(connection, stands or seen) or "Somebody"
     if stands is None:
-        raise CallRefused("Somebody has removed this policy since you looked at it; nothing was changed. Look again, then decide.")
+        raise CallRefused(f"{who} has removed this policy since you looked at it; nothing was changed. Look again, then decide.")
     limits = f"one click up to {money.plain(stands.one_click_amount)} {stands.currency}, owner {stands.owner}, because: {stands.reason}"
-    raise CallRefused(f"Somebody has set this policy since you looked at it ({limits}); nothing was changed. Look again, then decide.")
+    raise CallRefused(f"{who} has set this policy since you looked at it ({limits}); nothing was changed. Look again, then decide.")
 
 
 def _checked(policy: Policy, today: date) -> Policy:

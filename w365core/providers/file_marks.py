@@ -7,7 +7,7 @@ decimal_comma, date_order       the decision, and who made it; contradictions ar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -76,7 +76,7 @@ class Evidence:
         if self.either_way is None:
             found = next(((row, cell) for row, cell in zip(rows, cells, strict=True) if is_either_way(cell)), None)
             self.either_way = found and Sighting(found[0], column, found[1])
-        # A date that contradicts one order proves the other; one that contradicts both proves both, and is refused below.
+        # A date that contradicts one order proves the other; one that is none in either proves nothing, and is refused when its line is read.
         for order, proven in ((DateOrder.MONTH_FIRST, Mark.DAY_FIRST), (DateOrder.DAY_FIRST, Mark.MONTH_FIRST)):
             if proven not in self.sightings and any(contradicts(cell, order) for cell in new):
                 self._sight(proven, column, cells, rows, lambda cell, order=order: contradicts(cell, order))
@@ -96,6 +96,10 @@ def notes(evidence: Evidence, *, order_by: str, decimal_by: str) -> tuple[str, .
     if decimal_by == "its sums" and (found := evidence.ambiguous):
         said.append(
             f"How to read {found.value} (row {found.row}, column {found.column}) is settled by subtotal plus tax being the total on every row."
+        )
+    if decimal_by == "the total" and (found := evidence.ambiguous):
+        said.append(
+            f"How to read {found.value} (row {found.row}, column {found.column}) is settled by the lines adding up to the total of the invoice."
         )
     return tuple(said)
 
@@ -140,10 +144,10 @@ def _proof(mark: str) -> Mark:
     return Mark.DECIMAL_COMMA if mark == "," else Mark.DECIMAL_POINT
 
 
-def decimal_comma(name: str, evidence: Evidence, wanted: bool | None, sums: Callable[[], Mark | None]) -> tuple[bool, str]:
-    """Whether the file writes a decimal comma, and who settled it: the file, its sums, the caller, or nobody as no number depends on it.
+def decimal_comma(name: str, evidence: Evidence, wanted: bool | None, looks: Mapping[str, Callable[[], Mark | None]]) -> tuple[bool, str]:
+    """Whether the file writes a decimal comma, and who settled it: the file, one of the looks, the caller, or nobody as no number depends on it.
 
-    `wanted` is what the call says, `sums` finds out which mark the totals of all rows add up with. InputRefused where the file proves both or
+    `wanted` is what the call says; `looks`, by their names and in their order, find out with which mark its amounts add up. InputRefused where the file proves both or
     the opposite of what the call says, or where it has numbers that are ambiguous and nobody settles them.
     """
     _refuse_both(name, evidence, Mark.DECIMAL_POINT, "save the file with one and the same decimal mark throughout")
@@ -157,8 +161,9 @@ def decimal_comma(name: str, evidence: Evidence, wanted: bool | None, sums: Call
         return proven is Mark.DECIMAL_COMMA, "the file"
     if evidence.ambiguous is None:
         return False, "default"
-    if (added := sums()) is not None:
-        return added is Mark.DECIMAL_COMMA, "its sums"
+    for look, adds_up_with in looks.items():
+        if (mark := adds_up_with()) is not None:
+            return mark is Mark.DECIMAL_COMMA, look
     found = evidence.ambiguous
     expected = (
         "to be told whether that is a decimal mark or groups thousands: nothing in the file says so; say --decimal point or --decimal comma"

@@ -10,7 +10,7 @@ Nothing is guessed silently: what the form says was proven by the file, said by 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from w365core.providers import csv_batches, file_bytes, file_marks, json_batches
 from w365core.providers.csv_batches import ROW
 from w365core.providers.file_bytes import NotThisEncoding, Source, refused
 from w365core.providers.file_kinds import ACCEPTED, feed_of, layout_of
-from w365core.providers.file_marks import Mark
+from w365core.providers.file_sums import AMOUNTS, Amounts
+from w365core.providers.other_invoices import OtherInvoices
 
 CSV, JSON_LINES = "csv", "json_lines"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -45,7 +46,8 @@ _ASSUMED = {
 @dataclass(frozen=True)
 class FileForm:
     """How a file is to be read. `columns` are its headers as printed (made distinct), `unknown` those of them that no declared
-    column has; `rows` counts its lines. `member` is its place in a zip archive."""
+    column has; `rows` counts its lines. `member` is its place in a zip archive. `others`: how many lines print the number of another invoice than the
+    caller's, by that number."""
 
     feed: Feed
     layout: str  # csv | json_lines
@@ -58,9 +60,10 @@ class FileForm:
     columns: tuple[str, ...]
     unknown: tuple[str, ...]
     rows: int | None  # None where nobody counted: a provider's blob, known by its fingerprint
-    decimal_settled_by: str = "default"  # the file | its sums | the caller | default: no number depends on it
+    decimal_settled_by: str = "default"  # the file | its sums | the total | the caller | default: no number depends on it
     member: int | None = None
     notes: tuple[str, ...] = ()  # what was assumed, in a sentence each
+    others: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict:
         """As JSON can carry it."""
@@ -74,11 +77,15 @@ class FileForm:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the caller says of how the file is written, where the file may leave it open, and that its invoice comes to nothing: then it may have no line."""
+    """What the caller says of how the file is written, where the file may leave it open; that its invoice comes to nothing: then it may have no line;
+    the invoice's number; and its total, tax included, with how far the lines may add up to something else."""
 
     date_order: DateOrder | None = None
     decimal_comma: bool | None = None
     may_be_empty: bool = False
+    invoice_number: str | None = None
+    total: Decimal | None = None
+    leeway: Decimal = money.ZERO
 
 
 def forms_of(path: Path, wanted: Wanted = Wanted(), *, name: str | None = None) -> tuple[tuple[str, FileForm], ...]:
@@ -147,13 +154,15 @@ def _inspect_csv(source: Source, encoding: str, wanted: Wanted) -> FileForm:
     if known.problems:
         raise InputRefused(f"{known.problems[0]}; nothing was imported.", known.problems)
     columns = {column.name: (column, known.positions[column.name]) for column in COLUMNS_OF[feed] if column.name in known.positions}
-    count, evidence = _survey(source, layout, list(columns.values()))
+    others = OtherInvoices(wanted.invoice_number)
+    count, evidence = _survey(source, layout, list(columns.values()), others)
     if not count and not wanted.may_be_empty:
         raise refused(
             source.name, "lines under its header, but there are none; of an invoice that has none say that it comes to 0 (--total 0)"
         )
-    amounts = [columns[name][1] for name in ("subtotal", "tax_total", "total") if name in columns]
-    comma, comma_by = file_marks.decimal_comma(source.name, evidence, wanted.decimal_comma, lambda: _mark_of_sums(source, layout, amounts))
+    amounts = Amounts(source, layout, {name: columns[name][1] for name in AMOUNTS if name in columns})
+    looks = {"its sums": amounts.by_rows, "the total": lambda: amounts.by_total(wanted.total, wanted.leeway)}
+    comma, comma_by = file_marks.decimal_comma(source.name, evidence, wanted.decimal_comma, looks)
     order, order_by = file_marks.date_order(source.name, evidence, wanted.date_order)
     unknown = tuple(column for position, column in enumerate(layout.columns) if position not in known.positions.values())
     return FileForm(
@@ -171,11 +180,15 @@ def _inspect_csv(source: Source, encoding: str, wanted: Wanted) -> FileForm:
         decimal_settled_by=comma_by,
         member=source.member,
         notes=(*filter(None, [_ASSUMED.get(encoding)]), *file_marks.notes(evidence, order_by=order_by, decimal_by=comma_by)),
+        others=dict(others.lines),
     )
 
 
-def _survey(source: Source, layout: csv_batches.Layout, columns: list[tuple[Column, int]]) -> tuple[int, file_marks.Evidence]:
-    """How many rows there are, and what their numbers and dates prove. InputRefused names the rows that are too short or too long."""
+def _survey(
+    source: Source, layout: csv_batches.Layout, columns: list[tuple[Column, int]], others: OtherInvoices
+) -> tuple[int, file_marks.Evidence]:
+    """How many rows there are, and what their numbers and dates prove; `others` takes the numbers of invoices that they print. InputRefused names the
+    rows that are too short or too long."""
     evidence = file_marks.Evidence()
     bad: list[Problem] = []
     count = 0
@@ -188,6 +201,8 @@ def _survey(source: Source, layout: csv_batches.Layout, columns: list[tuple[Colu
                     evidence.take_numbers(column.header, *_cells(batch.filter(telling), position))
             elif column.kind in (Kind.DAY, Kind.MOMENT) and evidence.has_news(pc.unique(batch.column(position)).to_pylist()):
                 evidence.take_dates(column.header, *_cells(batch, position))
+            elif column.name == "invoice_number" and others.than:
+                others.take((found["values"], found["counts"]) for found in pc.value_counts(batch.column(position)).to_pylist())
     if bad:
         raise InputRefused(f"{bad[0]}; nothing was imported.", bad)
     return count, evidence
@@ -196,24 +211,6 @@ def _survey(source: Source, layout: csv_batches.Layout, columns: list[tuple[Colu
 def _cells(batch: pa.RecordBatch, position: int) -> tuple[list[str], list[int]]:
     """The cells of a column, and the rows they stand in."""
     return batch.column(position).to_pylist(), batch.column(ROW).to_pylist()
-
-
-def _mark_of_sums(source: Source, layout: csv_batches.Layout, amounts: list[int]) -> Mark | None:
-    """The one decimal mark with which subtotal plus tax is the total on every row; None where both do, or the file has not all three."""
-    holds = {Mark.DECIMAL_POINT: len(amounts) == 3, Mark.DECIMAL_COMMA: len(amounts) == 3}
-    for batch in csv_batches.batches(source, layout, most=_AT_ONCE):
-        if not any(holds.values()):
-            break
-        for cells in zip(*(batch.column(position).to_pylist() for position in amounts), strict=True):
-            for mark in holds:
-                holds[mark] = holds[mark] and _adds_up(cells, comma=mark is Mark.DECIMAL_COMMA)
-    proven = [mark for mark, held in holds.items() if held]
-    return proven[0] if len(proven) == 1 else None
-
-
-def _adds_up(cells: tuple[str, str, str], *, comma: bool) -> bool:
-    subtotal, tax, total = (money.spreadsheet_number(cell, decimal_comma=comma) if cell.strip() else Decimal(0) for cell in cells)
-    return None not in (subtotal, tax, total) and money.EXACT.add(subtotal, tax) == total
 
 
 def _csv_batches(source: Source, form: FileForm, most: int) -> Iterator[pa.RecordBatch]:
@@ -237,7 +234,8 @@ def _inspect_json(source: Source, wanted: Wanted) -> FileForm:
     feed = feed_of(source.name, keys, row=number)
     declared = {folded(header): column for column in COLUMNS_OF[feed] for header in column.headers}
     unknown = tuple(key for key in keys if folded(key) not in declared)
-    rows, evidence = _survey_json(source, {key: column for key in keys if (column := declared.get(folded(key)))})
+    others = OtherInvoices(wanted.invoice_number)
+    rows, evidence = _survey_json(source, {key: column for key in keys if (column := declared.get(folded(key)))}, others)
     order, settled_by = file_marks.date_order(source.name, evidence, wanted.date_order)
     return FileForm(
         feed=feed,
@@ -253,14 +251,17 @@ def _inspect_json(source: Source, wanted: Wanted) -> FileForm:
         rows=rows,
         member=source.member,
         notes=file_marks.notes(evidence, order_by=settled_by, decimal_by="default"),
+        others=dict(others.lines),
     )
 
 
-def _survey_json(source: Source, columns: dict[str, Column]) -> tuple[int, file_marks.Evidence]:
-    """How many lines there are, and what their dates prove; keys that only later lines have prove nothing."""
+def _survey_json(source: Source, columns: dict[str, Column], others: OtherInvoices) -> tuple[int, file_marks.Evidence]:
+    """How many lines there are, and what their dates prove; `others` takes the numbers of invoices. Keys that only later lines have prove nothing."""
     evidence = file_marks.Evidence()
     dates = {f"f{place}": key for place, (key, column) in enumerate(columns.items()) if column.kind in (Kind.DAY, Kind.MOMENT)}
-    row = msgspec.defstruct("Dates", [(name, Any, None) for name in dates], rename=dates, gc=False)
+    numbers = {f"n{place}": key for place, (key, column) in enumerate(columns.items()) if column.name == "invoice_number" and others.than}
+    wanted = dates | numbers
+    row = msgspec.defstruct("Wanted", [(name, Any, None) for name in wanted], rename=wanted, gc=False)
     read = msgspec.json.Decoder(row).decode
     count = 0
     for number, line in _json_lines(source):
@@ -273,6 +274,7 @@ def _survey_json(source: Source, columns: dict[str, Column]) -> tuple[int, file_
             text = getattr(said, name)
             if isinstance(text, str) and evidence.has_news([text]):
                 evidence.take_dates(columns[key].header, [text], [number])
+        others.take((text, 1) for name in numbers if isinstance(text := getattr(said, name), str))
     return count, evidence
 
 

@@ -213,10 +213,10 @@ def _take(judged: Judged, came: Came, found: Stored, edited: Sequence[str], read
         value = cells.number_of(cell, decimal_comma=reading.decimal_comma) if cell.strip() else None
         values[EDITABLE.index(name)] = value
         if value is None or name == "markup_pct":
-            refused += _unusable(came, name, cell, value)
+            refused += _unusable(came, name, cell, value, reading)
     quantity, cost, markup = values
     if markup is None and "markup_pct" not in edited:
-        refused += _unusable(came, "markup_pct", "", None)
+        refused += _unusable(came, "markup_pct", "", None, reading)
     if refused:
         judged.refused.extend(refused)
     else:
@@ -244,7 +244,7 @@ def _not_editable(came: Came, name: str) -> Refused:
     return Refused(came.row, name, came.cells[_PLACE[name]], reason)
 
 
-def _unusable(came: Came, name: str, cell: str, value: Decimal | None) -> list[Refused]:
+def _unusable(came: Came, name: str, cell: str, value: Decimal | None, reading: Reading) -> list[Refused]:
     """Why the edited cell cannot be taken, where it cannot."""
     is_markup = name == "markup_pct"
     if not cell.strip():
@@ -254,10 +254,20 @@ def _unusable(came: Came, name: str, cell: str, value: Decimal | None) -> list[R
     elif is_markup and value < 0:
         reason = "is negative; a markup is at least 0"
     elif is_markup and value > MOST_MARKUP:
-        reason = f"is over {MOST_MARKUP} per cent"
+        reason = _two_ways(cell, value, reading) or f"is over {MOST_MARKUP} per cent"
     else:
         return []
     return [Refused(came.row, name, cell, reason)]
+
+
+def _two_ways(cell: str, value: Decimal, reading: Reading) -> str | None:
+    """That a markup which is too large may be meant otherwise: its mark groups thousands here, and elsewhere begins the decimals."""
+    other = cells.number_of(cell, decimal_comma=not reading.decimal_comma)
+    if other is None or not 0 <= other <= MOST_MARKUP:
+        return None
+    one, many = (cells.number(said).replace(".", "," if reading.decimal_comma else ".") for said in (other, value))
+    mark = "comma, as the file does" if reading.decimal_comma else "point"
+    return f"may be read two ways, {one} or {many}, and {many} is over {MOST_MARKUP} per cent; write it with a {mark}, as {one}, if that is meant"
 
 
 def _duplicate(came: Came, usage_id: str, seen: dict[str, int]) -> Refused | None:
@@ -312,9 +322,15 @@ def _last(history: Sequence[Past]) -> tuple[str | None, datetime | None]:
 
 def _changed_since(conflicts: Sequence[Conflict], history: Sequence[Past]) -> str:
     who, when = _last(history)
-    by = f", last by {who} on {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if who and when else ""
-    now = "; ".join(
-        f"{one.column} is {one.in_force or 'blank'} now" + (f" and was {one.exported or 'blank'}" if one.exported is not None else "")
-        for one in conflicts
-    )
+    undone = next((past for past in history if when and past.undone_at == when), None)
+    by = f" by {who} on {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if who and when else ""
+    by = f": correction {undone.correction_id} was undone{by}" if undone else f", last{by}" if by else ""
+    now = "; ".join(f"{one.column} is {one.in_force or 'blank'} now{_was(one)}" for one in conflicts)
     return f"the stored row has changed since the export{by}{f' ({now})' if now else ''}; {_EXPORT_AGAIN}"
+
+
+def _was(conflict: Conflict) -> str:
+    """What it was when it was exported, as far as that is known."""
+    if conflict.exported is None:
+        return ""
+    return ", as it was" if conflict.exported == (conflict.in_force or "") else f" and was {conflict.exported or 'blank'}"

@@ -21,7 +21,12 @@ _KINDS = {
     "legacy_usage": "Legacy usage",
 }
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "": "JSON lines"}
-_SETTLED = {"the file": "proven by the file", "its sums": "proven by its sums", "the caller": "as you said"}
+_SETTLED = {
+    "the file": "proven by the file",
+    "its sums": "proven by its sums",
+    "the total": "proven by the invoice's total",
+    "the caller": "as you said",
+}
 
 PROBLEM_COLUMNS = (
     Column("file", "File", width=170),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -73,6 +73,12 @@ def last_said(connection: Connection, *, target_kind: str, target: str) -> str:
         .limit(1)
     ).first()
     return f"{last.action} by {last.actor}, {last.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if last else ""
+
+
+def last_actor(connection: Connection, *, target_kind: str, targets: Sequence[str]) -> str | None:
+    """Who did the last thing to any of them; None where nobody has done any."""
+    said = select(audit_log.c.actor).where(audit_log.c.target_kind == target_kind, audit_log.c.target.in_(targets))
+    return connection.execute(said.order_by(audit_log.c.audit_id.desc()).limit(1)).scalar()
 
 
 def first_broken(connection: Connection) -> int | None:

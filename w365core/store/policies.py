@@ -15,6 +15,7 @@ from w365core.store.ledger import Who
 from w365core.store.tables import tolerance_policy
 from w365core.tolerance import Policy
 
+_KIND = "tolerance policy"
 _NAMES = tuple(Policy.__dataclass_fields__)
 
 
@@ -29,6 +30,11 @@ def all_of_them(connection: Connection) -> list[Mapping[str, Any]]:
     """Every policy with who set it and when."""
     query = select(*tolerance_policy.columns).order_by(tolerance_policy.c.provider, tolerance_policy.c.currency)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def changed_by(connection: Connection, policy: Policy) -> str | None:
+    """Who has set or removed it last; None where nobody has."""
+    return audit.last_actor(connection, target_kind=_KIND, targets=(_target(policy),))
 
 
 def one_by_one(connection: Connection) -> None:
@@ -80,14 +86,18 @@ def _named(provider: str, currency: str) -> tuple[Any, ...]:
     return func.lower(tolerance_policy.c.provider) == provider.lower(), tolerance_policy.c.currency == currency.upper()
 
 
+def _target(policy: Policy) -> str:
+    return f"{policy.provider} {policy.currency}"
+
+
 def _say(connection: Connection, action: str, policy: Policy, before: Policy | None, after: Policy | None, who: Who) -> None:
     audit.append(
         connection,
         at=who.now,
         actor=who.actor,
         action=action,
-        target_kind="tolerance policy",
-        target=f"{policy.provider} {policy.currency}",
+        target_kind=_KIND,
+        target=_target(policy),
         reason=policy.reason or None,
         before=None if before is None else asdict(before),
         after=None if after is None else asdict(after),

@@ -14,6 +14,8 @@ from w365core.store import audit
 from w365core.store.ledger import Who
 from w365core.store.tables import preference
 
+_KIND = "setting"  # what the log calls one
+
 
 def values(connection: Connection) -> dict[str, str]:
     """Every setting's value in force, by name."""
@@ -49,6 +51,11 @@ def all_of_them(connection: Connection) -> list[dict[str, Any]]:
         }
         for one in PREFERENCES
     ]
+
+
+def changed_by(connection: Connection, *names: str) -> str | None:
+    """Who has set or cleared any of these settings last; None where nobody has."""
+    return audit.last_actor(connection, target_kind=_KIND, targets=names)
 
 
 def one_by_one(connection: Connection) -> None:
@@ -87,7 +94,7 @@ def _say(connection: Connection, action: str, of: Preference, before: str | None
         at=who.now,
         actor=who.actor,
         action=action,
-        target_kind="setting",
+        target_kind=_KIND,
         target=of.name,
         before={"value": before},
         after={"value": after},

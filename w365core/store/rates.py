@@ -48,8 +48,13 @@ def all_of_them(connection: Connection) -> list[Rate]:
 
 
 def base(connection: Connection) -> str | None:
-    """The currency whose rate is 1."""
-    return connection.execute(select(currency.c.code).where(currency.c.rate_to_base == 1).order_by(currency.c.code).limit(1)).scalar()
+    """The currency whose rate is 1; of several the first by code."""
+    return next(iter(bases(connection)), None)
+
+
+def bases(connection: Connection) -> list[str]:
+    """Every currency whose rate is 1, by code: one, where our records are right."""
+    return list(connection.execute(select(currency.c.code).where(currency.c.rate_to_base == 1).order_by(currency.c.code)).scalars())
 
 
 def locked(connection: Connection, code: str) -> tuple[str, Decimal] | None:

@@ -45,11 +45,21 @@ def load(connection: Connection, records: Records) -> dict[str, dict[str, int]]:
     """Upserts the rows of all files in the connection's transaction; by file: rows, inserted, updated, unchanged.
 
     Only the columns present in a file are written; a new row gets the declared defaults for the rest. InputRefused where a new row
-    lacks a column that it cannot be without.
+    lacks a column that it cannot be without, with those of every file.
     """
     with driver_cursor(connection, lost=_LOST) as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-        return {file.name: asdict(_load_file(cursor, file)) for file in records.files}
+        loaded, lacking = {}, {}
+        for file in records.files:
+            _stage(cursor, file)
+            if problems := _incomplete_newcomers(cursor, file):
+                lacking[file.name] = problems
+            else:
+                loaded[file.name] = asdict(_upserted(cursor, file))
+            cursor.execute("drop table loading")
+        if lacking:
+            raise _lacking(lacking)
+        return loaded
 
 
 def known(connection: Connection, references: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
@@ -86,11 +96,8 @@ def stamp(connection: Connection, table: str, **key: str) -> None:
 # --- one file --------------------------------------------------------------------------------------------------------------------------
 
 
-def _load_file(cursor: psycopg.Cursor, file: ReadFile) -> Loaded:
-    _stage(cursor, file)
-    _refuse_incomplete_newcomers(cursor, file)
+def _upserted(cursor: psycopg.Cursor, file: ReadFile) -> Loaded:
     inserted, updated = cursor.execute(_upsert(file)).fetchone()
-    cursor.execute("drop table loading")
     return Loaded(len(file.rows), inserted, updated, len(file.rows) - inserted - updated)
 
 
@@ -126,25 +133,28 @@ def _default_of(column: frames.Column) -> Value:
     return _DEFAULTS.get(column.default, column.default) if column.default else None
 
 
-def _refuse_incomplete_newcomers(cursor: psycopg.Cursor, file: ReadFile) -> None:
+def _incomplete_newcomers(cursor: psycopg.Cursor, file: ReadFile) -> list[Problem]:
     """A file may leave out columns of rows we have; a new row cannot be without the required ones."""
     missing = [column.name for column in file.declared.columns if column.required and column.name not in file.columns]
     if not missing:
-        return
+        return []
     query = sql.SQL("select line from loading left join {table} stored using ({key}) where stored.{first} is null order by line limit %s")
     newcomers = cursor.execute(
         query.format(table=_table(file), key=_names(file.declared.key), first=sql.Identifier(missing[0])), (MOST_BAD_ROWS,)
     ).fetchall()
-    problems = [
+    return [
         Problem(file.name, line, column, None, "a value, because the row is new; add the column to the file")
         for (line,) in newcomers
         for column in missing
     ]
-    if problems:
-        raise InputRefused(
-            f"Nothing was loaded: {file.name} has new rows and no column {', '.join(missing)}. Add the column and load the folder again.",
-            problems,
-        )
+
+
+def _lacking(problems: Mapping[str, list[Problem]]) -> InputRefused:
+    """The refusal of these files, by name."""
+    columns = {name: ", ".join(dict.fromkeys(problem.column for problem in found)) for name, found in problems.items()}
+    said = "; ".join(f"{name} has new rows and no column {lacks}" for name, lacks in columns.items())
+    named = [problem for found in problems.values() for problem in found]
+    return InputRefused(f"Nothing was loaded: {said}. Add the column and load the folder again.", named[:MOST_BAD_ROWS])
 
 
 def _upsert(file: ReadFile) -> sql.Composed:

@@ -68,6 +68,11 @@ def one(connection: Connection, of: Daily, *, now: datetime) -> Scheduled:
     return next(found for found in all_of_them(connection, now=now) if found.of is of)
 
 
+def changed_by(connection: Connection, of: Daily) -> str | None:
+    """Who has set last whether it is on, its time of day or the zone of that; None where nobody has."""
+    return preferences.changed_by(connection, of.switch, of.at, "time_zone")
+
+
 def save(connection: Connection, name: str, standing: Standing) -> None:
     """How it stands from now on."""
     written = {"enabled": standing.enabled, "since": standing.since, "last_due_at": standing.last_due_at}
