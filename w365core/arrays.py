@@ -41,6 +41,11 @@ def whole_array(values: Sequence[int | None] | np.ndarray) -> pa.Int64Array:
     return pa.Array.from_buffers(pa.int64(), len(values), [validity, pa.py_buffer(np.ascontiguousarray(known, np.int64))])
 
 
+def counting(first: int, many: int) -> pa.Int64Array:
+    """So many whole numbers, from the first on."""
+    return whole_array(np.arange(first, first + many))
+
+
 def day_array(values: Sequence[date | None]) -> pa.Date32Array:
     """Days."""
     known = np.fromiter((0 if value is None else value.toordinal() - _EPOCH for value in values), np.int32, len(values))

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -184,7 +183,7 @@ class _Shaped:
         while (text := rows.block()) is not None:
             table = plain(text, self.layout)
             if table is not None:
-                yield self._numbered(table, np.arange(rows.count + 1, rows.count + 1 + table.num_rows))
+                yield self._numbered(table, arrays.counting(rows.count + 1, table.num_rows))
                 rows.took(table.num_rows)
             else:
                 yield self._strict(rows)
@@ -199,7 +198,7 @@ class _Shaped:
                 self.bad.append(Problem(self.name, number, None, None, self._expected(cells, fitted)))
         cells = list(zip(*kept, strict=True)) or [()] * len(self.layout.columns)
         table = pa.Table.from_arrays([arrays.text_array(column) for column in cells], names=list(self.layout.columns))
-        return self._numbered(table, numbers)
+        return self._numbered(table, arrays.whole_array(numbers))
 
     def _fitted(self, cells: list[str]) -> tuple[str, ...] | None:
         """The row in the width of the header; blank cells at its end make no difference, any other do."""
@@ -215,8 +214,8 @@ class _Shaped:
             return "a line, not the header again (two files put together?); take that row away"
         return f"{len(self.layout.columns)} cells as in the header, not {len(cells)}"
 
-    def _numbered(self, table: pa.Table, numbers: Sequence[int] | np.ndarray) -> pa.RecordBatch:
-        whole = table.append_column(ROW, arrays.whole_array(numbers)).combine_chunks()
+    def _numbered(self, table: pa.Table, numbers: pa.Int64Array) -> pa.RecordBatch:
+        whole = table.append_column(ROW, numbers).combine_chunks()
         return whole.to_batches()[0] if whole.num_rows else arrays.batch_of([], whole.schema)
 
 
