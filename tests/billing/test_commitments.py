@@ -47,8 +47,7 @@ def test_late_usage_takes_its_part_of_the_top_up_back(topped_up: Books) -> None:
     assert topped_up.amounts("U202610-C-1") == [Decimal("120.00"), Decimal("7.25"), Decimal("-7.25")]
     assert topped_up.said("U202610-C-1")[1:] == [
         "Azure U-1, Azure plan (late: charged 2026-09-01 to 2026-09-30)",
-        "Azure U-1: minimum commitment of 100.00 EUR: 32.75 EUR beside 67.25 EUR of usage, less 40.00 EUR that was billed for it "
-        "(2026-09-01 to 2026-09-30)",
+        "Azure U-1: top-up given back (2026-09-01 to 2026-09-30): minimum commitment of 100.00 EUR, usage of 67.25 EUR, topped up by 40.00 EUR before",
     ]
     assert (draft.total, draft.usage_total, draft.top_up_total) == (Decimal("120.00"), Decimal("127.25"), Decimal("-7.25"))
     assert draft.as_dict()["late_lines"] == 1

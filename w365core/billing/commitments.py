@@ -25,12 +25,10 @@ from w365core.usage_invoice import Commitment, Contract, Line, Potential, Subscr
 
 @dataclass(frozen=True)
 class Settled:
-    """A commitment as this invoice settles it: `used` is all usage of the cycle on any invoice, `due` what is missing to the commitment beside it,
-    `before` what other invoices have topped up of that."""
+    """A commitment as this invoice settles it: `used` is all usage of the cycle on any invoice, `before` what other invoices have topped up."""
 
     commitment: Commitment
     used: Decimal
-    due: Decimal
     before: Decimal
 
 
@@ -54,7 +52,7 @@ def settled(
     used = money.total([*(one.amount for one in sold), *(one.selling_amount or money.ZERO for one in billed)])
     due = max(money.EXACT.subtract(least or money.ZERO, used), money.ZERO)
     before = money.total(one.top_up for one in others)
-    return Settled(Commitment(mine, cycle.start, currency, least or money.ZERO, money.EXACT.subtract(due, before)), used, due, before)
+    return Settled(Commitment(mine, cycle.start, currency, least or money.ZERO, money.EXACT.subtract(due, before)), used, before)
 
 
 def agreed(subscription: Subscribed, cycle: Cycle, currency: str) -> Decimal | None:

@@ -56,17 +56,14 @@ def is_worth_an_invoice(lines: Iterable[Line]) -> bool:
 
 def _top_up(subscription: Subscribed | None, cycle: Cycle, found: Settled) -> Line:
     """The line of a commitment, which says how it comes to its amount."""
-    named, least, currency = _called(subscription, None), money.plain(found.commitment.committed), found.commitment.currency
+    one, named, when = found.commitment, _called(subscription, None), f"({cycle.start} to {cycle.last_day})"
+    least, used, before = (f"{money.plain(amount)} {one.currency}" for amount in (one.committed, found.used, found.before))
     if not found.before:
-        said = f"minimum commitment of {least} {currency}, less {money.plain(found.used)} {currency} of usage"
+        said = f"minimum commitment of {least}, less {used} of usage {when}"
     else:
-        said = (
-            f"minimum commitment of {least} {currency}: {money.plain(found.due)} {currency} beside {money.plain(found.used)} {currency} of usage, "
-            f"less {money.plain(found.before)} {currency} that was billed for it"
-        )
-    return Line(
-        0, found.commitment.subscription_id, f"{named}: {said} ({cycle.start} to {cycle.last_day})", found.commitment.top_up, money.ZERO
-    )
+        what = "top-up given back" if one.top_up < 0 else "further top-up"
+        said = f"{what} {when}: minimum commitment of {least}, usage of {used}, topped up by {before} before"
+    return Line(0, one.subscription_id, f"{named}: {said}", one.top_up, money.ZERO)
 
 
 def _line(contract: Contract, usage: Usage, *, late: bool) -> Line:
