@@ -53,7 +53,7 @@ DOORS = (
     "deciding",
     "supplying",
     "tolerances",
-    "invoicing",
+    *("invoicing", "remaking"),
     "diagnosing",
     *("correcting", "big_files"),
     *("reviewing", "mending", "preferring", "rates", "contracts", "scheduling", "asking_again", "messaging"),

@@ -93,7 +93,7 @@ ANSWERS = frozenset(
         *("queue.plan", "queue.inbox", "queue.inbox_files", "queue.every_provider", "queue.is_look", "queue.watch", "queue.unfinished"),
         *("queue.recent", "queue.someone_works", "queue.providers"),
         *("naming.looked_at", "supplying.missing", "supplying.choices", "supplying.read", "tolerances.refuse_beyond"),
-        *("invoicing.plans", "invoicing.drafts_again", "invoicing.held_sentences", "invoicing.has_drifted"),
+        *("invoicing.plans", "remaking.drafts_again", "invoicing.held_sentences", "remaking.has_drifted"),
         *("diagnosing.diagnose", "diagnosing.rates", "diagnosing.lateness", "diagnosing.invoiced_late", "invoicing.foretold"),
         *("correcting.export", "correcting.rows", "correcting.preview_edits", "correcting.preview_rule"),
         *("correcting.receipts", "big_files.keep_warm"),
@@ -107,7 +107,7 @@ ANSWERS = frozenset(
 
 INNER = frozenset(
     {
-        *("correcting.correct_within", "invoicing.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"),
+        *("correcting.correct_within", "remaking.correct_to_subscriptions", "peopling.came", "queue.ask_within", "scheduling.jobs_of"),
         "asking_again.retry",
         "preferring.refuse_changed",
     }

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.components import address, asking, cached, done, plain, problems, signed_in
 from pages.components.asking import BILLING
 from w365core.errors import CallRefused
-from w365core.jobs import invoicing
+from w365core.jobs import invoicing, remaking
 from w365core.jobs.invoicing import Period
 from w365core.reports import wording
 from w365core.reports.usage_invoice_detail import Opened
@@ -182,7 +182,7 @@ def _dates(one: Due) -> Period:
 
 
 def _remake(number: str, *, take_markups: bool = False) -> Sequence[str]:
-    draft = invoicing.regenerate(cached.engine(), number, take_markups=take_markups, **_by_now())
+    draft = remaking.regenerate(cached.engine(), number, take_markups=take_markups, **_by_now())
     return [f"{number} is made again: {wording.counted(len(draft.lines), 'line')}, {wording.amount(draft.total, draft.currency)}."]
 
 

@@ -15,7 +15,7 @@ import streamlit as st
 
 from pages.components import signed_in
 from w365core.errors import StoreUnavailable
-from w365core.jobs import diagnosing, invoicing, mending, messaging, queue, rates, supplying
+from w365core.jobs import diagnosing, invoicing, mending, messaging, queue, rates, remaking, supplying
 from w365core.jobs.supplying import Choices
 from w365core.reports import (
     change_logs as change_logs_report,
@@ -181,13 +181,13 @@ def usage_invoices(wanted: Wanted) -> UsageInvoices:
     with reading() as opened:
         today = now(opened).date()
         plans = invoicing.plans(opened, invoicing.Period.until(today), today=today)
-        return usage_invoices_report.load(opened, plans, invoicing.drafts_again(opened), wanted, today=today)
+        return usage_invoices_report.load(opened, plans, remaking.drafts_again(opened), wanted, today=today)
 
 
 def to_remake(number: str) -> ToRemake | None:
     """How the Draft would come out otherwise today; None where it would not, or is none."""
     with reading() as opened:
-        return usage_invoices_report.to_remake(invoicing.drafts_again(opened, invoice_number=number))
+        return usage_invoices_report.to_remake(remaking.drafts_again(opened, invoice_number=number))
 
 
 def usage_invoice(number: str) -> Opened | None:

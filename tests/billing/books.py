@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import insert, select, text, update
 
 from w365core import money
-from w365core.jobs import invoicing
+from w365core.jobs import invoicing, remaking
 from w365core.jobs.context import Context
 from w365core.jobs.invoicing import Period
 from w365core.store import rebuilding
@@ -117,7 +117,7 @@ class Books:
         return invoicing.bill(self.context.engine, Period.month(period), contract_id=contract, **how, **said)
 
     def regenerate(self, number: str, *, now: str = "2026-11-12", **said: Any):
-        return invoicing.regenerate(self.context.engine, number, actor="tester", now=at(now), landing=self.context.landing, **said)
+        return remaking.regenerate(self.context.engine, number, actor="tester", now=at(now), landing=self.context.landing, **said)
 
     def unbill(self, number: str, **said: Any) -> tuple[str, int]:
         return invoicing.unbill(self.context.engine, number, actor="tester", now=self.context.now, landing=self.context.landing, **said)

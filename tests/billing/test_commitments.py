@@ -14,7 +14,7 @@ from sqlalchemy import text, update
 from tests.billing.books import Books, at
 from tests.billing.test_made_again import EVER, TODAY, books_alone, drafts_of, made_again
 from w365core.billing import planning
-from w365core.jobs import invoicing
+from w365core.jobs import invoicing, remaking
 from w365core.store import schema
 from w365core.store.tables import subscription
 from w365core.usage_invoice import Commitment, Contract, Sold, Standing, Subscribed, Usage
@@ -196,7 +196,7 @@ def test_a_draft_whose_late_usage_went_onto_the_next_invoice_is_the_same_made_ag
     ]
     assert books.regenerate("U202609-C-1").total == HUNDRED and books.regenerate("U202610-C-1").total == 120
     with books.context.engine.connect() as connection:
-        assert invoicing.drafts_again(connection) == []
+        assert remaking.drafts_again(connection) == []
     books.unbill("U202609-C-1")
     books.bill("2026-10")
     assert paid(books) == 220

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tests.billing.books import Books, day
 from w365core.errors import CallRefused
-from w365core.jobs import invoicing
+from w365core.jobs import invoicing, remaking
 from w365core.store import billed, drafts
 from w365core.store.tables import audit_log, billing_contract, subscription, usage_summary
 
@@ -27,9 +27,9 @@ def drafted(books: Books) -> Books:
     return books
 
 
-def again(books: Books) -> list[invoicing.Again]:
+def again(books: Books) -> list[remaking.Again]:
     with books.context.engine.connect() as connection:
-        return invoicing.drafts_again(connection)
+        return remaking.drafts_again(connection)
 
 
 def last_said(books: Books) -> tuple:
@@ -193,21 +193,21 @@ def test_a_markup_that_a_person_gave_the_row_is_no_drift(drafted: Books) -> None
 def test_the_drafts_of_a_period_are_made_again_and_where_there_is_none_that_is_said(drafted: Books) -> None:
     how = {"contract_id": "C-1", "actor": "tester", "now": drafted.context.now, "landing": drafted.context.landing}
     drafted.used("200.00")
-    done = invoicing.regenerate_period(drafted.context.engine, invoicing.Period.month("2026-11"), **how)
+    done = remaking.regenerate_period(drafted.context.engine, invoicing.Period.month("2026-11"), **how)
     assert [draft.total for draft in done.made] == [370]
     with pytest.raises(CallRefused, match="no Draft of 2026-10 to make again; `bill` without --regenerate"):
-        invoicing.regenerate_period(drafted.context.engine, invoicing.Period.month("2026-10"), **how)
+        remaking.regenerate_period(drafted.context.engine, invoicing.Period.month("2026-10"), **how)
     drafted.mark(NUMBER, "Billed")
     with pytest.raises(CallRefused, match=r"no Draft of 2026-11 to make again \(U202610-C-1 is Billed: credit it instead\)"):
-        invoicing.regenerate_period(drafted.context.engine, invoicing.Period.month("2026-11"), **how)
+        remaking.regenerate_period(drafted.context.engine, invoicing.Period.month("2026-11"), **how)
 
 
 def test_the_drafts_of_a_period_take_the_markups_of_today_where_that_is_asked(drafted: Books) -> None:
     how = {"contract_id": "C-1", "actor": "tester", "now": drafted.context.now, "landing": drafted.context.landing}
     drafted.change(subscription, markup_pct=Decimal(100))
     asked = (drafted.context.engine, invoicing.Period.month("2026-11"))
-    assert [draft.total for draft in invoicing.regenerate_period(*asked, **how).made] == [250]
-    assert [draft.total for draft in invoicing.regenerate_period(*asked, take_markups=True, **how).made] == [300]
+    assert [draft.total for draft in remaking.regenerate_period(*asked, **how).made] == [250]
+    assert [draft.total for draft in remaking.regenerate_period(*asked, take_markups=True, **how).made] == [300]
     assert again(drafted) == []
 
 
@@ -225,13 +225,13 @@ def test_a_draft_takes_the_markups_of_today_or_stays_as_it_is(drafted: Books, mo
     drafted.used("10.00", markup=None, usage_id="blank")
     before = drafted.digests()
 
-    correct = invoicing.correct_to_subscriptions
+    correct = remaking.correct_to_subscriptions
 
     def broken(*given, **how) -> None:
         correct(*given, **how)
         raise CallRefused("no")
 
-    monkeypatch.setattr(invoicing, "correct_to_subscriptions", broken)
+    monkeypatch.setattr(remaking, "correct_to_subscriptions", broken)
     with pytest.raises(CallRefused):
         drafted.regenerate(NUMBER, take_markups=True)
     assert drafted.digests() == before

@@ -18,7 +18,7 @@ from tests.conftest import Command
 from tests.estates import Estate, Served, daily, usage
 from w365core import cli
 from w365core.frames import RECORD_FILES
-from w365core.jobs import handing_over, invoicing, loading, rebuilding, syncing
+from w365core.jobs import handing_over, invoicing, loading, rebuilding, remaking, syncing
 from w365core.jobs.context import Context
 from w365core.store import rebuilding as store_rebuilding, records_made
 
@@ -128,7 +128,7 @@ def test_billing_is_replayed_from_what_landed(configured: Context) -> None:
     same = lambda: rebuilding.rebuild(configured, check=True).findings  # noqa: E731
     invoicing.bill(configured.engine, period, **how)
     assert same() == ()
-    invoicing.regenerate(configured.engine, NUMBER, **how)
+    remaking.regenerate(configured.engine, NUMBER, **how)
     assert same() == ()
     invoicing.unbill(configured.engine, NUMBER, **how)
     assert same() == ()
@@ -271,7 +271,7 @@ def test_a_markup_that_was_forgotten_is_put_right_on_the_draft_and_a_rebuild_doe
     with configured.engine.begin() as connection:
         connection.execute(text("update subscription set markup_pct = 30 where subscription_id = 'U-1'"))
     how = {"actor": "ana", "now": configured.now, "landing": configured.landing}
-    assert invoicing.regenerate(configured.engine, NUMBER, take_markups=True, **how).total == Decimal("156.00")
+    assert remaking.regenerate(configured.engine, NUMBER, take_markups=True, **how).total == Decimal("156.00")
     with configured.engine.connect() as connection:
         row = connection.execute(text("select source, rows, actor from usage_correction")).one()
     assert tuple(row) == ("rule", 2, "ana") and linked(configured) == [(NUMBER, 1), (NUMBER, 2)]

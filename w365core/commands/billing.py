@@ -32,7 +32,7 @@ def bill(
     json: Json = False,
 ) -> None:
     """Makes the usage invoices that are due; never twice for a cycle."""
-    from w365core.jobs import invoicing
+    from w365core.jobs import invoicing, remaking
 
     typed.month(period)
     wanted = invoicing.Period.month(period)
@@ -43,7 +43,7 @@ def bill(
     context = opened()
     how = {"actor": context.actor, "now": context.now, "landing": context.landing, "dry_run": dry_run}
     if regenerate:
-        done = invoicing.regenerate_period(context.engine, wanted, contract_id=contract, take_markups=take_markups, **how)
+        done = remaking.regenerate_period(context.engine, wanted, contract_id=contract, take_markups=take_markups, **how)
     else:
         done = invoicing.bill(context.engine, wanted, contract_id=contract, **how)
     for sentence in (*done.refused, *done.notes):
