@@ -10,7 +10,21 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from w365core.reconcile import at_risk, keys, names, offers, our_side, places, prices, provider_side, quantities, reasons, verdicts
+from w365core.reconcile import (
+    agreeing,
+    at_risk,
+    keys,
+    names,
+    offers,
+    our_side,
+    places,
+    prices,
+    provider_side,
+    quantities,
+    reasons,
+    right_amounts,
+    verdicts,
+)
 from w365core.reconcile.explained import Printed, explained, unbilled
 from w365core.reconcile.keys import Keyed
 from w365core.reconcile.offers import Ours
@@ -46,22 +60,26 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     seats = quantities.seats_of(lines, subscriptions, logs)
     ours = offers.offered(keys.numbered(subscriptions.with_columns(seats.subscriptions.alias("seats"))), currency)
     terms, number = prices.terms_of(lines)
-    billed = lines.with_columns(seats.lines.alias("seats"), number, *names.compared())
-    keyed = keys.keyed(billed, owners=len(ours.subscriptions))
+    windows, window = keys.windows(lines)
+    billed = lines.with_columns(seats.lines.alias("seats"), number, window, keys.charges(lines), *names.compared()).with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
+    billed = billed.with_columns(right_amounts.plainly_right(billed, terms, scale=seats.scale, currency=currency))
     history = our_side.replayed(logs.with_columns(seats.logs.alias("seats")), subscriptions=len(ours.subscriptions))
+    known_costs, cost_texts = prices.unit_costs(billed, terms)
+    agreed = agreeing.agreed(billed, terms, ours.subscriptions, history)
+    keyed = keys.keyed(agreeing.without(billed, agreed), windows, owners=len(ours.subscriptions))
     rows = _windows(keyed, ours.subscriptions, history)
     found, of_rows = _looked_into(rows, history)
     rows = places.beside(rows, found, by="row").with_columns(pl.coalesce("found", "verdict").alias("verdict"))
-    absent = _absent(ours.subscriptions, keyed)
+    absent = _absent(ours.subscriptions, billed, first=len(rows))
     whole = pl.concat([rows, absent], how="diagonal", rechunk=True).with_columns(pl.col("changed_since").fill_null(False))
+    whole = places.beside(whole, prices.costs_of(keyed.lines, known_costs), by="key")
+    printed_names, source = names.printed(billed, keyed, places.at(ours.subscriptions, absent.get_column("subscription")))
+    whole = whole.with_columns(source)
+    whole = pl.concat([whole, agreeing.as_rows(agreed, billed, known_costs, first=len(whole))], how="diagonal", rechunk=True)
     whole = whole.with_columns(pl.col("snapshot_day").cast(pl.Date).alias("snapshot"), names.line_ids(whole, keyed, ours.subscriptions))
     changes = explained(of_rows.filter("outside"), names.of_windows(whole, keyed), ours.subscriptions, printed)
-    costs, cost_texts = prices.unit_costs(keyed.lines, terms)
-    whole = places.beside(whole, costs, by="key")
     whole = places.beside(whole, unbilled(changes, found.get_column("row"), currency), by="row")
-    printed_names, source = names.printed(billed, keyed, places.at(ours.subscriptions, absent.get_column("subscription")))
-    offer = places.at(ours.subscriptions.get_column("offer"), whole.get_column("subscription"))
-    whole = whole.with_columns(source, offer)
+    whole = whole.with_columns(places.at(ours.subscriptions.get_column("offer"), whole.get_column("subscription")))
     tables = {
         **{"source": printed_names, "subscription": ours.subscriptions, "window": keyed.windows},
         **{"offer": ours.offers, "cost": cost_texts.to_frame()},
@@ -96,12 +114,12 @@ def _looked_into(rows: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl
     return found.select("row", pl.col("verdict").alias("found"), *names), of_rows
 
 
-def _absent(subscriptions: pl.DataFrame, keyed: Keyed) -> pl.DataFrame:
-    """Rows for what should have been on the invoice and has no line there."""
+def _absent(subscriptions: pl.DataFrame, billed: pl.DataFrame, *, first: int) -> pl.DataFrame:
+    """Rows for what should have been on the invoice and has no line there; `first` is the number of the first one."""
     is_on_it = pl.repeat(False, len(subscriptions), dtype=pl.Boolean, eager=True)
-    is_on_it = is_on_it.scatter(keyed.lines.get_column("subscription").drop_nulls(), True)
+    is_on_it = is_on_it.scatter(billed.get_column("subscription").drop_nulls(), True)
     return subscriptions.filter(pl.col("expected").fill_null(False) & ~is_on_it).select(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + len(keyed.sizes),
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + first,
         "subscription",
         pl.lit(0, pl.Int64).alias("lines"),
         pl.col("seats").alias("ours"),
