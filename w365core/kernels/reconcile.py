@@ -40,7 +40,7 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
     ours = _in_order(_frame(subscriptions, SUBSCRIPTION_IN), "subscription_id")
     ids = ours.get_column("subscription_id").to_arrow()
     judged = rows.judged(
-        _frame(lines, [column for column in LINE_IN if column.name not in _UNUSED]).with_columns(_places(lines, ids)),
+        _frame(_compared(lines), [column for column in LINE_IN if column.name not in _UNUSED]).with_columns(_places(lines, ids)),
         ours,
         _frame(change_logs, [column for column in CHANGE_LOG_IN if column.name in _REPLAYED]).with_columns(_places(change_logs, ids)),
         printed=lambda places: _frame(change_logs.take(places.to_arrow()), CHANGE_LOG_IN),
@@ -56,6 +56,16 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
 def _frame(table: pa.Table, columns: Sequence[Column]) -> pl.DataFrame:
     """In one piece: much of what is done to several at once costs more than putting them together."""
     return pl.DataFrame(pl.from_arrow(table.select([column.name for column in columns]).combine_chunks()))
+
+
+def _compared(lines: pa.Table) -> pa.Table:
+    """The lines with the provider's ids as they compare: without blanks around them, in lower case."""
+    for name in ("provider_subscription_id", "provider_customer_id"):
+        printed = lines[name]
+        is_ascii = pc.all(pc.string_is_ascii(printed)).as_py() is not False
+        same = pc.ascii_lower(pc.ascii_trim_whitespace(printed)) if is_ascii else pc.utf8_lower(pc.utf8_trim_whitespace(printed))
+        lines = lines.set_column(lines.column_names.index(name), name, same)
+    return lines
 
 
 def _in_order(frame: pl.DataFrame, by: str) -> pl.DataFrame:

@@ -17,13 +17,20 @@ from w365core.reconciliation import Verdict
 def agreed(lines: pl.DataFrame, terms: pl.DataFrame, subscriptions: pl.DataFrame, history: History) -> pl.DataFrame:
     """The rows of lines that stand alone in their windows, in the order of both: the cycle, for our seats, of a subscription that nobody ended or suspended, at a
     right amount and a price that is not above list. Our change logs must not come to other seats on that day, since that may be a coincidence."""
-    rows = lines.select("line", "subscription", "window", "seats", pl.col("charge_start").cast(pl.Int32).alias("snapshot_day"))
     if lines.get_column("seats").dtype != pl.Int64:  # more digits than are compared here
-        return _then(rows.clear(), history)
-    line = _alone(rows)
-    rows = places.at(rows, line.filter(places.at(_plain(lines, terms), line)))
-    held = places.at(_held(subscriptions, history), rows.get_column("subscription"))
-    return _then(rows.filter(rows.get_column("seats") == held), history)
+        return pl.DataFrame(schema=dict.fromkeys(("line", "subscription", "window", "seats", "ours_then", "snapshot_day"), pl.Int64))
+    whose, window, seats = (lines.get_column(name).fill_null(-1).to_numpy() for name in ("subscription", "window", "seats"))
+    held, day = subscriptions.get_column("seats").fill_null(0).to_numpy(), lines.get_column("charge_start").cast(pl.Int32).fill_null(0).to_numpy()
+    line = _alone(whose, window)
+    line = line[_plain(lines, terms)[line]]
+    line = line[(seats[line] == held[whose[line]]) & _stands(subscriptions, history)[whose[line]]]
+    ours, day = whose[line], day[line]
+    running, starts = history.running.to_numpy(), history.starts.to_numpy()
+    before, logged = running[starts[ours]], starts[ours + 1] > starts[ours]
+    then = running[np.searchsorted(history.keys.to_numpy(), our_side.key(ours, day), side="right")] - before
+    coincides = logged & (then != seats[line]) & (running[starts[ours + 1]] - before == seats[line])
+    rows = {"line": line, "subscription": ours, "window": window[line], "seats": seats[line], "ours_then": then, "snapshot_day": day}
+    return pl.DataFrame(rows | {"logged": logged}).with_columns(pl.when("logged").then("ours_then").alias("ours_then")).filter(~coincides)
 
 
 def without(lines: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
@@ -50,42 +57,29 @@ def as_rows(agreed: pl.DataFrame, lines: pl.DataFrame, costs: pl.Series, *, firs
     )
 
 
-def _alone(lines: pl.DataFrame) -> pl.Series:
-    """The places of lines that are the only ones of their subscription and window, in the order of both."""
-    subscription, window = lines.get_column("subscription"), lines.get_column("window")
-    of_each = (window.max() or 0) + 1
-    nobodys = ((subscription.max() or 0) + 1) * of_each
-    numbers, line = places.in_order((subscription * of_each + window).fill_null(nobodys), most=nobodys)
-    number = numbers.to_numpy()
-    differs = np.concatenate(([True], number[1:] != number[:-1], [True]))
-    return line.filter(pl.Series(differs[1:] & differs[:-1] & (number < nobodys)))
+def _alone(subscription: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """The lines that are the only ones of their subscription (-1: none) and window, in the order of both."""
+    of_each = int(window.max(initial=0)) + 1
+    number = np.where(subscription < 0, 0, (subscription + 1) * of_each + window)
+    numbers, line = (found.to_numpy() for found in places.in_order(pl.Series(number), most=int(number.max(initial=0))))
+    differs = np.diff(numbers, prepend=-1, append=-1) != 0
+    return line[differs[1:] & differs[:-1] & (numbers > 0)]
 
 
-def _plain(lines: pl.DataFrame, terms: pl.DataFrame) -> pl.Series:
+def _plain(lines: pl.DataFrame, terms: pl.DataFrame) -> np.ndarray:
     """Whether a line charges seats of a cycle that begins on a day, at an amount and a price as they should be, of what the provider did not cancel."""
-    is_credit = lines.get_column("subtotal").str.starts_with("-")
+    charge, own, day = (lines.get_column(name) for name in ("charge", "provider_subscription_id", "charge_start"))
     is_listed = places.at(terms.get_column("list_exceeded").is_null(), lines.get_column("terms"))
-    charge, own = lines.get_column("charge"), lines.get_column("provider_subscription_id")
-    plain = (charge == str(Charge.CYCLE)) & lines.get_column("right") & is_listed & ~is_credit & lines.get_column("charge_start").is_not_null()
+    plain = (charge == str(Charge.CYCLE)) & lines.get_column("right") & is_listed
+    plain = plain & day.is_not_null() & ~lines.get_column("subtotal").str.starts_with("-")
     cancelled = own.filter(charge == str(Charge.CANCEL))
-    return plain & ~own.is_in(cancelled.implode()).fill_null(False) if len(cancelled) else plain
+    if len(cancelled):
+        plain = plain & ~own.is_in(cancelled.implode()).fill_null(False)
+    return plain.fill_null(False).to_numpy()
 
 
-def _held(subscriptions: pl.DataFrame, history: History) -> pl.Series:
-    """What we hold of each subscription; null where it is suspended or was deactivated."""
-    held, suspended = subscriptions.get_column("seats"), subscriptions.get_column("suspended")
+def _stands(subscriptions: pl.DataFrame, history: History) -> np.ndarray:
+    """Whether we hold seats of a subscription that is not suspended and was never deactivated."""
+    stands = ~subscriptions.get_column("suspended") & subscriptions.get_column("seats").is_not_null()
     ended = history.ended.get_column("subscription")
-    plainly = (~suspended).scatter(ended, False) if len(ended) else ~suspended
-    return held.zip_with(plainly, pl.repeat(None, len(held), dtype=held.dtype, eager=True))
-
-
-def _then(rows: pl.DataFrame, history: History) -> pl.DataFrame:
-    """The rows with `ours_then`, without those that may agree by coincidence."""
-    subscription, seats = rows.get_column("subscription"), rows.get_column("seats")
-    then = our_side.seats_on(history, subscription=subscription, day=rows.get_column("snapshot_day"))
-    starts = history.starts
-    begin, end = places.at(starts, subscription), places.at(starts, subscription + 1)
-    logged = end > begin
-    by_coincidence = logged & (then != seats) & (places.at(history.running, end) - places.at(history.running, begin) == seats)
-    then = then.zip_with(logged, pl.repeat(None, len(then), dtype=then.dtype, eager=True))
-    return rows.with_columns(then.alias("ours_then")).filter(~by_coincidence.fill_null(False))
+    return (stands.scatter(ended, False) if len(ended) else stands).to_numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import polars as pl
 
@@ -19,6 +20,7 @@ _SPAN = 1 << 22  # days of a key: from the year 1 to beyond 9999
 _ORIGIN = 1 << 20
 KNOWN_TO_PROVIDER = ("provisioned", "notapplicable")
 _REPLAYED = ("seats", "effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
+Numbers = TypeVar("Numbers")
 STUCK = ("awaitingprovisioning", "failedprovisioning")
 
 
@@ -86,10 +88,15 @@ def of_events(logs: pl.DataFrame, events: tuple[str, ...]) -> pl.DataFrame:
     return found.select("subscription", pl.col("effective_date").cast(pl.Int32).alias("effective_day")).drop_nulls("subscription")
 
 
+def key(subscription: Numbers, day: Numbers) -> Numbers:
+    """What the last log of a subscription by a day is found by."""
+    return subscription * _SPAN + (day + _ORIGIN)
+
+
 def seats_on(history: History, *, subscription: pl.Series, day: pl.Series) -> pl.Series:
     """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
-    last = subscription * _SPAN + (day.cast(pl.Int64) + _ORIGIN)
-    until = history.running[history.keys.search_sorted(last, side="right")]
+    last = key(subscription, day.cast(pl.Int64))
+    until = history.running[places.after(history.keys, last.fill_null(-1))]
     below = places.at(history.running, places.at(history.starts, subscription))
     return (until - below).zip_with(last.is_not_null(), pl.repeat(None, len(last), dtype=until.dtype, eager=True))
 

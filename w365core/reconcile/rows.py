@@ -61,7 +61,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     ours = offers.offered(keys.numbered(subscriptions.with_columns(seats.subscriptions.alias("seats"))), currency)
     terms, number = prices.terms_of(lines)
     windows, window = keys.windows(lines)
-    billed = lines.with_columns(seats.lines.alias("seats"), number, window, keys.charges(lines), *names.compared()).with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
+    billed = lines.with_columns(seats.lines.alias("seats"), number, window, keys.charges(lines)).with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
     billed = billed.with_columns(right_amounts.plainly_right(billed, terms, scale=seats.scale, currency=currency))
     history = our_side.replayed(logs.with_columns(seats.logs.alias("seats")), subscriptions=len(ours.subscriptions))
     known_costs, cost_texts = prices.unit_costs(billed, terms)

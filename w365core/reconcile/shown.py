@@ -7,7 +7,7 @@ from functools import partial
 
 import polars as pl
 
-from w365core.reconcile import exact, places
+from w365core.reconcile import exact, names, places
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import ROW
 
@@ -31,12 +31,14 @@ _OURS_FIRST = ("account_id", "product_id")
 _AS_THEY_ARE = tuple(
     column.name for column in ROW if column.name not in (*_PRINTED, *_QUANTITIES, *_OURS_FIRST, "quantity_difference", "currency")
 )
-_NEEDED = tuple(dict.fromkeys((*_AS_THEY_ARE, *_PRINTED.values(), *_QUANTITIES.values())))
+_PLACES = tuple(dict.fromkeys(_PRINTED.values()))  # in which many columns are looked up: in the integers that polars looks up by
+_NEEDED = tuple(dict.fromkeys((*_AS_THEY_ARE, *_PLACES, *_QUANTITIES.values())))
 
 
 def shown(judged: Judged, *, currency: str) -> Callable[[str], pl.Series]:
     """What makes the column of a name in ROW."""
-    return partial(_column, judged, _in_order(judged.rows.select(_NEEDED)), currency)
+    rows = _in_order(judged)
+    return partial(_column, judged, rows.with_columns(pl.col(*_PLACES).cast(pl.get_index_type())), currency)
 
 
 def _column(judged: Judged, rows: pl.DataFrame, currency: str, name: str) -> pl.Series:
@@ -55,11 +57,10 @@ def _column(judged: Judged, rows: pl.DataFrame, currency: str, name: str) -> pl.
     return rows.get_column(name)
 
 
-def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """By `line_id`. Rows of subscriptions, which have numbers in the order of their ids, need no sorting of texts, unless one id begins another."""
-    whose = rows.get_column("subscription")
-    last = (whose.max() or 0) + 1
-    numbers = whose.fill_null(last)
-    if not numbers.is_sorted():
-        rows = rows[places.in_order(numbers, most=last)[1]]
-    return rows if rows.get_column("line_id").is_sorted() else rows.sort("line_id")
+def _in_order(judged: Judged) -> pl.DataFrame:
+    """By `line_id`: by whose a row is and by its window, which have numbers in the order of their names. Texts are sorted only where one name begins another."""
+    windows = len(judged.keyed.windows)
+    number = judged.rows.select(pl.coalesce("owner", "subscription") * (windows + 1) + pl.col("window").fill_null(windows)).to_series()
+    rows = judged.rows.select(_NEEDED)
+    rows = rows[places.in_order(number, most=int(number.max() or 0))[1]]
+    return rows if names.are_apart(names.owners(judged.keyed, judged.tables["subscription"])) else rows.sort("line_id")
