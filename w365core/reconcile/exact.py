@@ -48,9 +48,9 @@ def readable(numbers: pl.Series) -> pl.Series:
 
 def canonical(numbers: pl.Series) -> pl.Series:
     """Every number in its one plain text, without zeros at the end; blank is null. Each distinct text is read once."""
-    distinct = numbers.drop_nulls().unique()
-    known = {text: plain(number(text)) if text.strip() else None for text in distinct.to_list()}
-    return numbers.replace_strict(list(known), list(known.values()), return_dtype=pl.String)
+    printed, place = places.distinct(numbers)
+    known = [plain(number(text)) if text and text.strip() else None for text in printed]
+    return places.at(pl.Series(numbers.name, known, dtype=pl.String), place)
 
 
 def digits(numbers: pl.Series) -> tuple[int, int]:

@@ -37,6 +37,12 @@ def _is_constant(cells: pl.Series) -> bool:
     return bool((cells == cells.first()).all())
 
 
+def distinct(cells: pl.Series) -> tuple[list, pl.Series]:
+    """The distinct values of cells, and for each cell the place of its own among them."""
+    found = pc.dictionary_encode(cells.to_arrow(compat_level=pl.CompatLevel.newest()), null_encoding="encode")
+    return found.dictionary.to_pylist(), pl.Series(found.indices.to_numpy().view(np.uint32))
+
+
 def numbered(cells: pl.Series) -> tuple[np.ndarray, int]:
     """A number for each cell, the same for equal ones, from zero in the order in which they come; and how many there are."""
     found = pc.dictionary_encode(cells.to_arrow(compat_level=pl.CompatLevel.newest()), null_encoding="encode")
@@ -61,6 +67,11 @@ def in_order(numbers: pl.Series, *, most: int) -> tuple[pl.Series, pl.Series]:
 def after(sorted_numbers: pl.Series, numbers: pl.Series) -> pl.Series:
     """How many of the sorted ones are at most each of these."""
     return pl.Series(np.searchsorted(sorted_numbers.to_numpy(), numbers.to_numpy(), side="right"))
+
+
+def named(numbers: pl.Series, *, count: int) -> list[int]:
+    """Which of so many numbers are there, in their order."""
+    return np.flatnonzero(np.bincount(numbers.drop_nulls().to_numpy(), minlength=count)).tolist()
 
 
 def starts(named: pl.Series, *, count: int) -> pl.Series:

@@ -31,6 +31,7 @@ OF_COST = (
 )
 
 
+@lru_cache(1 << 14)
 def unit_cost(
     start: date | None,
     end: date | None,
@@ -67,8 +68,8 @@ def terms_of(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
 def unit_costs(lines: pl.DataFrame, terms: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     """What a seat costs by each of these terms, for another line and for one of the cycle, at twice its number and one more: the place of the cost among all of
     them, which come as text, the least first. Only what a line asks for is known."""
-    is_cycle = pl.col("charge") == str(Charge.CYCLE)
-    asked = lines.select("charge", number=pl.col("terms") * 2 + is_cycle).filter(is_seat()).get_column("number").unique().to_list()
+    number = pl.col("terms") * 2 + (pl.col("charge") == str(Charge.CYCLE))
+    asked = places.named(lines.select(pl.when(is_seat()).then(number)).to_series(), count=2 * len(terms))
     cells = terms.select(OF_COST).rows()
     answers = {number: unit_cost(*cells[number // 2], bool(number % 2)) for number in asked}
     costs = sorted({cost for cost in answers.values() if cost is not None})
@@ -114,6 +115,7 @@ def shown_text(price: str | None, unit: str | None) -> str | None:
     return exact.plain(found if months_of_price(unit) == 1 else money.half_up(found, places=PLACES))
 
 
+@lru_cache(1 << 14)
 def price_verdict(selling: str | None, cost: str | None, unit: str | None, comparable: bool, *, billed: str | None) -> PriceVerdict:
     """How our selling price stands to the unit cost of the invoice; `comparable`: the subscription is in the invoice's currency."""
     selling_price = monthly(selling, unit)

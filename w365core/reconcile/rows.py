@@ -131,11 +131,11 @@ def _priced(rows: pl.DataFrame, ours: Ours, costs: pl.Series) -> tuple[pl.DataFr
     """The price verdicts of all pairs of an offer and a cost that rows have, and the place of each row's own among them."""
     none, many = len(ours.offers), len(costs) + 1
     pair = rows.get_column("offer").fill_null(none) * many + rows.get_column("cost").fill_null(many - 1)
-    pairs = pair.unique().sort()
+    pairs, place = places.distinct(pair)
     offered = [*ours.offers.select("selling_price", "cost_price", "unit", "comparable").rows(), (None, None, None, False)]
     billed = [*costs.to_list(), None]
-    verdicts = [str(prices.price_verdict(*offered[number // many], billed=billed[number % many])) for number in pairs.to_list()]
-    return pl.DataFrame({"price_verdict": pl.Series(verdicts, dtype=pl.String)}), pairs.search_sorted(pair)
+    verdicts = [str(prices.price_verdict(*offered[number // many], billed=billed[number % many])) for number in pairs]
+    return pl.DataFrame({"price_verdict": pl.Series(verdicts, dtype=pl.String)}), place
 
 
 def _told(rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame], scale: int, currency: str) -> tuple[pl.DataFrame, pl.Series]:

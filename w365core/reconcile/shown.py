@@ -46,8 +46,11 @@ def _column(judged: Judged, rows: pl.DataFrame, currency: str, name: str) -> pl.
         table = _PRINTED[name]
         return places.at(judged.tables[table][_CALLED.get(name, name)], rows.get_column(table))
     if name in _OURS_FIRST:
-        ours, theirs = (places.at(judged.tables[table][name], rows.get_column(table)) for table in ("subscription", "source"))
-        return ours if not ours.null_count() else ours.zip_with(ours.is_not_null(), theirs)
+        ours = places.at(judged.tables["subscription"][name], rows.get_column("subscription"))
+        if not ours.null_count():
+            return ours
+        unknown = ours.is_null().arg_true()
+        return ours.scatter(unknown, places.at(judged.tables["source"][name], rows.get_column("source")[unknown]))
     if name in _QUANTITIES:
         return exact.texts(rows.get_column(_QUANTITIES[name]), judged.scale)
     if name == "quantity_difference":
