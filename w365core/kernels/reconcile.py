@@ -20,7 +20,7 @@ from w365core.reconcile.shown import shown
 from w365core.reconciliation import CHANGE_LOG_IN, EXPLANATION, FINDING, LINE_IN, ROW, SUBSCRIPTION_IN
 
 _UNUSED = ("subscription_id", "currency")  # columns of lines that are not converted, as most of the change logs' are not
-_REPLAYED = ("event", "quantity", "effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
+_REPLAYED = ("event", "quantity", "effective_date")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
         _frame(_compared(lines), [column for column in LINE_IN if column.name not in _UNUSED]).with_columns(_places(lines, ids)),
         ours,
         _frame(change_logs, [column for column in CHANGE_LOG_IN if column.name in _REPLAYED]).with_columns(_places(change_logs, ids)),
-        printed=lambda places: _frame(change_logs.take(places.to_arrow()), CHANGE_LOG_IN),
+        printed=lambda places, names: _frame(change_logs.select(names).take(places.to_arrow()), [c for c in CHANGE_LOG_IN if c.name in names]),
         currency=currency,
     )
     return Reconciled(

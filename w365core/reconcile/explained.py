@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import polars as pl
 
 from w365core.reconcile import exact, places, prices, worth
+from w365core.reconcile.our_side import Printed
+from w365core.reconciliation import CHANGE_LOG_IN
 
-Printed = Callable[[pl.Series], pl.DataFrame]  # the change logs at these places, in the columns of CHANGE_LOG_IN
+_PRINTED = tuple(column.name for column in CHANGE_LOG_IN if column.name != "subscription_id")
 
 
 def explained(outside: pl.DataFrame, rows: pl.DataFrame, subscriptions: pl.DataFrame, printed: Printed) -> pl.DataFrame:
@@ -17,7 +17,7 @@ def explained(outside: pl.DataFrame, rows: pl.DataFrame, subscriptions: pl.DataF
     terms = subscriptions.select(
         *("unit", "prorate_unit", "frequency", "contract_start", "our_currency"), pl.col("selling_price").alias("own_selling_price")
     )
-    logs = outside.drop("subscription").hstack(printed(outside.get_column("log")))
+    logs = outside.drop("subscription").hstack(printed(outside.get_column("log"), _PRINTED))
     logs = logs.hstack(places.at(rows, outside.get_column("row"))).hstack(places.at(terms, outside.get_column("subscription")))
     has_price, currency = pl.col("selling_price").is_not_null(), pl.col("currency").str.to_uppercase()
     billing = pl.when("invoiced").then(pl.lit("invoiced")).when("archived").then(pl.lit("excluded")).otherwise(pl.lit("not_invoiced"))

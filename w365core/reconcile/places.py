@@ -79,6 +79,14 @@ def starts(named: pl.Series, *, count: int) -> pl.Series:
     return pl.Series(np.bincount(named.drop_nulls().to_numpy() + 1, minlength=count + 1).cumsum())
 
 
+def within(starts: pl.Series, groups: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The places of all rows of these groups, group by group, where `starts` says where each one's begin; and for each row the place of its group among these."""
+    begin, end = starts[groups].to_numpy(), starts[groups + 1].to_numpy()
+    of_group = np.repeat(np.arange(len(groups)), end - begin)
+    passed = np.cumsum(end - begin) - (end - begin)
+    return pl.Series(np.arange(len(of_group)) + (begin - passed)[of_group]), pl.Series(of_group)
+
+
 def of(named: pl.Series, *, count: int) -> pl.Series:
     """For each of `count` rows its place in a table whose rows name it by `named`; null where none does."""
     nowhere = pl.repeat(None, count, dtype=pl.Int64, eager=True)

@@ -25,10 +25,10 @@ from w365core.reconcile import (
     right_amounts,
     verdicts,
 )
-from w365core.reconcile.explained import Printed, explained, unbilled
+from w365core.reconcile.explained import explained, unbilled
 from w365core.reconcile.keys import Keyed
 from w365core.reconcile.offers import Ours
-from w365core.reconcile.our_side import History
+from w365core.reconcile.our_side import History, Printed
 from w365core.reconciliation import Verdict
 
 _LOOKED_AT = (
@@ -68,7 +68,7 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     agreed = agreeing.agreed(billed, terms, ours.subscriptions, history)
     keyed = keys.keyed(agreeing.without(billed, agreed), windows, owners=len(ours.subscriptions))
     rows = _windows(keyed, ours.subscriptions, history)
-    found, of_rows = _looked_into(rows, history)
+    found, of_rows = _looked_into(rows, history, printed)
     rows = places.beside(rows, found, by="row").with_columns(pl.coalesce("found", "verdict").alias("verdict"))
     absent = _absent(ours.subscriptions, billed, first=len(rows))
     whole = pl.concat([rows, absent], how="diagonal", rechunk=True).with_columns(pl.col("changed_since").fill_null(False))
@@ -106,10 +106,10 @@ def _windows(keyed: Keyed, subscriptions: pl.DataFrame, history: History) -> pl.
     return verdicts.judged(rows.with_columns(pl.when(pl.col("logs") > 0).then("ours_then").alias("ours_then")))
 
 
-def _looked_into(rows: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _looked_into(rows: pl.DataFrame, history: History, printed: Printed) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the change logs say of the rows that differ, or may agree by coincidence, and those rows' logs."""
     deeper = pl.col("to_check") | pl.col("verdict").is_in([verdicts.EXPLAINING, str(Verdict.CHANGE_LOG_MISMATCH)])
-    found, of_rows = verdicts.looked_into(rows.select(*verdicts.LOOKED_AT, deeper.alias("deeper")).filter("deeper").drop("deeper"), history)
+    found, of_rows = verdicts.looked_into(rows.select(*verdicts.LOOKED_AT, deeper.alias("deeper")).filter("deeper").drop("deeper"), history, printed)
     names = ("fit", "residual", "residual_settles", "changed_since", "logs_outside")
     return found.select("row", pl.col("verdict").alias("found"), *names), of_rows
 
