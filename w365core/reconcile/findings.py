@@ -9,7 +9,7 @@ import polars as pl
 
 from w365core import money
 from w365core.charge_types import Charge
-from w365core.reconcile import amounts, exact, our_side, places, quantities
+from w365core.reconcile import amounts, exact, names, our_side, places, quantities
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import FindingKind, Verdict
 
@@ -35,8 +35,9 @@ def found(judged: Judged, *, currency: str) -> pl.DataFrame:
         _after_deactivation(judged),
     ]
     together = pl.concat([part.select("key", "line_number", *_SAID) for part in parts])
-    line_ids = places.at(judged.rows.select("line_id"), together.get_column("key"))
-    named = together.hstack(line_ids).with_columns(pl.lit(currency).alias("currency"))
+    rows = places.at(judged.rows.select("owner", "window"), together.get_column("key"))
+    line_ids = names.line_ids(rows, judged.keyed, judged.tables["subscription"])
+    named = together.hstack([line_ids]).with_columns(pl.lit(currency).alias("currency"))
     once = named.unique(["line_id", "line_number", "kind"], keep="first", maintain_order=True)
     return once.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 

@@ -27,8 +27,7 @@ def line_ids(rows: pl.DataFrame, keyed: Keyed, subscriptions: pl.DataFrame) -> p
     """What each row is called in every run: whose it is, and the window; a row without a line has no window."""
     whose = owners(keyed, subscriptions)
     windows = pl.concat([keyed.windows.get_column("printed_window"), pl.Series([f"/{NOT_ON_INVOICE}"])])
-    owner = rows.select(pl.coalesce("owner", "subscription")).to_series()
-    window = rows.get_column("window").fill_null(len(windows) - 1)
+    owner, window = rows.get_column("owner"), rows.get_column("window").fill_null(len(windows) - 1)
     return (
         pl.DataFrame([whose[owner].alias("owner"), windows[window].alias("window")])
         .select(pl.concat_str("owner", "window").alias("line_id"))
@@ -36,9 +35,10 @@ def line_ids(rows: pl.DataFrame, keyed: Keyed, subscriptions: pl.DataFrame) -> p
     )
 
 
-def of_windows(rows: pl.DataFrame, keyed: Keyed) -> pl.DataFrame:
+def of_windows(rows: pl.DataFrame, keyed: Keyed, subscriptions: pl.DataFrame) -> pl.DataFrame:
     """The `line_id` of each row and the days of its window."""
-    return rows.select("line_id").hstack(places.at(keyed.windows.select("charge_start", "charge_end"), rows.get_column("window")))
+    days = places.at(keyed.windows.select("charge_start", "charge_end"), rows.get_column("window"))
+    return days.hstack([line_ids(rows, keyed, subscriptions)])
 
 
 def printed(billed: pl.DataFrame, keyed: Keyed, absent: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:

@@ -76,8 +76,10 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     printed_names, source = names.printed(billed, keyed, places.at(ours.subscriptions, absent.get_column("subscription")))
     whole = whole.with_columns(source)
     whole = pl.concat([whole, agreeing.as_rows(agreed, billed, known_costs, first=len(whole))], how="diagonal", rechunk=True)
-    whole = whole.with_columns(pl.col("snapshot_day").cast(pl.Date).alias("snapshot"), names.line_ids(whole, keyed, ours.subscriptions))
-    changes = explained(of_rows.filter("outside"), names.of_windows(whole, keyed), ours.subscriptions, printed)
+    whole = whole.with_columns(pl.col("snapshot_day").cast(pl.Date).alias("snapshot"))
+    outside = of_rows.filter("outside")
+    their_rows = places.at(whole.select("owner", "window"), outside.get_column("row"))
+    changes = explained(outside, names.of_windows(their_rows, keyed, ours.subscriptions), ours.subscriptions, printed)
     whole = places.beside(whole, unbilled(changes, found.get_column("row"), currency), by="row")
     whole = whole.with_columns(places.at(ours.subscriptions.get_column("offer"), whole.get_column("subscription")))
     tables = {
@@ -121,6 +123,7 @@ def _absent(subscriptions: pl.DataFrame, billed: pl.DataFrame, *, first: int) ->
     return subscriptions.filter(pl.col("expected").fill_null(False) & ~is_on_it).select(
         pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + first,
         "subscription",
+        pl.col("subscription").alias("owner"),
         pl.lit(0, pl.Int64).alias("lines"),
         pl.col("seats").alias("ours"),
         pl.lit(str(Verdict.NOT_ON_INVOICE)).alias("verdict"),

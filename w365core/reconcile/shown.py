@@ -29,19 +29,21 @@ _CALLED = {"cost_price": "shown_cost_price", "selling_price": "shown_selling_pri
 _QUANTITIES = {"provider_quantity": "provider_quantity", "our_quantity": "ours", "our_quantity_then": "ours_then", "residual": "residual"}
 _OURS_FIRST = ("account_id", "product_id")
 _AS_THEY_ARE = tuple(
-    column.name for column in ROW if column.name not in (*_PRINTED, *_QUANTITIES, *_OURS_FIRST, "quantity_difference", "currency")
+    column.name for column in ROW if column.name not in (*_PRINTED, *_QUANTITIES, *_OURS_FIRST, "quantity_difference", "currency", "line_id")
 )
 _PLACES = tuple(dict.fromkeys(_PRINTED.values()))  # in which many columns are looked up: in the integers that polars looks up by
-_NEEDED = tuple(dict.fromkeys((*_AS_THEY_ARE, *_PLACES, *_QUANTITIES.values())))
+_NEEDED = tuple(dict.fromkeys(("owner", *_AS_THEY_ARE, *_PLACES, *_QUANTITIES.values())))
 
 
 def shown(judged: Judged, *, currency: str) -> Callable[[str], pl.Series]:
     """What makes the column of a name in ROW."""
     rows = _in_order(judged)
-    return partial(_column, judged, rows.with_columns(pl.col(*_PLACES).cast(pl.get_index_type())), currency)
+    return partial(_column, judged, rows.with_columns(pl.col("owner", *_PLACES).cast(pl.get_index_type())), currency)
 
 
 def _column(judged: Judged, rows: pl.DataFrame, currency: str, name: str) -> pl.Series:
+    if name == "line_id":
+        return names.line_ids(rows, judged.keyed, judged.tables["subscription"])
     if name in _PRINTED:
         table = _PRINTED[name]
         return places.at(judged.tables[table][_CALLED.get(name, name)], rows.get_column(table))
@@ -63,7 +65,9 @@ def _column(judged: Judged, rows: pl.DataFrame, currency: str, name: str) -> pl.
 def _in_order(judged: Judged) -> pl.DataFrame:
     """By `line_id`: by whose a row is and by its window, which have numbers in the order of their names. Texts are sorted only where one name begins another."""
     windows = len(judged.keyed.windows)
-    number = judged.rows.select(pl.coalesce("owner", "subscription") * (windows + 1) + pl.col("window").fill_null(windows)).to_series()
+    number = judged.rows.select(pl.col("owner") * (windows + 1) + pl.col("window").fill_null(windows)).to_series()
     rows = judged.rows.select(_NEEDED)
     rows = rows[places.in_order(number, most=int(number.max() or 0))[1]]
-    return rows if names.are_apart(names.owners(judged.keyed, judged.tables["subscription"])) else rows.sort("line_id")
+    if names.are_apart(names.owners(judged.keyed, judged.tables["subscription"])):
+        return rows
+    return rows.with_columns(names.line_ids(rows, judged.keyed, judged.tables["subscription"])).sort("line_id")
