@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from w365core.charge_types import Charge
-from w365core.reconcile import our_side, places
+from w365core.reconcile import keys, our_side, places
 from w365core.reconcile.our_side import History
 from w365core.reconciliation import Verdict
 
@@ -28,16 +28,17 @@ def agreed(lines: pl.DataFrame, terms: pl.DataFrame, subscriptions: pl.DataFrame
     running, starts = history.running.to_numpy(), history.starts.to_numpy()
     before, logged = running[starts[ours]], starts[ours + 1] > starts[ours]
     then = running[np.searchsorted(history.keys.to_numpy(), our_side.key(ours, day), side="right")] - before
-    coincides = logged & (then != seats[line]) & (running[starts[ours + 1]] - before == seats[line])
-    rows = {"line": line, "subscription": ours, "window": window[line], "seats": seats[line], "ours_then": then, "snapshot_day": day}
-    return pl.DataFrame(rows | {"logged": logged}).with_columns(pl.when("logged").then("ours_then").alias("ours_then")).filter(~coincides)
+    sure = ~(logged & (then != seats[line]) & (running[starts[ours + 1]] - before == seats[line]))
+    line, ours, logged = line[sure], ours[sure], logged[sure]
+    rows = {"line": line, "subscription": ours, "window": window[line], "seats": seats[line], "ours_then": then[sure], "snapshot_day": day[sure]}
+    return pl.DataFrame(rows).with_columns(pl.when(pl.Series(logged)).then("ours_then").alias("ours_then"))
 
 
 def without(lines: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
-    """The lines that are to be looked at."""
+    """The lines that are to be looked at, in the columns that `keys.keyed` asks for."""
     is_left = np.ones(len(lines), dtype=bool)
     is_left[agreed.get_column("line").to_numpy()] = False
-    return lines.filter(pl.Series(is_left))
+    return lines.select(keys.LOOKED_AT)[pl.Series(np.flatnonzero(is_left))]
 
 
 def as_rows(agreed: pl.DataFrame, lines: pl.DataFrame, costs: pl.Series, *, first: int) -> pl.DataFrame:

@@ -25,9 +25,14 @@ class Keyed:
     customers: pl.Series
 
 
+LOOKED_AT = ("line", "subscription", "window", "charge", "subtotal", "order_date", "seats", "terms", "provider_customer_id")
+
+
 def numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
     """Subscriptions, which stand in the order of their ids, with that place as `subscription`, and `seats`, which are 0 where one is suspended."""
-    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False).alias("suspended")
+    statuses, of_each = places.distinct(subscriptions.get_column("status"))
+    known = pl.Series("suspended", [(status or "").strip().lower() == "suspended" for status in statuses], dtype=pl.Boolean)
+    suspended = places.at(known, of_each)
     seats = pl.when("suspended").then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
     place = pl.int_range(pl.len(), dtype=pl.Int64).alias("subscription")
     return subscriptions.with_columns(suspended, place).with_columns(seats)
@@ -56,9 +61,8 @@ def keyed(lines: pl.DataFrame, windows: pl.DataFrame, *, owners: int) -> Keyed:
 
 def charges(lines: pl.DataFrame) -> pl.Series:
     """What each line's type means."""
-    printed = lines.get_column("charge_type")
-    types = printed.unique().to_list()
-    return printed.replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge")
+    types, place = places.distinct(lines.get_column("charge_type"))
+    return places.at(pl.Series("charge", [str(charge_of(text)) for text in types], dtype=CHARGES), place)
 
 
 def windows(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:

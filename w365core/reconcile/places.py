@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.compute as pc
 
 _BITS = 63  # of a whole number that is not negative
@@ -20,14 +21,14 @@ def combinations(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFr
     for column in columns:
         if _is_constant(frame.get_column(column)):
             continue
-        code, of_column = numbered(frame.get_column(column))
+        code, of_column = _numbered(frame.get_column(column))
         if count > _FEW:
-            number, count = _renumbered(number)
+            number, count = _numbered(pl.Series(number))
         number, count = number * of_column + code, count * of_column
-    number, count = _renumbered(number)
+    number, count = _numbered(pl.Series(number))
     first = np.empty(count, dtype=np.int64)
     first[number[::-1]] = np.arange(len(number))[::-1]
-    return frame.select(columns)[pl.Series(first)], pl.Series("place", number)
+    return pl.DataFrame([frame.get_column(column)[pl.Series(first)] for column in columns]), pl.Series("place", number)
 
 
 def _is_constant(cells: pl.Series) -> bool:
@@ -38,19 +39,21 @@ def _is_constant(cells: pl.Series) -> bool:
 
 
 def distinct(cells: pl.Series) -> tuple[list, pl.Series]:
-    """The distinct values of cells, and for each cell the place of its own among them."""
-    found = pc.dictionary_encode(cells.to_arrow(compat_level=pl.CompatLevel.newest()), null_encoding="encode")
-    return found.dictionary.to_pylist(), pl.Series(found.indices.to_numpy().view(np.uint32))
+    """The distinct values of cells, a null last, and for each cell the place of its own among them."""
+    values, place = _encoded(cells)
+    return values.to_pylist() + [None] * (cells.null_count() > 0), pl.Series(place.view(np.uint32))
 
 
-def numbered(cells: pl.Series) -> tuple[np.ndarray, int]:
-    """A number for each cell, the same for equal ones, from zero in the order in which they come; and how many there are."""
-    found = pc.dictionary_encode(cells.to_arrow(compat_level=pl.CompatLevel.newest()), null_encoding="encode")
-    return found.indices.to_numpy().astype(np.int64), len(found.dictionary)
+def _encoded(cells: pl.Series) -> tuple[pa.Array, np.ndarray]:
+    """The distinct values of cells but null, and for each cell the place of its own among them, a null behind them all."""
+    found = pc.dictionary_encode(cells.to_arrow(compat_level=pl.CompatLevel.newest()))
+    return found.dictionary, found.indices.fill_null(len(found.dictionary)).to_numpy()
 
 
-def _renumbered(numbers: np.ndarray) -> tuple[np.ndarray, int]:
-    return numbered(pl.Series(numbers))
+def _numbered(cells: pl.Series) -> tuple[np.ndarray, int]:
+    """A number for each cell, the same for equal ones; and how many there can be."""
+    values, place = _encoded(cells)
+    return place.astype(np.int64), len(values) + (cells.null_count() > 0)
 
 
 def in_order(numbers: pl.Series, *, most: int) -> tuple[pl.Series, pl.Series]:
