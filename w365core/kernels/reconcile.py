@@ -44,7 +44,9 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
         _frame(_compared(lines), [column for column in LINE_IN if column.name not in _UNUSED]).with_columns(_places(lines, ids)),
         ours,
         _frame(change_logs, [column for column in CHANGE_LOG_IN if column.name in _REPLAYED]).with_columns(_places(change_logs, ids)),
-        printed=lambda places, names: _frame(change_logs.select(names).take(places.to_arrow()), [c for c in CHANGE_LOG_IN if c.name in names]),
+        printed=lambda places, names: _frame(
+            change_logs.select(names).take(places.to_arrow()), [c for c in CHANGE_LOG_IN if c.name in names]
+        ),
         currency=currency,
     )
     return Reconciled(

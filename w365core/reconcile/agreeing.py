@@ -18,9 +18,12 @@ def agreed(lines: pl.DataFrame, terms: pl.DataFrame, subscriptions: pl.DataFrame
     """The rows of lines that stand alone in their windows, in the order of both: the cycle, for our seats, of a subscription that nobody ended or suspended, at a
     right amount and a price that is not above list. Our change logs must not come to other seats on that day, since that may be a coincidence."""
     if lines.get_column("seats").dtype != pl.Int64:  # more digits than are compared here
-        return pl.DataFrame(schema=dict.fromkeys(("line", "subscription", "window", "seats", "ours_then", "snapshot_day"), pl.Int64))
+        return none(lines.get_column("seats").dtype)
     whose, window, seats = (lines.get_column(name).fill_null(-1).to_numpy() for name in ("subscription", "window", "seats"))
-    held, day = subscriptions.get_column("seats").fill_null(0).to_numpy(), lines.get_column("charge_start").cast(pl.Int32).fill_null(0).to_numpy()
+    held, day = (
+        subscriptions.get_column("seats").fill_null(0).to_numpy(),
+        lines.get_column("charge_start").cast(pl.Int32).fill_null(0).to_numpy(),
+    )
     line = _alone(whose, window)
     line = line[_plain(lines, terms)[line]]
     line = line[(seats[line] == held[whose[line]]) & _stands(subscriptions, history)[whose[line]]]
@@ -30,8 +33,21 @@ def agreed(lines: pl.DataFrame, terms: pl.DataFrame, subscriptions: pl.DataFrame
     then = running[np.searchsorted(history.keys.to_numpy(), our_side.key(ours, day), side="right")] - before
     sure = ~(logged & (then != seats[line]) & (running[starts[ours + 1]] - before == seats[line]))
     line, ours, logged = line[sure], ours[sure], logged[sure]
-    rows = {"line": line, "subscription": ours, "window": window[line], "seats": seats[line], "ours_then": then[sure], "snapshot_day": day[sure]}
+    rows = {
+        "line": line,
+        "subscription": ours,
+        "window": window[line],
+        "seats": seats[line],
+        "ours_then": then[sure],
+        "snapshot_day": day[sure],
+    }
     return pl.DataFrame(rows).with_columns(pl.when(pl.Series(logged)).then("ours_then").alias("ours_then"))
+
+
+def none(of_seats: pl.DataType) -> pl.DataFrame:
+    """No such rows, where seats are numbers of this type."""
+    whole = dict.fromkeys(("line", "subscription", "window"), pl.Int64)
+    return pl.DataFrame(schema=whole | {"seats": of_seats, "ours_then": of_seats, "snapshot_day": pl.Int32})
 
 
 def without(lines: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:

@@ -42,7 +42,10 @@ def _wholes(texts: pl.Series) -> tuple[pl.Series, int]:
     numbers = [exact.number(text) if text else None for text in printed]
     behind = [max(0, -number.as_tuple().exponent) if number is not None else 0 for number in numbers]
     scale = max((digits for digits in behind if digits <= _MOST_PLACES), default=0)
-    known = [int(number.scaleb(scale, money.EXACT)) if number is not None and digits <= scale else None for number, digits in zip(numbers, behind, strict=True)]
+    known = [
+        int(number.scaleb(scale, money.EXACT)) if number is not None and digits <= scale else None
+        for number, digits in zip(numbers, behind, strict=True)
+    ]
     known = [whole if whole is not None and -_MOST < whole < _MOST else None for whole in known]
     return places.at(pl.Series(known, dtype=pl.Int64), place), scale
 

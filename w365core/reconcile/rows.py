@@ -61,7 +61,11 @@ def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame,
     ours = offers.offered(keys.numbered(subscriptions.with_columns(seats.subscriptions.alias("seats"))), currency)
     terms, number = prices.terms_of(lines)
     windows, window = keys.windows(lines)
-    billed = lines.with_columns(seats.lines.alias("seats"), number, window, keys.charges(lines)).with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
+    billed = (
+        lines.with_columns(seats.lines.alias("seats"), number, window, keys.charges(lines))
+        .with_row_index("line")
+        .with_columns(pl.col("line").cast(pl.Int64))
+    )
     billed = billed.with_columns(right_amounts.plainly_right(billed, terms, scale=seats.scale, currency=currency))
     history = our_side.replayed(logs.with_columns(seats.logs.alias("seats")), subscriptions=len(ours.subscriptions))
     known_costs, cost_texts = prices.unit_costs(billed, terms)
@@ -111,7 +115,9 @@ def _windows(keyed: Keyed, subscriptions: pl.DataFrame, history: History) -> pl.
 def _looked_into(rows: pl.DataFrame, history: History, printed: Printed) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the change logs say of the rows that differ, or may agree by coincidence, and those rows' logs."""
     deeper = pl.col("to_check") | pl.col("verdict").is_in([verdicts.EXPLAINING, str(Verdict.CHANGE_LOG_MISMATCH)])
-    found, of_rows = verdicts.looked_into(rows.select(*verdicts.LOOKED_AT, deeper.alias("deeper")).filter("deeper").drop("deeper"), history, printed)
+    found, of_rows = verdicts.looked_into(
+        rows.select(*verdicts.LOOKED_AT, deeper.alias("deeper")).filter("deeper").drop("deeper"), history, printed
+    )
     names = ("fit", "residual", "residual_settles", "changed_since", "logs_outside")
     return found.select("row", pl.col("verdict").alias("found"), *names), of_rows
 

@@ -29,7 +29,9 @@ _CALLED = {"cost_price": "shown_cost_price", "selling_price": "shown_selling_pri
 _QUANTITIES = {"provider_quantity": "provider_quantity", "our_quantity": "ours", "our_quantity_then": "ours_then", "residual": "residual"}
 _OURS_FIRST = ("account_id", "product_id")
 _AS_THEY_ARE = tuple(
-    column.name for column in ROW if column.name not in (*_PRINTED, *_QUANTITIES, *_OURS_FIRST, "quantity_difference", "currency", "line_id")
+    column.name
+    for column in ROW
+    if column.name not in (*_PRINTED, *_QUANTITIES, *_OURS_FIRST, "quantity_difference", "currency", "line_id")
 )
 _PLACES = tuple(dict.fromkeys(_PRINTED.values()))  # in which many columns are looked up: in the integers that polars looks up by
 _NEEDED = tuple(dict.fromkeys(("owner", *_AS_THEY_ARE, *_PLACES, *_QUANTITIES.values())))
