@@ -222,7 +222,7 @@ def test_what_plainly_agrees_is_what_all_the_rules_say_of_it(natural, planted, m
     one = [reconcile(*given, currency=currency) for given, currency in tables]
     monkeypatch.setattr(agreeing, "agreed", lambda lines, *_: agreeing.none(lines.schema["seats"]))
     assert one == [reconcile(*given, currency=currency) for given, currency in tables]
-    assert all(map(len, found)), "in every batch lines agree plainly"
+    assert sum(map(len, found)) > 1000
 
 
 @pytest.mark.parametrize("buckets", [2, 7])

@@ -15,7 +15,7 @@ from w365core.reconciliation import Verdict
 
 
 def agreed(lines: pl.DataFrame, terms: pl.DataFrame, subscriptions: pl.DataFrame, history: History) -> pl.DataFrame:
-    """The rows of lines that stand alone in their windows, in the order of both: the cycle, for our seats, of a subscription that nobody ended or suspended, at a
+    """The rows of lines that stand alone in their windows, in the order of both: the cycle, for our seats, of a subscription that nobody ended, at a
     right amount and a price that is not above list. Our change logs must not come to other seats on that day, since that may be a coincidence."""
     if lines.get_column("seats").dtype != pl.Int64:  # more digits than are compared here
         return none(lines.get_column("seats").dtype)
@@ -96,7 +96,7 @@ def _plain(lines: pl.DataFrame, terms: pl.DataFrame) -> np.ndarray:
 
 
 def _stands(subscriptions: pl.DataFrame, history: History) -> np.ndarray:
-    """Whether we hold seats of a subscription that is not suspended and was never deactivated."""
-    stands = ~subscriptions.get_column("suspended") & subscriptions.get_column("seats").is_not_null()
+    """Whether we hold seats of a subscription, known ones, that was never deactivated; of a suspended one they are none."""
+    stands = subscriptions.get_column("seats").is_not_null()
     ended = history.ended.get_column("subscription")
     return (stands.scatter(ended, False) if len(ended) else stands).to_numpy()
