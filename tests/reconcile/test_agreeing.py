@@ -10,7 +10,7 @@ from w365core.reconcile import agreeing
 OURS = [log("10", "2026-01-01")]
 DIFFERENT = {
     "a credit is no charge": ([line(subtotal="-40")], None, OURS),
-    "a window without a day has no snapshot": ([line(window=(None, OCTOBER[1]))], None, OURS),
+    "a window without a day has no snapshot": ([line(window=(None, OCTOBER[1]))], None, None),
     "no line without a quantity agrees": ([line(quantity=None, subtotal="0")], [subscription("0")], None),
     "our quantity is not known": ([line(quantity="0", subtotal="0")], [subscription(None)], None),
     "we deactivated it before": ([line()], None, [*OURS, log("0", "2026-09-10", event="Deactivate")]),
