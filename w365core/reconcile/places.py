@@ -41,19 +41,20 @@ def _is_constant(cells: pl.Series) -> bool:
 def distinct(cells: pl.Series) -> tuple[list, pl.Series]:
     """The distinct values of cells, a null last, and for each cell the place of its own among them."""
     values, place = _encoded(cells)
-    return values.to_pylist() + [None] * (cells.null_count() > 0), pl.Series(place.view(np.uint32))
+    return values.to_pylist() + [None] * (cells.null_count() > 0), place.cast(pl.get_index_type())
 
 
-def _encoded(cells: pl.Series) -> tuple[pa.Array, np.ndarray]:
+def _encoded(cells: pl.Series) -> tuple[pa.Array, pl.Series]:
     """The distinct values of cells but null, and for each cell the place of its own among them, a null behind them all."""
     found = pc.dictionary_encode(cells.to_arrow(compat_level=pl.CompatLevel.newest()))
-    return found.dictionary, found.indices.fill_null(len(found.dictionary)).to_numpy()
+    place = pl.Series(pl.from_arrow(found.indices))  # Arrow's own way to fill nulls loads pandas
+    return found.dictionary, place.fill_null(len(found.dictionary)) if place.null_count() else place
 
 
 def _numbered(cells: pl.Series) -> tuple[np.ndarray, int]:
     """A number for each cell, the same for equal ones; and how many there can be."""
     values, place = _encoded(cells)
-    return place.astype(np.int64), len(values) + (cells.null_count() > 0)
+    return place.to_numpy().astype(np.int64), len(values) + (cells.null_count() > 0)
 
 
 def in_order(numbers: pl.Series, *, most: int) -> tuple[pl.Series, pl.Series]:
