@@ -39,7 +39,8 @@ _LOOKED_AT = (
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows in whole numbers: those of lines in the order of their `key`, which is their place, then those without a line. What they print stands in tables: a row
+    """Rows in whole numbers: those of lines in the order of their `key`, which is their place, then those without a line,
+    then those that plainly agree, whose lines are not keyed. What they print stands in tables: a row
     names the place of its own in each of them. The change logs outside the rows' views; and what all were made of."""
 
     rows: pl.DataFrame
