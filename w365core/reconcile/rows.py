@@ -54,7 +54,7 @@ class Judged:
 
 
 def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame, *, printed: Printed, currency: str) -> Judged:
-    """All of it, for lines, subscriptions and logs in the columns of `reconciliation`; `printed` gives all columns of the logs at some places.
+    """All of it, for lines, subscriptions and logs in the columns of `reconciliation`; `printed` gives some columns of the logs at some places.
 
     The subscriptions stand in the order of their ids; a line or a log has the place of its own there, `subscription`, in the stead of an id.
     """
