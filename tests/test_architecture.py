@@ -108,6 +108,8 @@ EXCEPTIONS = {
     ("sandbox", "msgspec"): "the look-alikes read and print numbers to the last digit",
     ("w365core/store/copy_text.py", "pyarrow"): "COPY takes the kernel's Arrow batches as text, without an object per line",
     ("w365core/reconcile/places.py", "numpy"): "sorts whole numbers several times as fast as polars, and counts them",
+    ("w365core/reconcile/agreeing.py", "numpy"): "compares whole numbers of all lines, without a frame for each step",
+    ("w365core/reconcile/places.py", "pyarrow"): "numbers equal texts three times as fast as polars",
     ("w365core/store/copy_text.py", "numpy"): "looks for what has to be escaped in all the text at once",
     ("w365core/store/stage.py", "pyarrow"): "names the kernel's batches in its signatures",
     ("w365core/store/reconciliation_inputs.py", "pyarrow"): "reads what COPY gives as the kernel's tables, without an object per row",

@@ -18,6 +18,8 @@ from tests import postgres
 from tests.truth import adversarial, invoiced, money_oracle, oracle, plants, product, sql_job
 from tests.truth.estates import CURRENCIES, Must
 from tests.truth.invoiced import Row
+from w365core.kernels.reconcile import reconcile
+from w365core.reconcile import agreeing
 
 LEAST = 50
 BUCKETS = 4
@@ -208,6 +210,19 @@ def test_buckets_of_subscriptions_say_together_what_one_call_says(planted):
     parts = [product.rows(*_bucket(batch.given, number), currency=batch.currency) for number in range(BUCKETS)]
     assert all(parts)
     assert sorted((row for part in parts for row in part), key=lambda row: row["line_id"]) == kernel
+
+
+def test_what_plainly_agrees_is_what_all_the_rules_say_of_it(natural, planted, monkeypatch):
+    """Lines that simply agree are looked at no further (`reconcile/agreeing.py`): looked at like all others, they come out the same."""
+    strange = [(adversarial.subscriptions(seed, 2000, CURRENCIES[0]), CURRENCIES[0]) for seed in range(20, 24)]
+    batches = [(batch.given, batch.currency) for batch, _, _ in natural + planted] + strange
+    tables = [(product.tables(*given), currency) for given, currency in batches]
+    found, plainly = [], agreeing.agreed
+    monkeypatch.setattr(agreeing, "agreed", lambda *given: found.append(plainly(*given)) or found[-1])
+    one = [reconcile(*given, currency=currency) for given, currency in tables]
+    monkeypatch.setattr(agreeing, "agreed", lambda lines, *_: agreeing.none(lines.schema["seats"]))
+    assert one == [reconcile(*given, currency=currency) for given, currency in tables]
+    assert sum(map(len, found)) > 1000
 
 
 @pytest.mark.parametrize("buckets", [2, 7])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,7 @@ from w365core.reconcile.shown import shown
 from w365core.reconciliation import CHANGE_LOG_IN, EXPLANATION, FINDING, LINE_IN, ROW, SUBSCRIPTION_IN
 
 _UNUSED = ("subscription_id", "currency")  # columns of lines that are not converted, as most of the change logs' are not
-_REPLAYED = ("event", "quantity", "effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
+_REPLAYED = ("event", "quantity", "effective_date")
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
     ours = _in_order(_frame(subscriptions, SUBSCRIPTION_IN), "subscription_id")
     ids = ours.get_column("subscription_id").to_arrow()
     judged = rows.judged(
-        _frame(lines, [column for column in LINE_IN if column.name not in _UNUSED]).with_columns(_places(lines, ids)),
+        _frame(_compared(lines), [column for column in LINE_IN if column.name not in _UNUSED]).with_columns(_places(lines, ids)),
         ours,
         _frame(change_logs, [column for column in CHANGE_LOG_IN if column.name in _REPLAYED]).with_columns(_places(change_logs, ids)),
-        printed=lambda places: _frame(change_logs.take(places.to_arrow()), CHANGE_LOG_IN),
+        printed=lambda places, names: _frame(
+            change_logs.select(names).take(places.to_arrow()), [c for c in CHANGE_LOG_IN if c.name in names]
+        ),
         currency=currency,
     )
     return Reconciled(
@@ -56,6 +59,21 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
 def _frame(table: pa.Table, columns: Sequence[Column]) -> pl.DataFrame:
     """In one piece: much of what is done to several at once costs more than putting them together."""
     return pl.DataFrame(pl.from_arrow(table.select([column.name for column in columns]).combine_chunks()))
+
+
+def _compared(lines: pa.Table) -> pa.Table:
+    """The lines with the provider's ids as they compare: without blanks around them, in lower case."""
+    for name in ("provider_subscription_id", "provider_customer_id"):
+        printed = lines[name].combine_chunks()
+        same = pc.ascii_lower(pc.ascii_trim_whitespace(printed)) if _is_ascii(printed) else pc.utf8_lower(pc.utf8_trim_whitespace(printed))
+        lines = lines.set_column(lines.column_names.index(name), name, same)
+    return lines
+
+
+def _is_ascii(text: pa.Array) -> bool:
+    """Whether no byte of it is beyond ASCII, or of what lies in the same buffer: looked at in a tenth of the time that asking each text takes."""
+    letters = text.buffers()[2]
+    return letters is None or int(np.frombuffer(letters, dtype=np.int8).min(initial=0)) >= 0
 
 
 def _in_order(frame: pl.DataFrame, by: str) -> pl.DataFrame:

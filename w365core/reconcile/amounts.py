@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from functools import lru_cache
 
 from w365core import money
 from w365core.reconcile import exact
@@ -84,6 +85,7 @@ def _once(amount: Decimal, coin: Decimal) -> Decimal:
     return money.half_up(amount, places=-coin.as_tuple().exponent)
 
 
+@lru_cache(1 << 14)
 def list_exceeded(
     effective_unit_price: str | None,
     unit_price: str | None,

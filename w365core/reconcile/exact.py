@@ -21,6 +21,7 @@ _PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
 # Beyond 16 digits or 12 places: sums of a hundred million numbers of less fit into the widest integer.
 TOO_LONG = r"[0-9]{17}|\.[0-9]{13}"
 _REMEMBERED = 1 << 16
+_FEW = 100  # rows, of which to tell equal ones apart costs more than to ask of each
 _MOST_WRITTEN = 10_000  # what can follow the point of four places
 
 
@@ -48,9 +49,9 @@ def readable(numbers: pl.Series) -> pl.Series:
 
 def canonical(numbers: pl.Series) -> pl.Series:
     """Every number in its one plain text, without zeros at the end; blank is null. Each distinct text is read once."""
-    distinct = numbers.drop_nulls().unique()
-    known = {text: plain(number(text)) if text.strip() else None for text in distinct.to_list()}
-    return numbers.replace_strict(list(known), list(known.values()), return_dtype=pl.String)
+    printed, place = places.distinct(numbers)
+    known = [plain(number(text)) if text and text.strip() else None for text in printed]
+    return places.at(pl.Series(numbers.name, known, dtype=pl.String), place)
 
 
 def digits(numbers: pl.Series) -> tuple[int, int]:
@@ -68,9 +69,10 @@ def scaled(*columns: pl.Series) -> tuple[int, list[pl.Series]] | None:
     There is room for the sum of all of them in any of them.
     """
     room = len(str(sum(len(column) for column in columns))) + 1
-    whole = [column.cast(pl.Int64, strict=False) for column in columns]
-    if all(_is_short(number, column, room) for number, column in zip(whole, columns, strict=True)):
-        return 0, whole
+    if not any("." in (column.first() or "") for column in columns if len(column)):
+        whole = [column.cast(pl.Int64, strict=False) for column in columns]
+        if all(_is_short(number, column, room) for number, column in zip(whole, columns, strict=True)):
+            return 0, whole
     for written in (readable, canonical):  # zeros at the end are digits too, but costly to take away
         columns = [written(column) for column in columns]
         found = [digits(column) for column in columns]
@@ -125,9 +127,11 @@ def texts(whole: pl.Series, scale: int) -> pl.Series:
 
 
 def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callable[..., Any], *, name: str, kind: pl.DataType) -> pl.Series:
-    """What `answer` says of the values in these columns, row by row; each distinct combination is asked once."""
+    """What `answer` says of the values in these columns, row by row; of many, each distinct combination is asked once."""
     if frame.is_empty():
         return pl.Series(name, [], dtype=kind)
+    if len(frame) <= _FEW:
+        return pl.Series(name, [answer(*values) for values in frame.select(columns).iter_rows()], dtype=kind)
     distinct, place = places.combinations(frame, columns)
     return pl.Series(name, [answer(*values) for values in distinct.iter_rows()], dtype=kind).gather(place)
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import polars as pl
 
 from w365core.reconcile import exact, places, prices, worth
+from w365core.reconcile.our_side import Printed
+from w365core.reconciliation import CHANGE_LOG_IN
 
-Printed = Callable[[pl.Series], pl.DataFrame]  # the change logs at these places, in the columns of CHANGE_LOG_IN
+_PRINTED = tuple(column.name for column in CHANGE_LOG_IN if column.name != "subscription_id")
 
 
 def explained(outside: pl.DataFrame, rows: pl.DataFrame, subscriptions: pl.DataFrame, printed: Printed) -> pl.DataFrame:
     """The change logs outside their rows' views (`row`, `subscription`, `log`, and what its states mean), as printed, each with its `worth` and whether it is
-    invoiced."""
+    invoiced; `rows` says of each what its row is called, and the days of its window."""
     terms = subscriptions.select(
         *("unit", "prorate_unit", "frequency", "contract_start", "our_currency"), pl.col("selling_price").alias("own_selling_price")
     )
-    logs = outside.drop("subscription").hstack(printed(outside.get_column("log")))
-    logs = logs.hstack(places.at(rows, outside.get_column("row"))).hstack(places.at(terms, outside.get_column("subscription")))
+    logs = outside.drop("subscription").hstack(printed(outside.get_column("log"), _PRINTED))
+    logs = logs.hstack(rows).hstack(places.at(terms, outside.get_column("subscription")))
     has_price, currency = pl.col("selling_price").is_not_null(), pl.col("currency").str.to_uppercase()
     billing = pl.when("invoiced").then(pl.lit("invoiced")).when("archived").then(pl.lit("excluded")).otherwise(pl.lit("not_invoiced"))
     logs = logs.with_columns(

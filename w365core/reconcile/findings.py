@@ -9,7 +9,7 @@ import polars as pl
 
 from w365core import money
 from w365core.charge_types import Charge
-from w365core.reconcile import amounts, exact, our_side, places, quantities
+from w365core.reconcile import amounts, exact, names, our_side, places, quantities
 from w365core.reconcile.rows import Judged
 from w365core.reconciliation import FindingKind, Verdict
 
@@ -35,8 +35,9 @@ def found(judged: Judged, *, currency: str) -> pl.DataFrame:
         _after_deactivation(judged),
     ]
     together = pl.concat([part.select("key", "line_number", *_SAID) for part in parts])
-    line_ids = places.at(judged.rows.select("line_id"), together.get_column("key"))
-    named = together.hstack(line_ids).with_columns(pl.lit(currency).alias("currency"))
+    rows = places.at(judged.rows.select("owner", "window"), together.get_column("key"))
+    line_ids = names.line_ids(rows, judged.keyed, judged.tables["subscription"])
+    named = together.hstack([line_ids]).with_columns(pl.lit(currency).alias("currency"))
     once = named.unique(["line_id", "line_number", "kind"], keep="first", maintain_order=True)
     return once.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 
@@ -53,8 +54,8 @@ def _of(*charges: Charge) -> pl.Expr:
 
 def _amount_off(judged: Judged, currency: str) -> pl.DataFrame:
     lines = judged.keyed.lines
-    right = _plainly_right(judged, currency)
-    lines = _printed(judged, lines.filter(_of(*_PRICED) if right is None else _of(*_PRICED) & ~right))
+    right = places.at(judged.billed.get_column("right"), lines.get_column("line"))
+    lines = _printed(judged, lines.filter(_of(*_PRICED) & ~right))
     without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
     lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
     cells = ["billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", *_TERMS, "ordered"]
@@ -69,31 +70,8 @@ def _amount_off(judged: Judged, currency: str) -> pl.DataFrame:
     )
 
 
-def _plainly_right(judged: Judged, currency: str) -> pl.Series | None:
-    """Whether a line's effective price x rate x seats is within a coin of its amount, which is near the second rule; None where integers cannot say it."""
-    lines = judged.keyed.lines
-    rate = exact.canonical(judged.terms.get_column("exchange_rate")).fill_null("1")
-    subtotal = judged.billed.get_column("subtotal")
-    printed = [exact.readable(judged.terms.get_column("effective_unit_price")), rate, exact.readable(subtotal)]
-    found = [exact.digits(column) for column in printed]
-    coin, most = money.minor_units(currency), lines.select(pl.col("seats").abs().max()).item()
-    of_product = found[0][1] + found[1][1] + judged.scale
-    behind = max(of_product, found[2][1], coin)
-    before = max(found[0][0] + found[1][0] + len(str(most or 0)) - judged.scale, found[2][0])
-    if before + behind + 1 > exact.INT128_DIGITS:
-        return None
-    kind = pl.Int128 if before + behind + 1 > exact.INT64_DIGITS else pl.Int64
-    price, rate, amount = (exact.at_scale(column, behind).cast(kind) for column, (_, behind) in zip(printed, found, strict=True))
-    of_seat = pl.DataFrame({"of_seat": (price * rate).abs() * pl.Series([10 ** (behind - of_product)], dtype=kind)})
-    told = places.at(of_seat, lines.get_column("terms"))
-    told = told.with_columns(lines.get_column("seats").cast(kind), amount[lines.get_column("line")].alias("amount"))
-    apart = (pl.col("of_seat") * pl.col("seats").abs() - pl.col("amount").abs() * pl.lit(10 ** (behind - found[2][1]), kind)).abs()
-    return told.select((apart <= pl.lit(10 ** (behind - coin), kind)).fill_null(False)).to_series()
-
-
 def _above_list(judged: Judged) -> pl.DataFrame:
-    cells = judged.terms.select("effective_unit_price", "unit_price", *_TERMS).iter_rows()
-    listed = pl.Series("expected", [amounts.list_exceeded(*terms) for terms in cells], pl.String)
+    listed = judged.terms.get_column("list_exceeded").alias("expected")
     if listed.null_count() == len(listed):
         return _none()
     lines = judged.keyed.lines.filter(listed.is_not_null()[judged.keyed.lines.get_column("terms")])

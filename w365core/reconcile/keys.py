@@ -25,38 +25,47 @@ class Keyed:
     customers: pl.Series
 
 
+LOOKED_AT = ("line", "subscription", "window", "charge", "subtotal", "order_date", "seats", "terms", "provider_customer_id")
+
+
 def numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
     """Subscriptions, which stand in the order of their ids, with that place as `subscription`, and `seats`, which are 0 where one is suspended."""
-    suspended = (pl.col("status").str.strip_chars().str.to_lowercase() == "suspended").fill_null(False).alias("suspended")
+    statuses, of_each = places.distinct(subscriptions.get_column("status"))
+    known = pl.Series("suspended", [(status or "").strip().lower() == "suspended" for status in statuses], dtype=pl.Boolean)
+    suspended = places.at(known, of_each)
     seats = pl.when("suspended").then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
     place = pl.int_range(pl.len(), dtype=pl.Int64).alias("subscription")
     return subscriptions.with_columns(suspended, place).with_columns(seats)
 
 
-def keyed(lines: pl.DataFrame, *, owners: int) -> Keyed:
-    """By one number for the owner and the window, in the order of both; `owners` is how many subscriptions there are."""
-    types = lines.get_column("charge_type").unique().to_list()
+def keyed(lines: pl.DataFrame, windows: pl.DataFrame, *, owners: int) -> Keyed:
+    """By one number for the owner and the window, in the order of both; `owners` is how many subscriptions there are. Of lines with `line`, `seats`, `terms`,
+    `charge` and `window`."""
     amount = pl.col("subtotal")
-    windows, window = _windows(lines)
     customers, owner = _owned(lines, owners)
     known = lines.select(
-        "subscription",
-        pl.col("charge_type").replace_strict(types, [str(charge_of(text)) for text in types], return_dtype=CHARGES).alias("charge"),
+        *("line", "subscription", "window", "charge"),
         pl.when(amount.is_null() | ~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
         pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
         *("seats", "terms"),
     )  # fmt: skip
     of_each = max(1, len(windows))
-    number, order = places.in_order(owner * of_each + window, most=(owners + len(customers)) * of_each)
+    number, order = places.in_order(owner * of_each + lines.get_column("window"), most=(owners + len(customers)) * of_each)
     is_first = number.ne_missing(number.shift())
     sizes = is_first.arg_true().cast(pl.Int64).extend_constant(len(lines), 1).diff().tail(-1).alias("lines")
     key = is_first.cum_sum().cast(pl.Int64) - 1
-    placed = known.with_columns(window.alias("window"), owner.alias("owner"))[order]
-    placed = placed.with_columns(order.alias("line"), key.alias("key"), is_first.alias("first"), (sizes == 1)[key].alias("alone"))
+    placed = known.with_columns(owner.alias("owner"))[order]
+    placed = placed.with_columns(key.alias("key"), is_first.alias("first"), (sizes == 1)[key].alias("alone"))
     return Keyed(placed, sizes, windows, customers)
 
 
-def _windows(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+def charges(lines: pl.DataFrame) -> pl.Series:
+    """What each line's type means."""
+    types, place = places.distinct(lines.get_column("charge_type"))
+    return places.at(pl.Series("charge", [str(charge_of(text)) for text in types], dtype=CHARGES), place)
+
+
+def windows(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     """The windows in the order of their days, blank ones first, each as it is printed in a row's name, and each line's place among them."""
     start, end = ((lines.get_column(name).cast(pl.Int64) + _ORIGIN).fill_null(0) for name in ("charge_start", "charge_end"))
     number = start * _SPAN + end
@@ -64,7 +73,8 @@ def _windows(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     days = pl.DataFrame({"charge_start": known // _SPAN, "charge_end": known % _SPAN})
     days = days.select(pl.when(pl.all() > 0).then((pl.all() - _ORIGIN).cast(pl.Int32).cast(pl.Date)))
     printed = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in days.columns)
-    return days.with_columns(pl.format("/{}/{}", *printed).alias("printed_window")), known.search_sorted(number).cast(pl.Int64)
+    place = known.search_sorted(number).cast(pl.Int64).alias("window")
+    return days.with_columns(pl.format("/{}/{}", *printed).alias("printed_window")), place
 
 
 def _owned(lines: pl.DataFrame, owners: int) -> tuple[pl.Series, pl.Series]:

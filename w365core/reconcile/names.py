@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import polars as pl
 
 from w365core.reconcile import exact, places
 from w365core.reconcile.keys import Keyed
 
 NOT_ON_INVOICE = "not-on-invoice"
-_COMPARED = ("provider_subscription_id", "provider_customer_id")
-_OF_LINES = (*_COMPARED, "account_id", "customer_name", "product_id", "product_name")
+_OF_LINES = ("provider_subscription_id", "provider_customer_id", "account_id", "customer_name", "product_id", "product_name")
 
 
-def compared() -> Iterator[pl.Expr]:
-    """The provider's ids as they compare: without blanks around them, in lower case."""
-    return (pl.col(name).str.strip_chars().str.to_lowercase() for name in _COMPARED)
+def owners(keyed: Keyed, subscriptions: pl.DataFrame) -> pl.Series:
+    """What all are called whose a row can be, in the order of their numbers."""
+    ours = subscriptions.get_column("subscription_id")
+    return pl.concat([ours, "customer:" + keyed.customers]) if len(keyed.customers) else ours
+
+
+def are_apart(owners: pl.Series) -> bool:
+    """Whether the names stand in their order, whatever comes after each: none begins the next."""
+    each = pl.DataFrame({"name": owners.slice(1), "before": owners.head(-1)})
+    return bool(each.select((pl.col("name") > pl.col("before")) & ~pl.col("name").str.starts_with(pl.col("before"))).to_series().all())
 
 
 def line_ids(rows: pl.DataFrame, keyed: Keyed, subscriptions: pl.DataFrame) -> pl.Series:
     """What each row is called in every run: whose it is, and the window; a row without a line has no window."""
-    ours = subscriptions.get_column("subscription_id")
-    owners = pl.concat([ours, "customer:" + keyed.customers]) if len(keyed.customers) else ours
+    whose = owners(keyed, subscriptions)
     windows = pl.concat([keyed.windows.get_column("printed_window"), pl.Series([f"/{NOT_ON_INVOICE}"])])
-    owner = rows.select(pl.coalesce("owner", "subscription")).to_series()
-    window = rows.get_column("window").fill_null(len(windows) - 1)
+    owner, window = rows.get_column("owner"), rows.get_column("window").fill_null(len(windows) - 1)
     return (
-        pl.DataFrame([owners[owner].alias("owner"), windows[window].alias("window")])
+        pl.DataFrame([whose[owner].alias("owner"), windows[window].alias("window")])
         .select(pl.concat_str("owner", "window").alias("line_id"))
         .to_series()
     )
 
 
-def of_windows(rows: pl.DataFrame, keyed: Keyed) -> pl.DataFrame:
+def of_windows(rows: pl.DataFrame, keyed: Keyed, subscriptions: pl.DataFrame) -> pl.DataFrame:
     """The `line_id` of each row and the days of its window."""
-    return rows.select("line_id").hstack(places.at(keyed.windows.select("charge_start", "charge_end"), rows.get_column("window")))
+    days = places.at(keyed.windows.select("charge_start", "charge_end"), rows.get_column("window"))
+    return days.hstack([line_ids(rows, keyed, subscriptions)])
 
 
 def printed(billed: pl.DataFrame, keyed: Keyed, absent: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:

@@ -22,8 +22,10 @@ class Ours:
 
 def offered(subscriptions: pl.DataFrame, currency: str) -> Ours:
     """The subscriptions as they are priced for an invoice in this currency."""
-    own = pl.col("currency").str.strip_chars().str.to_uppercase().alias("our_currency")
-    subscriptions = subscriptions.with_columns(own).with_columns((pl.col("our_currency") == currency).fill_null(False).alias("comparable"))
+    printed, of_each = places.distinct(subscriptions.get_column("currency"))
+    codes = pl.Series("our_currency", printed, dtype=pl.String).str.strip_chars().str.to_uppercase()
+    comparable = (codes == currency).fill_null(False).alias("comparable")
+    subscriptions = subscriptions.with_columns(places.at(codes, of_each), places.at(comparable, of_each))
     found, offer = places.combinations(subscriptions, _TERMS)
     told: dict[str, list[str | None]] = {}
     for name in ("cost_price", "selling_price"):

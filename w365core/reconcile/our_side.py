@@ -6,8 +6,10 @@ each view of the logs is summed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import polars as pl
 
@@ -18,7 +20,9 @@ from w365core.reconciliation import Fit
 _SPAN = 1 << 22  # days of a key: from the year 1 to beyond 9999
 _ORIGIN = 1 << 20
 KNOWN_TO_PROVIDER = ("provisioned", "notapplicable")
-_REPLAYED = ("seats", "effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
+_TOLD = ("effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
+Printed = Callable[[pl.Series, Sequence[str]], pl.DataFrame]  # the change logs at these places, in these columns of CHANGE_LOG_IN
+Numbers = TypeVar("Numbers")
 STUCK = ("awaitingprovisioning", "failedprovisioning")
 
 
@@ -86,19 +90,25 @@ def of_events(logs: pl.DataFrame, events: tuple[str, ...]) -> pl.DataFrame:
     return found.select("subscription", pl.col("effective_date").cast(pl.Int32).alias("effective_day")).drop_nulls("subscription")
 
 
+def key(subscription: Numbers, day: Numbers) -> Numbers:
+    """What the last log of a subscription by a day is found by."""
+    return subscription * _SPAN + (day + _ORIGIN)
+
+
 def seats_on(history: History, *, subscription: pl.Series, day: pl.Series) -> pl.Series:
     """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
-    last = subscription * _SPAN + (day.cast(pl.Int64) + _ORIGIN)
-    until = history.running[history.keys.search_sorted(last, side="right")]
+    last = key(subscription, day.cast(pl.Int64))
+    until = history.running[places.after(history.keys, last.fill_null(-1))]
     below = places.at(history.running, places.at(history.starts, subscription))
     return (until - below).zip_with(last.is_not_null(), pl.repeat(None, len(last), dtype=until.dtype, eager=True))
 
 
-def looked_at(history: History, subscriptions: pl.Series) -> pl.DataFrame:
+def looked_at(history: History, subscriptions: pl.Series, printed: Printed) -> pl.DataFrame:
     """The logs of these subscriptions, with `log`: days as numbers, and what the states of each mean."""
-    wanted = pl.DataFrame({"subscription": subscriptions.drop_nulls().unique()})
-    whose = pl.DataFrame({"log": history.log, "subscription": history.keys // _SPAN}).join(wanted, on="subscription", how="semi")
-    logs = places.at(history.logs.select(_REPLAYED), whose.get_column("log"))
+    wanted = subscriptions.drop_nulls().unique().sort()
+    place, of_wanted = places.within(history.starts, wanted)
+    whose = pl.DataFrame({"log": history.log[place], "subscription": wanted[of_wanted]})
+    logs = printed(whose.get_column("log"), _TOLD).hstack([history.logs.get_column("seats")[whose.get_column("log")]])
     effective = pl.col("effective_date").cast(pl.Int32)
     provisioned = pl.coalesce(pl.col("provisioned_on").cast(pl.Int32), effective)
     return whose.hstack(_states(logs)).hstack(

@@ -13,7 +13,7 @@ import polars as pl
 
 from w365core import money
 from w365core.charge_types import Charge
-from w365core.reconcile import exact, places
+from w365core.reconcile import amounts, exact, places
 from w365core.reconcile.calendar_months import billing_months, months_of_price, whole_months
 from w365core.reconcile.provider_side import SEATS
 from w365core.reconciliation import PriceVerdict
@@ -31,6 +31,7 @@ OF_COST = (
 )
 
 
+@lru_cache(1 << 14)
 def unit_cost(
     start: date | None,
     end: date | None,
@@ -56,27 +57,38 @@ def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
 
 
 def terms_of(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """The distinct terms of these lines, and the number of each line's: those of the same window, prices, rate and billing share one."""
+    """The distinct terms of these lines, each with the list price that it is above (`list_exceeded`), and the number of each line's: those of the same window,
+    prices, rate and billing share one."""
     terms, number = places.combinations(lines, OF_COST)
-    return terms, number.alias("terms")
+    cells = terms.select("effective_unit_price", "unit_price", "billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
+    exceeded = [amounts.list_exceeded(*cells) for cells in cells.iter_rows()]
+    return terms.with_columns(pl.Series("list_exceeded", exceeded, pl.String)), number.alias("terms")
 
 
-def unit_costs(lines: pl.DataFrame, terms: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """`key` and `cost`: that of its last cycle line, without any of the last other line of seats; last by order date, then the highest. And the costs as text,
-    in their order, each in the place of its number."""
-    is_cycle = pl.col("charge") == str(Charge.CYCLE)
-    is_seat = pl.col("charge").is_in([str(charge) for charge in SEATS]).alias("is_seat")
-    number = (pl.col("terms") * 2 + is_cycle).alias("number")
-    seats = lines.select("key", "alone", "moment", is_cycle.alias("is_cycle"), number, is_seat).filter("is_seat")
-    cells = terms.rows()
-    answers = {number: unit_cost(*cells[number // 2], bool(number % 2)) for number in seats.get_column("number").unique().to_list()}
+def unit_costs(lines: pl.DataFrame, terms: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """What a seat costs by each of these terms, for another line and for one of the cycle, at twice its number and one more: the place of the cost among all of
+    them, which come as text, the least first. Only what a line asks for is known."""
+    number = pl.col("terms") * 2 + (pl.col("charge") == str(Charge.CYCLE))
+    asked = places.named(lines.select(pl.when(is_seat()).then(number)).to_series(), count=2 * len(terms))
+    cells = terms.select(OF_COST).rows()
+    answers = {number: unit_cost(*cells[number // 2], bool(number % 2)) for number in asked}
     costs = sorted({cost for cost in answers.values() if cost is not None})
     places_of = {cost: place for place, cost in enumerate(costs)}
     known = pl.Series("cost", [places_of.get(answers.get(number)) for number in range(2 * len(cells))], dtype=pl.Int64)
-    found = seats.select("key", "alone", "is_cycle", "moment").with_columns(known[seats.get_column("number")])
+    return known, pl.Series("unit_cost", [exact.plain(cost) for cost in costs], dtype=pl.String)
+
+
+def costs_of(lines: pl.DataFrame, known: pl.Series) -> pl.DataFrame:
+    """`key` and `cost`: that of its last cycle line, without any of the last other line of seats; last by order date, then the highest."""
+    is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
+    found = lines.filter(is_seat()).select("key", "alone", "moment", is_cycle, number=pl.col("terms") * 2 + is_cycle)
+    found = found.with_columns(known[found.get_column("number")])
     last = found.filter(~pl.col("alone")).sort("is_cycle", "moment", "cost", nulls_last=False).group_by("key", maintain_order=True)
-    texts = pl.Series("unit_cost", [exact.plain(cost) for cost in costs], dtype=pl.String)
-    return pl.concat([found.filter("alone").select("key", "cost"), last.agg(pl.col("cost").last())]), texts
+    return pl.concat([found.filter("alone").select("key", "cost"), last.agg(pl.col("cost").last())])
+
+
+def is_seat() -> pl.Expr:
+    return pl.col("charge").is_in([str(charge) for charge in SEATS])
 
 
 def monthly(price: str | None, unit: str | None) -> Decimal | None:
@@ -103,6 +115,7 @@ def shown_text(price: str | None, unit: str | None) -> str | None:
     return exact.plain(found if months_of_price(unit) == 1 else money.half_up(found, places=PLACES))
 
 
+@lru_cache(1 << 14)
 def price_verdict(selling: str | None, cost: str | None, unit: str | None, comparable: bool, *, billed: str | None) -> PriceVerdict:
     """How our selling price stands to the unit cost of the invoice; `comparable`: the subscription is in the invoice's currency."""
     selling_price = monthly(selling, unit)

@@ -11,7 +11,7 @@ from decimal import Decimal
 import polars as pl
 
 from w365core import money
-from w365core.reconcile import exact
+from w365core.reconcile import exact, places
 
 _MOST_PLACES, _MOST = 12, 10**18  # of one factor that is multiplied as an integer
 _FACTORS = ("quantity", "price", "numerator", "denominator")
@@ -38,12 +38,16 @@ def rounded(factors: pl.DataFrame, *, coin: int) -> pl.Series:
 
 def _wholes(texts: pl.Series) -> tuple[pl.Series, int]:
     """The numbers as integers of one scale, and the scale; null where one has more digits than are multiplied so."""
-    numbers = {text: exact.number(text) for text in texts.drop_nulls().unique().to_list() if text}
-    behind = {text: max(0, -number.as_tuple().exponent) for text, number in numbers.items()}
-    scale = max((places for places in behind.values() if places <= _MOST_PLACES), default=0)
-    known = {text: int(number.scaleb(scale, money.EXACT)) for text, number in numbers.items() if behind[text] <= scale}
-    known = {text: whole for text, whole in known.items() if -_MOST < whole < _MOST}
-    return texts.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Int64), scale
+    printed, place = places.distinct(texts)
+    numbers = [exact.number(text) if text else None for text in printed]
+    behind = [max(0, -number.as_tuple().exponent) if number is not None else 0 for number in numbers]
+    scale = max((digits for digits in behind if digits <= _MOST_PLACES), default=0)
+    known = [
+        int(number.scaleb(scale, money.EXACT)) if number is not None and digits <= scale else None
+        for number, digits in zip(numbers, behind, strict=True)
+    ]
+    known = [whole if whole is not None and -_MOST < whole < _MOST else None for whole in known]
+    return places.at(pl.Series(known, dtype=pl.Int64), place), scale
 
 
 def _holding(whole: pl.DataFrame, shift: int) -> pl.DataType | None:

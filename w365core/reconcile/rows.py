@@ -10,11 +10,25 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from w365core.reconcile import at_risk, keys, names, offers, our_side, places, prices, provider_side, quantities, reasons, verdicts
-from w365core.reconcile.explained import Printed, explained, unbilled
+from w365core.reconcile import (
+    agreeing,
+    at_risk,
+    keys,
+    names,
+    offers,
+    our_side,
+    places,
+    prices,
+    provider_side,
+    quantities,
+    reasons,
+    right_amounts,
+    verdicts,
+)
+from w365core.reconcile.explained import explained, unbilled
 from w365core.reconcile.keys import Keyed
 from w365core.reconcile.offers import Ours
-from w365core.reconcile.our_side import History
+from w365core.reconcile.our_side import History, Printed
 from w365core.reconciliation import Verdict
 
 _LOOKED_AT = (
@@ -25,7 +39,8 @@ _LOOKED_AT = (
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows in whole numbers: those of lines in the order of their `key`, which is their place, then those without a line. What they print stands in tables: a row
+    """Rows in whole numbers: those of lines in the order of their `key`, which is their place, then those without a line,
+    then those that plainly agree, whose lines are not keyed. What they print stands in tables: a row
     names the place of its own in each of them. The change logs outside the rows' views; and what all were made of."""
 
     rows: pl.DataFrame
@@ -39,29 +54,39 @@ class Judged:
 
 
 def judged(lines: pl.DataFrame, subscriptions: pl.DataFrame, logs: pl.DataFrame, *, printed: Printed, currency: str) -> Judged:
-    """All of it, for lines, subscriptions and logs in the columns of `reconciliation`; `printed` gives all columns of the logs at some places.
+    """All of it, for lines, subscriptions and logs in the columns of `reconciliation`; `printed` gives some columns of the logs at some places.
 
     The subscriptions stand in the order of their ids; a line or a log has the place of its own there, `subscription`, in the stead of an id.
     """
     seats = quantities.seats_of(lines, subscriptions, logs)
     ours = offers.offered(keys.numbered(subscriptions.with_columns(seats.subscriptions.alias("seats"))), currency)
     terms, number = prices.terms_of(lines)
-    billed = lines.with_columns(seats.lines.alias("seats"), number, *names.compared())
-    keyed = keys.keyed(billed, owners=len(ours.subscriptions))
+    windows, window = keys.windows(lines)
+    billed = (
+        lines.with_columns(seats.lines.alias("seats"), number, window, keys.charges(lines))
+        .with_row_index("line")
+        .with_columns(pl.col("line").cast(pl.Int64))
+    )
+    billed = billed.with_columns(right_amounts.plainly_right(billed, terms, scale=seats.scale, currency=currency))
     history = our_side.replayed(logs.with_columns(seats.logs.alias("seats")), subscriptions=len(ours.subscriptions))
+    known_costs, cost_texts = prices.unit_costs(billed, terms)
+    agreed = agreeing.agreed(billed, terms, ours.subscriptions, history)
+    keyed = keys.keyed(agreeing.without(billed, agreed), windows, owners=len(ours.subscriptions))
     rows = _windows(keyed, ours.subscriptions, history)
-    found, of_rows = _looked_into(rows, history)
+    found, of_rows = _looked_into(rows, history, printed)
     rows = places.beside(rows, found, by="row").with_columns(pl.coalesce("found", "verdict").alias("verdict"))
-    absent = _absent(ours.subscriptions, keyed)
+    absent = _absent(ours.subscriptions, billed, first=len(rows))
     whole = pl.concat([rows, absent], how="diagonal", rechunk=True).with_columns(pl.col("changed_since").fill_null(False))
-    whole = whole.with_columns(pl.col("snapshot_day").cast(pl.Date).alias("snapshot"), names.line_ids(whole, keyed, ours.subscriptions))
-    changes = explained(of_rows.filter("outside"), names.of_windows(whole, keyed), ours.subscriptions, printed)
-    costs, cost_texts = prices.unit_costs(keyed.lines, terms)
-    whole = places.beside(whole, costs, by="key")
-    whole = places.beside(whole, unbilled(changes, found.get_column("row"), currency), by="row")
+    whole = places.beside(whole, prices.costs_of(keyed.lines, known_costs), by="key")
     printed_names, source = names.printed(billed, keyed, places.at(ours.subscriptions, absent.get_column("subscription")))
-    offer = places.at(ours.subscriptions.get_column("offer"), whole.get_column("subscription"))
-    whole = whole.with_columns(source, offer)
+    whole = whole.with_columns(source)
+    whole = pl.concat([whole, agreeing.as_rows(agreed, billed, known_costs, first=len(whole))], how="diagonal", rechunk=True)
+    whole = whole.with_columns(pl.col("snapshot_day").cast(pl.Date).alias("snapshot"))
+    outside = of_rows.filter("outside")
+    their_rows = places.at(whole.select("owner", "window"), outside.get_column("row"))
+    changes = explained(outside, names.of_windows(their_rows, keyed, ours.subscriptions), ours.subscriptions, printed)
+    whole = places.beside(whole, unbilled(changes, found.get_column("row"), currency), by="row")
+    whole = whole.with_columns(places.at(ours.subscriptions.get_column("offer"), whole.get_column("subscription")))
     tables = {
         **{"source": printed_names, "subscription": ours.subscriptions, "window": keyed.windows},
         **{"offer": ours.offers, "cost": cost_texts.to_frame()},
@@ -88,21 +113,24 @@ def _windows(keyed: Keyed, subscriptions: pl.DataFrame, history: History) -> pl.
     return verdicts.judged(rows.with_columns(pl.when(pl.col("logs") > 0).then("ours_then").alias("ours_then")))
 
 
-def _looked_into(rows: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _looked_into(rows: pl.DataFrame, history: History, printed: Printed) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the change logs say of the rows that differ, or may agree by coincidence, and those rows' logs."""
     deeper = pl.col("to_check") | pl.col("verdict").is_in([verdicts.EXPLAINING, str(Verdict.CHANGE_LOG_MISMATCH)])
-    found, of_rows = verdicts.looked_into(rows.select(*verdicts.LOOKED_AT, deeper.alias("deeper")).filter("deeper").drop("deeper"), history)
+    found, of_rows = verdicts.looked_into(
+        rows.select(*verdicts.LOOKED_AT, deeper.alias("deeper")).filter("deeper").drop("deeper"), history, printed
+    )
     names = ("fit", "residual", "residual_settles", "changed_since", "logs_outside")
     return found.select("row", pl.col("verdict").alias("found"), *names), of_rows
 
 
-def _absent(subscriptions: pl.DataFrame, keyed: Keyed) -> pl.DataFrame:
-    """Rows for what should have been on the invoice and has no line there."""
+def _absent(subscriptions: pl.DataFrame, billed: pl.DataFrame, *, first: int) -> pl.DataFrame:
+    """Rows for what should have been on the invoice and has no line there; `first` is the number of the first one."""
     is_on_it = pl.repeat(False, len(subscriptions), dtype=pl.Boolean, eager=True)
-    is_on_it = is_on_it.scatter(keyed.lines.get_column("subscription").drop_nulls(), True)
+    is_on_it = is_on_it.scatter(billed.get_column("subscription").drop_nulls(), True)
     return subscriptions.filter(pl.col("expected").fill_null(False) & ~is_on_it).select(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + len(keyed.sizes),
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + first,
         "subscription",
+        pl.col("subscription").alias("owner"),
         pl.lit(0, pl.Int64).alias("lines"),
         pl.col("seats").alias("ours"),
         pl.lit(str(Verdict.NOT_ON_INVOICE)).alias("verdict"),
@@ -113,11 +141,11 @@ def _priced(rows: pl.DataFrame, ours: Ours, costs: pl.Series) -> tuple[pl.DataFr
     """The price verdicts of all pairs of an offer and a cost that rows have, and the place of each row's own among them."""
     none, many = len(ours.offers), len(costs) + 1
     pair = rows.get_column("offer").fill_null(none) * many + rows.get_column("cost").fill_null(many - 1)
-    pairs = pair.unique().sort()
+    pairs, place = places.distinct(pair)
     offered = [*ours.offers.select("selling_price", "cost_price", "unit", "comparable").rows(), (None, None, None, False)]
     billed = [*costs.to_list(), None]
-    verdicts = [str(prices.price_verdict(*offered[number // many], billed=billed[number % many])) for number in pairs.to_list()]
-    return pl.DataFrame({"price_verdict": pl.Series(verdicts, dtype=pl.String)}), pairs.search_sorted(pair)
+    verdicts = [str(prices.price_verdict(*offered[number // many], billed=billed[number % many])) for number in pairs]
+    return pl.DataFrame({"price_verdict": pl.Series(verdicts, dtype=pl.String)}), place
 
 
 def _told(rows: pl.DataFrame, tables: Mapping[str, pl.DataFrame], scale: int, currency: str) -> tuple[pl.DataFrame, pl.Series]:

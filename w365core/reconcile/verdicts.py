@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from w365core.reconcile import our_side
-from w365core.reconcile.our_side import VIEWS, History
+from w365core.reconcile.our_side import VIEWS, History, Printed
 from w365core.reconciliation import Verdict
 
 EXPLAINING = "explaining"  # not yet judged: the views decide
@@ -50,13 +50,13 @@ def judged(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(verdict.alias("verdict")).with_columns(to_check.fill_null(False).alias("to_check"))
 
 
-def looked_into(rows: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl.DataFrame]:
+def looked_into(rows: pl.DataFrame, history: History, printed: Printed) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows (with `row`) that need the views: `row`, `verdict`, `view` (the fit's, else null), `residual`, `residual_settles`, `changed_since`; and their logs,
     each with `outside`."""
     quantity = pl.col("provider_quantity")
     mismatch = pl.col("verdict") == str(Verdict.CHANGE_LOG_MISMATCH)
     explaining = pl.col("verdict") == EXPLAINING
-    logs = our_side.looked_at(history, rows.get_column("subscription"))
+    logs = our_side.looked_at(history, rows.get_column("subscription"), printed)
     found = our_side.views(rows, logs).with_columns(
         our_side.first_fit("provider_quantity").alias("fit_view"),
         (pl.col("ours") - pl.col("all_logs")).alias("missing"),
