@@ -322,6 +322,14 @@ def test_where_nobody_names_a_currency_it_is_that_of_the_usage_unless_that_has_s
     assert "names no currency" in books.bill().refused[0]
 
 
+def test_usage_of_a_subscription_that_begins_in_the_future_is_held_back(books: Books) -> None:
+    books.change(subscription, start_date=day("2026-12-01"))
+    books.used()
+    done = books.bill()
+    assert done.made == [] and "(contract_not_billable). Subscription U-1 begins on 2026-12-01, in the future" in done.refused[0]
+    assert [draft.total for draft in books.bill(now="2026-12-01").made] == [100]
+
+
 def test_late_usage_of_an_ended_contract_has_no_next_invoice_and_is_held_back(books: Books) -> None:
     books.change(billing_contract, end_date=day("2026-10-31"))
     books.invoice("OLD-10", "1.00", month=10)

@@ -171,6 +171,17 @@ def test_top_ups_of_invoices_made_before_they_were_kept_count_as_well(topped_up:
     test_late_usage_takes_its_part_of_the_top_up_back(topped_up)
 
 
+def test_usage_that_its_top_up_paid_for_goes_along_with_the_next_invoice_also_under_another_contract(topped_up: Books) -> None:
+    topped_up.contract("C-2")
+    with topped_up.context.engine.begin() as connection:
+        connection.execute(update(subscription).where(subscription.c.subscription_id == "U-1").values(contract_id="C-2"))
+    topped_up.used("7.25", month=9)
+    topped_up.used("120.00", month=10)
+    assert topped_up.bill("2026-10").made == []
+    topped_up.bill("2026-11")
+    assert topped_up.amounts("U202610-C-2") == [Decimal("120.00"), Decimal("7.25"), Decimal("-7.25")]
+
+
 # --- Drafts ------------------------------------------------------------------------------------------------------------------------------
 
 

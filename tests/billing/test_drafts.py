@@ -67,9 +67,22 @@ def test_what_the_customer_has_is_not_deleted_nor_made_again(drafted: Books, sta
     assert set(drafted.on().values()) == {NUMBER}
 
 
-def test_a_draft_of_our_records_with_lines_that_are_no_usage_is_left_alone(books: Books) -> None:
-    books.invoice("L-1", "10.00", status="Draft")
-    with pytest.raises(CallRefused, match="L-1 was not made here: it came with our records and has lines without usage"):
+def test_a_draft_of_our_records_is_deleted_and_billed_anew_where_it_bills_usage_alone(books: Books) -> None:
+    books.invoice("L-1", "10.00", month=10, status="Draft")
+    books.used("7.00")
+    assert "`unbill --invoice-number L-1`) and bill its cycle again" in str(books.bill().refused)
+    with pytest.raises(
+        CallRefused, match="L-1 was not made here: .* no usage stands behind its lines.*`unbill --invoice-number L-1`, then `bill`"
+    ):
+        books.regenerate("L-1")
+    assert books.unbill("L-1") == ("L-1", 0)
+    assert [draft.total for draft in books.bill().made] == [7]
+
+
+def test_a_draft_of_our_records_that_bills_licenses_is_left_alone(books: Books) -> None:
+    books.subscription("S-1", kind="License")
+    books.invoice("L-1", "10.00", status="Draft", of="S-1")
+    with pytest.raises(CallRefused, match="L-1 was not made here: it came with our records and has lines of licenses"):
         books.unbill("L-1")
 
 

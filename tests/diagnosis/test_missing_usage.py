@@ -10,10 +10,10 @@ from decimal import Decimal
 import pytest
 
 from tests.diagnosis import missing_usage as b
-from w365core.diagnosis import lateness
+from w365core.diagnosis import lateness, missing_usage_documents as documents
 from w365core.diagnosis.lateness import Arrival
 from w365core.diagnosis.missing_usage import CHECKS, NON_BLOCKING, Diagnosis, Outcome, diagnosed, next_step, sentence
-from w365core.diagnosis.missing_usage_facts import Contract, Evidence, Source
+from w365core.diagnosis.missing_usage_facts import Contract, Evidence, Missing, Source, Subscription
 from w365core.model import ReferenceKind
 
 ORDER = (
@@ -249,3 +249,18 @@ def test_the_advised_day_is_the_day_after_nine_of_ten_are_here_and_the_12th_at_t
     late = [replace(one, provider="slow", arrived_on=one.arrived_on + timedelta(days=4)) for one in early]
     assert lateness.usual(late)["slow"].advised == 15
     assert lateness.day_of_invoice(date(2026, 11, 1), cycle_end=date(2026, 11, 1)) == 1
+
+
+def test_a_missing_currency_is_of_the_subscription_whose_usage_is_in_it_then_of_its_customer():
+    in_pounds = Missing(
+        ReferenceKind.CURRENCY, "GBP", None, Decimal(5), "GBP", printed_for=frozenset({"p-1", "U-3"}), printed_customers=frozenset({"c1"})
+    )
+    mine, beside = (
+        Subscription(of, provider_ids=frozenset({printed}), customer_ids=frozenset({"c1"}))
+        for of, printed in (("U-1", "p-1"), ("U-2", "p-2"))
+    )
+    elsewhere = Subscription("U-4", provider_ids=frozenset({"p-4"}), customer_ids=frozenset({"c2"}))
+    found = [documents.whose(in_pounds, one, "EUR") for one in (mine, Subscription("U-3"), beside, elsewhere)]
+    assert found == ["own", "own", "same customer", "another customer"]
+    unknown = replace(in_pounds, printed_for=frozenset())
+    assert [documents.whose(unknown, elsewhere, code) for code in ("GBP", "EUR", None)] == ["own", "another customer", "another customer"]

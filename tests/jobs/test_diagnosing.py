@@ -423,13 +423,25 @@ def test_what_is_ready_is_what_bill_makes_and_the_call_that_is_named_makes_an_in
             found = diagnosing.diagnose(connection, period=date.fromisoformat(f"{period}-01"), today=date.fromisoformat(today))
         outcomes = {(one["contract_id"], one["cycle_start"]): one["outcome"] for one in found}
         made = books.bill(period, now=today, dry_run=True).made
-        assert {outcomes.get((draft.contract_id, draft.cycle_start)) for draft in made} <= {"ready"}
+        billed = {(draft.contract_id, draft.cycle_start) for draft in made}
+        assert {outcomes.get(one) for one in billed} <= {"ready"}
         for one in found:
             if one["outcome"] == "ready" and one["invoice_date"] <= date.fromisoformat(today):
                 ready += 1
+                assert ("once an earlier cycle" in one["sentence"]) == ((one["contract_id"], one["cycle_start"]) not in billed), one
                 named = re.search(r"`bill --period (\S+) --contract (\S+)`", one["fix"])
                 assert books.bill(named[1], named[2], now=today, dry_run=True).made, one
     assert ready
+
+
+def test_months_whose_usage_a_later_document_brings_are_not_left_out(context: Context):
+    books = Books(context)
+    books.contract(frequency="Quarterly", start_date=date(2026, 7, 1))
+    books.subscription()
+    books.used(month=8), books.used(month=9)  # on one invoice of November
+    with context.engine.connect() as connection:
+        (one,) = diagnosing.diagnose(connection, period=date(2026, 10, 1), today=date(2026, 11, 12))
+    assert one["outcome"] == "ready" and "No invoice is here with usage of 2026-07: the cycle is billed without it" in one["sentence"]
 
 
 def test_usage_from_before_its_contract_is_held_back_in_its_month_and_late_on_the_first_cycles_invoice(context: Context):

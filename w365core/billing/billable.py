@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from w365core.usage_invoice import ARCHIVED, DEACTIVATED, MARKUP_MISSING, NOT_BILLABLE, POPULATING, UNCONFIRMED, Contract, Usage
 
 _BILLABLE_REASONS = ("Active", "Active Usage")
 
 
-def blocked_by(contract: Contract, usage: Usage, *, currency: str | None) -> tuple[str, str] | None:
+def blocked_by(contract: Contract, usage: Usage, *, currency: str | None, today: date | None = None) -> tuple[str, str] | None:
     """(code, sentence), or None where it is billable. `currency` is the contract's, as `currency_of` finds it."""
-    return _by_invoice(usage) or _by_row(usage) or _by_contract(contract, usage, currency)
+    return _by_invoice(usage) or _by_row(usage) or _by_contract(contract, usage, currency, today)
 
 
 def currency_of(contract: Contract, usage: list[Usage]) -> str | None:
@@ -43,8 +45,8 @@ def _by_row(usage: Usage) -> tuple[str, str] | None:
     return None
 
 
-def _by_contract(contract: Contract, usage: Usage, currency: str | None) -> tuple[str, str] | None:
-    said = _not_billable(contract, usage, currency)
+def _by_contract(contract: Contract, usage: Usage, currency: str | None, today: date | None) -> tuple[str, str] | None:
+    said = _not_billable(contract, usage, currency) or _not_begun(contract, usage, today)
     return (NOT_BILLABLE, said) if said else None
 
 
@@ -67,3 +69,10 @@ def _not_billable(contract: Contract, usage: Usage, currency: str | None) -> str
     if usage.currency != currency:
         return f"The usage is in {usage.currency} and contract {named} is charged in {currency}: currencies are never added."
     return None
+
+
+def _not_begun(contract: Contract, usage: Usage, today: date | None) -> str | None:
+    subscription = contract.subscriptions.get(usage.subscription_id or "")
+    if today is None or subscription is None or subscription.start_date is None or subscription.start_date <= today:
+        return None
+    return f"Subscription {subscription.subscription_id} begins on {subscription.start_date}, in the future: correct its start_date in subscriptions.csv, and load that."

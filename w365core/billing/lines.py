@@ -61,7 +61,13 @@ def _top_up(subscription: Subscribed | None, cycle: Cycle, found: Settled) -> Li
     if not found.before:
         said = f"minimum commitment of {least}, less {used} of usage {when}"
     else:
-        what = "top-up given back" if one.top_up < 0 else "further top-up"
+        what = (
+            "top-up given back"
+            if one.top_up < 0
+            else "further top-up"
+            if one.committed
+            else "charged again, since no commitment is agreed any more,"
+        )
         said = f"{what} {when}: minimum commitment of {least}, usage of {used}, topped up by {before} before"
     return Line(0, one.subscription_id, f"{named}: {said}", one.top_up, money.ZERO)
 

@@ -72,9 +72,11 @@ def to_regenerate(contract: Contract, terms: Terms, billable: Iterable[Usage], f
         came = waiting.get(cycles.cycle_of(terms, one.day).number, [])
         if one.status == DRAFT and came and one.invoice_date is not None and first <= one.invoice_date <= last:
             amount = money.total(usage.selling_amount or money.ZERO for usage in came)
+            way = f"`{_again(contract, one.invoice_date)}` takes it"
+            if not one.made_here:
+                way = f"delete it (`unbill --invoice-number {one.invoice_number}`) and bill its cycle again"
             said.append(
-                f"{one.invoice_number} is a Draft, and {money.plain(amount)} {came[0].currency} of usage has come to its cycle since: "
-                f"`{_again(contract, one.invoice_date)}` takes it; else the next invoice does."
+                f"{one.invoice_number} is a Draft, and {money.plain(amount)} {came[0].currency} of usage has come to its cycle since: {way}; else the next invoice does."
             )
     return tuple(said)
 

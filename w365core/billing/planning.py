@@ -43,7 +43,7 @@ def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date,
 
     `usage` is what of the contract is not invoiced, `taken` are the invoice numbers that are given already.
     """
-    judged = judge(contract, usage)
+    judged = judge(contract, usage, today=today)
     terms, invoices = terms_of(contract), _invoiced(contract)
     open_ones = _worth(contract, terms, invoices, judged)
     dated = {number: _date(terms, cycle, invoices, contract) for number, (cycle, _) in open_ones.items()}
@@ -107,10 +107,10 @@ def comes_to(contract: Contract, usage: Sequence[Usage], *, of: Standing) -> Dec
     return money.total(line.amount for line in contents.lines)
 
 
-def judge(contract: Contract, usage: Sequence[Usage]) -> list[tuple[Usage, tuple[str, str] | None]]:
-    """Each with why it cannot be billed, None where it can: so every amount is billable or held back with a cause."""
+def judge(contract: Contract, usage: Sequence[Usage], *, today: date | None = None) -> list[tuple[Usage, tuple[str, str] | None]]:
+    """Each with why it cannot be billed, None where it can: so every amount is billable or held back with a cause. What has not begun `today` waits."""
     currency = currency_of(contract, list(usage))
-    judged = [(one, blocked_by(contract, one, currency=currency)) for one in usage]
+    judged = [(one, blocked_by(contract, one, currency=currency, today=today)) for one in usage]
     return [(one, why or _after_the_end(contract, one)) for one, why in judged]
 
 
@@ -169,7 +169,8 @@ def _after_the_end(contract: Contract, usage: Usage) -> tuple[str, str] | None:
 def _worth(
     contract: Contract, terms: Terms, invoices: Sequence[Invoiced], judged: Sequence[tuple[Usage, object]]
 ) -> dict[int, tuple[Cycle, Contents]]:
-    """The open cycles that have something to bill, with what their invoices hold: the cycle's own usage, and late usage of cycles that have theirs."""
+    """The open cycles that have something to bill, with what their invoices hold: the cycle's own usage, and late usage of cycles that have theirs.
+    What a top-up has paid for already goes along with the next one."""
     invoiced = _numbers(terms, invoices)
     own: dict[int, list[Usage]] = {}
     late: dict[int, list[Usage]] = {}
@@ -179,12 +180,14 @@ def _worth(
             target = _target(number, invoiced)
             is_own = target == number and not _is_before_the_start(terms, usage)
             (own if is_own else late).setdefault(target, []).append(usage)
-    found = {}
-    for number in {*own, *late}:
-        mine = own.get(number, []), late.get(number, [])
+    found, paid_for = {}, []
+    for number in sorted({*own, *late}):
+        mine = own.get(number, []), [*paid_for, *late.get(number, [])]
         contents = lines_of(contract, terms, *mine, currency=next(usage.currency for rows in mine for usage in rows))
         if is_worth_an_invoice(contents.lines):
-            found[number] = cycles.cycle(terms, number), contents
+            found[number], paid_for = (cycles.cycle(terms, number), contents), []
+        elif any(one.top_up < 0 for one in contents.commitments):
+            paid_for = [usage for rows in mine for usage in rows]
     return found
 
 

@@ -70,7 +70,7 @@ def mark(invoice_number: Number, status: Annotated[str, typer.Option("--status",
 
 @commands.command()
 def unbill(invoice_number: Number, reason: Reason = None, json: Json = False) -> None:
-    """Deletes a Draft that was made of usage; its usage is billable again. Billed and Paid are refused."""
+    """Deletes a Draft that bills usage, which is billable again. Billed and Paid are refused."""
     from w365core.jobs import invoicing
 
     context = opened()

@@ -6,7 +6,7 @@ Every check is made, in the order of the interface; the first blocking cause is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -50,6 +50,7 @@ CHECKS: Mapping[str, Check] = {
     "contract_not_billable": rows_of.contract_not_billable,
 }
 NON_BLOCKING = frozenset({"archived_or_invoiced", "markup_changed_after_import", "arrived_after_invoice_date", "invoice_total_zero"})
+_LATE = "arrived_after_invoice_date"
 _AWAITED = ("provider_has_no_usage", "not_published", "not_pulled")  # before the invoice date there is time for these
 _OF_THE_PROVIDER = (*_AWAITED, "populating", "unresolved_references", "checksum_failed", "zero_invoice", "deactivated")
 
@@ -79,6 +80,9 @@ def diagnosed(evidence: Evidence) -> Diagnosis:
     """The checks and the outcome of one row."""
     checks = {code: check(evidence) for code, check in CHECKS.items()}
     blocking = [code for code, checked in checks.items() if checked.applies and code not in NON_BLOCKING]
+    late = checks[_LATE]
+    if blocking and late.applies:  # nothing is generated before that is mended
+        checks[_LATE] = replace(late, fix=rows_of.move(evidence) or "First what blocks it, then bill it.")
     currency = _currency(evidence)
     return Diagnosis(
         outcome=_outcome(evidence, blocking),
@@ -102,7 +106,7 @@ def sentence(e: Evidence, diagnosis: Diagnosis) -> str:
         return f"{checks[_telling(e, diagnosis)].evidence}{rows_of.late_with_it(e)}"
     open_rows = by_currency((rows.currency, rows.selling) for rows in e.open_rows)
     waits = " and ".join(words.amount(value, code) for code, value in open_rows.items())
-    late = checks["arrived_after_invoice_date"]
+    late = checks[_LATE]
     why = f" {late.evidence}" if late.applies else ""
     if diagnosis.outcome is Outcome.LATE:
         return f"{waits} is not on invoice {e.invoice.number if e.invoice else ''}, which is out; the next cycle bills it.{why}"
@@ -110,7 +114,7 @@ def sentence(e: Evidence, diagnosis: Diagnosis) -> str:
     if e.billed_before_it is not None and e.today >= e.invoice_date:
         when = "can be billed once an earlier cycle of its contract is, which is open"
     draft = f" Draft {e.invoice.number} stands for the cycle without it." if e.invoice else ""
-    return f"{waits or 'Its minimum commitment'} {when}.{rows_of.before_the_start(e)}{invoices.left_out(e)}{why}{draft}{rows_of.late_with_it(e)}"
+    return f"{waits}{rows_of.topped_up(e)} {when}.{rows_of.before_the_start(e)}{invoices.left_out(e)}{why}{draft}{rows_of.late_with_it(e)}"
 
 
 def next_step(e: Evidence, diagnosis: Diagnosis) -> str:
@@ -120,7 +124,7 @@ def next_step(e: Evidence, diagnosis: Diagnosis) -> str:
         return ""
     if diagnosis.headline is not None:
         return checks[_telling(e, diagnosis)].fix
-    late = checks["arrived_after_invoice_date"]
+    late = checks[_LATE]
     return late.fix if late.applies else rows_of.regenerate(e)
 
 

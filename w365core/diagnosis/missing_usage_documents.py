@@ -34,12 +34,21 @@ def whose(missing: Missing, subscription: Subscription, currency: str | None) ->
     """Whether it is the subscription's own: its id, its customer's provider account, the currency of its usage; or one of the same customer; or not."""
     key = missing.key.strip().lower()
     if missing.kind is ReferenceKind.CURRENCY:
-        return OWN if currency is not None and key == currency.lower() else ANOTHER
+        return _whose_currency(missing, subscription, currency)
     if missing.kind is ReferenceKind.CUSTOMER:
         return OWN if key in subscription.customer_ids else ANOTHER
     if key in subscription.provider_ids:
         return OWN
     return SAME_CUSTOMER if missing.customer_id is not None and missing.customer_id in subscription.customer_ids else ANOTHER
+
+
+def _whose_currency(missing: Missing, subscription: Subscription, currency: str | None) -> str:
+    """By the usage lines in it; where there are none that are known, by the currency that usage is expected in."""
+    if not missing.printed_for:
+        return OWN if currency is not None and missing.key.strip().lower() == currency.lower() else ANOTHER
+    if missing.printed_for & {*subscription.provider_ids, subscription.subscription_id}:
+        return OWN
+    return SAME_CUSTOMER if missing.printed_customers & subscription.customer_ids else ANOTHER
 
 
 def own_first(document: Document, evidence: Evidence) -> list[tuple[str, Missing]]:
@@ -64,7 +73,8 @@ def _is_billed_as_it_is(evidence: Evidence) -> bool:
 
 
 def _without(evidence: Evidence) -> Iterator[Month]:
-    return (month for month in evidence.months if not of_month(evidence, month))
+    used = {(rows.day.year, rows.day.month) for rows in evidence.live_rows if rows.day is not None}  # also on a document of a later month
+    return (month for month in evidence.months if not of_month(evidence, month) and (month.last_day.year, month.last_day.month) not in used)
 
 
 def _holds(document: Document, evidence: Evidence) -> bool:

@@ -77,7 +77,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Missing:
-    """What a document's lines refer to and our records lack. `customer_id` is what its lines call the customer, lower-cased."""
+    """What a document's lines refer to and our records lack. `customer_id` is what its lines call the customer, lower-cased. Of a currency, which has
+    many: `printed_for` are the subscriptions with usage in it, as the lines print them or as ours, and `printed_customers` their customers."""
 
     kind: ReferenceKind
     key: str
@@ -86,6 +87,8 @@ class Missing:
     currency: str
     customer_id: str | None = None
     suggestion: str = ""
+    printed_for: frozenset[str] = frozenset()
+    printed_customers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ class Rows:
     cost: Decimal
     selling: Decimal
     arrived_on: date  # the last of them
+    day: date | None = None  # the last that they are charged for
     status: str = UsageStatus.NOT_INVOICED
     confirmed: bool = True
     unrated: int = 0

@@ -184,10 +184,12 @@ def zero_invoice(e: Evidence) -> Checked:
     total = "without a total" if worst.total is None else f"of {words.amount(worst.total, worst.currency)}"
     what = "no lines at all" if not worst.lines else f"{words.counted(worst.lines, 'license line')} and no usage"
     said = f"{worst.number} of {day(worst.invoice_date)}, {total}, is Active with {what}."
+    if worst.source == "file":
+        anew = f"import its files again, those of its usage with them: `import FILE --provider {word(worst.provider)} --invoice {word(worst.number)}`"
+    else:
+        anew = f"`sync --invoice {word(worst.number)}`, which fetches it anew"
     return at_fault(
-        worst,
-        said,
-        f"Look at the provider whether its usage is published by now; then `delete --invoice {word(worst.number)}` and `sync --invoice {word(worst.number)}`, which fetches it anew.",
+        worst, said, f"Look at the provider whether its usage is published by now; then `delete --invoice {word(worst.number)}` and {anew}."
     )
 
 

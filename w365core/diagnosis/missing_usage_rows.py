@@ -132,7 +132,9 @@ def arrived_after_invoice_date(e: Evidence) -> Checked:
     arrived = max(rows.arrived_on for rows in late)
     again = f" So did {words.counted(e.late_before, 'cycle')} of the last 12." if e.late_before else ""
     said = f"The invoice date was {day(e.invoice_date)}; its usage arrived on {day(arrived)} ({_documents(late)}), {words.counted((arrived - e.invoice_date).days, 'day')} later.{again}"
-    return Checked(True, said, f"{regenerate(e)} {_move(e)}".strip())
+    waits = any(rows.is_open for rows in late)  # what is invoiced is not generated again
+    steps = [regenerate(e) if waits else "", move(e)]
+    return Checked(True, said, " ".join(step for step in steps if step) or "Nothing is left to be done: it is billed.")
 
 
 def invoice_total_zero(e: Evidence) -> Checked:
@@ -214,6 +216,14 @@ def before_the_start(e: Evidence) -> str:
     )
 
 
+def topped_up(e: Evidence) -> str:
+    """What is said of a minimum commitment beside what can be billed; blank where the usage is beyond it."""
+    least, sold = e.subscription.minimum_commitment, money.total(rows.selling for rows in e.open_rows)
+    if not e.open_rows:
+        return "Its minimum commitment"
+    return f", and what its minimum commitment of {words.amount(least, e.currency or '')} a month adds," if least and sold < least else ""
+
+
 def late_with_it(e: Evidence) -> str:
     """What is said of late usage that a run now would bill with the cycle; blank where there is none."""
     if not e.late_with_it:
@@ -248,7 +258,8 @@ def regenerate(e: Evidence) -> str:
     return f"Delete the Draft and generate it anew: `unbill --invoice-number {word(e.invoice.number)}`, then `bill --period {period} --contract {contract}`."
 
 
-def _move(e: Evidence) -> str:
+def move(e: Evidence) -> str:
+    """That the contract's invoice date is better moved behind the usual arrival; blank where it is not before it."""
     if e.recommended_day is None or e.contract is None:
         return ""
     return f"Move the contract's invoice date to the {words.ordinal(e.recommended_day)} of the month, after the usual arrival, so that it does not happen each month: on the page Settings, or `contract set-invoice-date --contract {word(e.contract.contract_id)} --date YYYY-MM-DD`."

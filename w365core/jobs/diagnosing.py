@@ -66,7 +66,7 @@ def _in_their_order(connection: Connection, cases: Sequence[Case], *, period: da
         if known is not None:
             mine = (e.cycle_start, e.subscription.subscription_id)
             late = by_currency((currency, amount) for start, of, currency, amount in known.late if (start, of) == mine)
-            day = known.first if diagnosis.outcome is Outcome.READY else None
+            day = known.comes_before(e.cycle_start) if diagnosis.outcome is Outcome.READY else None
             case = replace(case, evidence=replace(e, billed_before_it=day, late_with_it=tuple(late.items())))
             diagnosis = missing_usage.diagnosed(case.evidence)
         said.append((case, diagnosis))

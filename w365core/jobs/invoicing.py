@@ -10,7 +10,7 @@ Two runs at once make one Draft: the contract is locked first, and what is due i
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Row
 from w365core import money
 from w365core.billing import cycles, planning
 from w365core.errors import CallRefused
-from w365core.jobs.one_invoice import keeper, on_invoice, refuse_strange, refuse_what_is_no_draft
+from w365core.jobs.one_invoice import keeper, on_invoice, refuse_license_lines, refuse_what_is_no_draft
 from w365core.jobs.permitting import acts
 from w365core.reports import wording
 from w365core.store import billing as store, drafts
@@ -72,11 +72,17 @@ class Billed:
 
 @dataclass(frozen=True)
 class Foretold:
-    """What a run would do with a contract: the invoice date of the cycle that it would ask to be billed before any of its own, and the late usage that it
-    would take, each with the start of the cycle on whose invoice, subscription, currency and amount."""
+    """What a run would do with a contract. From the cycle that starts on `waits` on none is billed before an earlier one; `first` is the next invoice date.
+    `late` is what it would take of cycles that have their invoice, less what their top-ups give back, each with the start of the cycle on whose invoice,
+    subscription, currency and amount."""
 
+    waits: date | None
     first: date | None
     late: tuple[tuple[date, str, str, Decimal], ...]
+
+    def comes_before(self, cycle_start: date) -> date | None:
+        """The invoice date of the cycle that has to be billed before the one that starts on that day; None where none has."""
+        return self.first if self.waits is not None and cycle_start >= self.waits else None
 
 
 # --- asking --------------------------------------------------------------------------------------------------------------------------------
@@ -98,12 +104,21 @@ def foretold(connection: Connection, period: Period, *, today: date) -> dict[str
     for one in store.contracts(connection):
         if one.contract_id and one.contract_id in usage:
             plan = planning.plan(one, usage[one.contract_id], first=period.first, last=period.last, today=today)
-            first = plan.earlier.earlier_invoice_date if plan.earlier is not None and not plan.drafts else None
-            late = [(draft.cycle_start, line) for draft in plan.drafts for line in draft.lines if line.late and line.usage is not None]
-            found[one.contract_id] = Foretold(
-                first, tuple((start, line.subscription_id or "", line.usage.currency, line.amount) for start, line in late)
-            )
+            waits, first = (plan.earlier.cycle_start, plan.earlier.earlier_invoice_date) if plan.earlier else (None, None)
+            if waits is not None and plan.drafts:  # the date above is the one that these drafts lead to
+                first = plan.drafts[0].invoice_date
+            found[one.contract_id] = Foretold(waits, first, tuple(_late_on(plan.drafts)))
     return found
+
+
+def _late_on(made: Sequence[Draft]) -> Iterator[tuple[date, str, str, Decimal]]:
+    for draft in made:
+        for line in draft.lines:
+            if line.late:
+                yield draft.cycle_start, line.subscription_id or "", draft.currency, line.amount
+        for one in draft.commitments:
+            if one.cycle_start != draft.cycle_start:
+                yield draft.cycle_start, one.subscription_id, draft.currency, one.top_up
 
 
 # --- a run ---------------------------------------------------------------------------------------------------------------------------------
@@ -201,13 +216,13 @@ def _comes_first(contract: Contract, earlier: Earlier) -> str:
 def unbill(
     engine: Engine, invoice_number: str, *, actor: str, now: datetime, landing: Landing | None = None, reason: str | None = None
 ) -> tuple[str, int]:
-    """Deletes a Draft made of usage, whose usage is billable again; returns its number and how many usage summaries that were.
+    """Deletes a Draft, whose usage is billable again; returns its number and how many usage summaries that were.
 
-    CallRefused where it is Billed or Paid, or a Draft that was not made of usage.
+    CallRefused where it is Billed or Paid, or a Draft of our records that bills licenses. One that came with our records comes back with the next `load` of them.
     """
     with on_invoice(engine, invoice_number) as (connection, invoice):
         refuse_what_is_no_draft(invoice, "deleted")
-        refuse_strange(connection, invoice)
+        refuse_license_lines(connection, invoice)
         keep = keeper(engine, landing, now)(invoice.invoice_number)
         _put_date_back(connection, invoice)
         return invoice.invoice_number, drafts.unmake(connection, invoice, who=Who(actor, now), keep=keep, reason=reason)

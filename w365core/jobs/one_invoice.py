@@ -40,11 +40,20 @@ def refuse_what_is_no_draft(invoice: Row, done: str) -> None:
         )
 
 
+def refuse_license_lines(connection: Connection, invoice: Row) -> None:
+    """CallRefused for a Draft of our records that bills more than usage."""
+    if invoice.made_at is None and drafts.bills_more_than_usage(connection, invoice.invoice_number):
+        raise CallRefused(
+            f"Invoice {invoice.invoice_number} was not made here: it came with our records and has lines of licenses. Change it where it was made, and load it again."
+        )
+
+
 def refuse_strange(connection: Connection, invoice: Row) -> None:
+    """CallRefused for a Draft of our records that says more than its usage."""
     if invoice.made_at is None and not drafts.is_made_of_usage(connection, invoice.invoice_number):
         raise CallRefused(
-            f"Invoice {invoice.invoice_number} was not made here: it came with our records and has lines without usage. Change it where it was made, and "
-            f"load it again."
+            f"Invoice {invoice.invoice_number} was not made here: it came with our records, and no usage stands behind its lines. Delete it and bill the usage: "
+            f"`unbill --invoice-number {invoice.invoice_number}`, then `bill`."
         )
 
 

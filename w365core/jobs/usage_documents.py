@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -109,11 +109,17 @@ def _document(row: Row, is_mine: bool | None, staged_lines: Sequence[Row], facts
 
 def _missing(invoice_id: int | None, facts: Facts) -> Iterator[Missing]:
     """What blocks the document, each subscription with the customer that its staged lines print."""
-    customers = {one["provider_id"]: one["customer_id"] for one in facts.staged.get(invoice_id) or () if one["subscription_id"] is None}
+    staged = facts.staged.get(invoice_id) or ()
+    customers = {one["provider_id"]: one["customer_id"] for one in staged if one["subscription_id"] is None}
     for row in facts.missing.get(invoice_id, ()):
         kind, key = ReferenceKind(row["kind"]), row["key"].strip().lower()
         whose = customers.get(key) if kind is ReferenceKind.SUBSCRIPTION else None
-        yield Missing(kind, row["key"], row["name"], Decimal(row["amount"]), row["currency"], whose, row["suggestion"])
+        found = Missing(kind, row["key"], row["name"], Decimal(row["amount"]), row["currency"], whose, row["suggestion"])
+        if kind is ReferenceKind.CURRENCY:
+            mine = [one for one in staged if one["currency"] == key.upper()]
+            ids = frozenset(text for one in mine for text in (one["provider_id"], one["subscription_id"]) if text)
+            found = replace(found, printed_for=ids, printed_customers=frozenset(one["customer_id"] for one in mine if one["customer_id"]))
+        yield found
 
 
 def day_of(moment: datetime | None) -> date | None:

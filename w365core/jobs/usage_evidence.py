@@ -224,6 +224,7 @@ def _rows(row: Row, *, begun: date | None) -> Rows:
     return Rows(
         **{name: row[name] for name in same},
         arrived_on=day_of(row["arrived_at"]),
+        day=row["day"],
         markups=tuple(row["markups"] or ()),
         is_before_contract=begun is not None and row["day"] < begun,
     )

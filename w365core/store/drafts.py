@@ -185,6 +185,11 @@ def is_made_of_usage(connection: Connection, invoice_number: str) -> bool:
     return connection.execute(_OF_USAGE, {"number": invoice_number}).scalar_one()
 
 
+def bills_more_than_usage(connection: Connection, invoice_number: str) -> bool:
+    """Whether a line of the invoice is of no usage subscription of ours."""
+    return connection.execute(_OF_LICENSES, {"number": invoice_number}).scalar_one()
+
+
 def again(connection: Connection, document: bytes, event: Row) -> None:
     """Sets the marks of a change that landed once, in the caller's transaction, and says what was said. Usage of an invoice deleted since has no row."""
     told = msgspec.json.decode(document, type=Document)
@@ -221,6 +226,12 @@ _MADE_HERE = text(f"""
     order by i.invoice_date desc nulls last, i.invoice_number
 """)
 
+_OF_LICENSES = text("""
+    select exists (
+      select from customer_invoice_line l left join subscription s on s.subscription_id = l.subscription_id
+      where l.invoice_number = :number and s.kind is distinct from 'Usage'
+    )
+""")
 _OF_USAGE = text("""
     select exists (select from usage_summary where invoice_number = :number)
        and not exists (
