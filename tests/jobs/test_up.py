@@ -93,6 +93,7 @@ def started(home: Path, *arguments: str, port: int | None = None, **environment:
         process = subprocess.Popen(
             [sys.executable, "-m", "w365core", "up", "--port", str(chosen), *arguments],
             cwd=REPOSITORY, env=surroundings(home, **environment), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # a run of tests under nohup hands on that it is ignored
         )  # fmt: skip
     return Running(process, home, chosen, Path(name))
 
