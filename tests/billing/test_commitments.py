@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from sqlalchemy import text, update
 
-from tests.billing.books import Books, at
-from tests.billing.test_made_again import EVER, TODAY, books_alone, drafts_of, made_again
+from tests.billing.books import Books
+from tests.billing.test_made_again import bill, books_alone, drafts_of, made_again
 from w365core.billing import planning
-from w365core.jobs import invoicing, remaking
+from w365core.jobs import remaking
 from w365core.store import schema
 from w365core.store.tables import subscription
 from w365core.usage_invoice import Commitment, Contract, Sold, Standing, Subscribed, Usage
@@ -23,13 +23,19 @@ HUNDRED = Decimal("100.00")
 
 
 @pytest.fixture
-def topped_up(books: Books) -> Books:
-    """A commitment of 100 a month: 60 were used in September, 40 topped up, and the customer has the invoice."""
+def drafted(books: Books) -> Books:
+    """A commitment of 100 a month: 60 were used in September, and 40 topped up on a Draft."""
     books.change(subscription, minimum_commitment=HUNDRED)
     books.used("60.00", month=9)
     books.bill("2026-10")
-    books.mark("U202609-C-1", "Billed")
     return books
+
+
+@pytest.fixture
+def topped_up(drafted: Books) -> Books:
+    """The same, and the customer has the invoice."""
+    drafted.mark("U202609-C-1", "Billed")
+    return drafted
 
 
 def paid(books: Books, of: str = "U-1") -> Decimal:
@@ -185,47 +191,38 @@ def test_usage_that_its_top_up_paid_for_goes_along_with_the_next_invoice_also_un
 # --- Drafts ------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_draft_made_again_takes_late_usage_into_its_top_up(books: Books) -> None:
-    books.change(subscription, minimum_commitment=HUNDRED)
-    books.used("60.00", month=9)
-    books.bill("2026-10")
-    books.used("7.25", month=9)
-    assert books.regenerate("U202609-C-1").total == HUNDRED
-    assert books.amounts("U202609-C-1") == [Decimal("60.00"), Decimal("7.25"), Decimal("32.75")]
+def test_a_draft_made_again_takes_late_usage_into_its_top_up(drafted: Books) -> None:
+    drafted.used("7.25", month=9)
+    assert drafted.regenerate("U202609-C-1").total == HUNDRED
+    assert drafted.amounts("U202609-C-1") == [Decimal("60.00"), Decimal("7.25"), Decimal("32.75")]
 
 
-def test_a_draft_whose_late_usage_went_onto_the_next_invoice_is_the_same_made_again_and_it_is_said(books: Books) -> None:
-    books.change(subscription, minimum_commitment=HUNDRED)
-    books.used("60.00", month=9)
-    books.bill("2026-10")
-    books.used("7.25", month=9)
-    books.used("120.00", month=10)
-    done = books.bill("2026-11")
+def test_a_draft_whose_late_usage_went_onto_the_next_invoice_is_the_same_made_again_and_it_is_said(drafted: Books) -> None:
+    drafted.used("7.25", month=9)
+    drafted.used("120.00", month=10)
+    done = drafted.bill("2026-11")
     assert done.notes == [
         "Contract C-1: 7.25 EUR on U202610-C-1 is of the cycle of U202609-C-1, which is still a Draft. To have it there: "
         "`unbill --invoice-number U202610-C-1`, then `bill --period 2026-10 --contract C-1 --regenerate`, and bill again."
     ]
-    assert books.regenerate("U202609-C-1").total == HUNDRED and books.regenerate("U202610-C-1").total == 120
-    with books.context.engine.connect() as connection:
+    assert drafted.regenerate("U202609-C-1").total == HUNDRED and drafted.regenerate("U202610-C-1").total == 120
+    with drafted.context.engine.connect() as connection:
         assert remaking.drafts_again(connection) == []
-    books.unbill("U202609-C-1")
-    books.bill("2026-10")
-    assert paid(books) == 220
-    books.unbill("U202610-C-1")
-    books.regenerate("U202609-C-1")
-    books.bill("2026-11")
-    assert books.amounts("U202609-C-1") == [Decimal("60.00"), Decimal("7.25"), Decimal("32.75")] and paid(books) == 220
+    drafted.unbill("U202609-C-1")
+    drafted.bill("2026-10")
+    assert paid(drafted) == 220
+    drafted.unbill("U202610-C-1")
+    drafted.regenerate("U202609-C-1")
+    drafted.bill("2026-11")
+    assert drafted.amounts("U202609-C-1") == [Decimal("60.00"), Decimal("7.25"), Decimal("32.75")] and paid(drafted) == 220
 
 
-def test_a_commitment_that_was_called_off_is_given_back_where_its_draft_is_made_again(books: Books) -> None:
-    books.change(subscription, minimum_commitment=HUNDRED)
-    books.used("60.00", month=9)
-    books.bill("2026-10")
-    books.used("7.25", month=9)
-    books.used("120.00", month=10)
-    books.bill("2026-11")
-    books.change(subscription, minimum_commitment=None)
-    assert books.regenerate("U202609-C-1").total == Decimal("67.25") and paid(books) == Decimal("187.25")
+def test_a_commitment_that_was_called_off_is_given_back_where_its_draft_is_made_again(drafted: Books) -> None:
+    drafted.used("7.25", month=9)
+    drafted.used("120.00", month=10)
+    drafted.bill("2026-11")
+    drafted.change(subscription, minimum_commitment=None)
+    assert drafted.regenerate("U202609-C-1").total == Decimal("67.25") and paid(drafted) == Decimal("187.25")
 
 
 # --- whatever happens --------------------------------------------------------------------------------------------------------------------
@@ -272,11 +269,6 @@ def test_the_larger_of_commitment_and_usage_is_billed_of_every_month_whatever_ha
             if one.made_again:
                 made_again(books, drafts_of(books))
             assert charged(books) == due(books, commitments)
-
-
-def bill(books: Books) -> None:
-    """Everything that is over."""
-    invoicing.bill(books.context.engine, EVER, actor="tester", now=at(TODAY), landing=books.context.landing)
 
 
 def charged(books: Books) -> dict[str, Decimal]:

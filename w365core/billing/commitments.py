@@ -64,7 +64,7 @@ def agreed(subscription: Subscribed, cycle: Cycle, currency: str) -> Decimal | N
 
 def is_of(terms: Terms, day: date, cycle: Cycle) -> bool:
     """Whether usage charged up to that day counts toward the cycle's commitment: what is from before the contract counts toward none."""
-    return (terms.start_date is None or day >= terms.start_date) and cycles.cycle_of(terms, day).number == cycle.number
+    return not cycles.is_before(terms, day) and cycles.cycle_of(terms, day).number == cycle.number
 
 
 def not_compared(contract: Contract, lines: Iterable[Line], *, currency: str) -> list[Subscribed]:

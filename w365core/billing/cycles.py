@@ -91,6 +91,11 @@ def cycle_of(terms: Terms, day: date) -> Cycle:
     return cycle(terms, number - 1) if day < found.start and number > 0 else found
 
 
+def is_before(terms: Terms, day: date) -> bool:
+    """Whether that day is from before the contract."""
+    return terms.start_date is not None and day < terms.start_date
+
+
 def cycles_from(terms: Terms, first: Cycle, *, until: date) -> Iterator[Cycle]:
     """That cycle and those after it that begin before `until` and inside the contract."""
     number = first.number

@@ -61,13 +61,8 @@ def _top_up(subscription: Subscribed | None, cycle: Cycle, found: Settled) -> Li
     if not found.before:
         said = f"minimum commitment of {least}, less {used} of usage {when}"
     else:
-        what = (
-            "top-up given back"
-            if one.top_up < 0
-            else "further top-up"
-            if one.committed
-            else "charged again, since no commitment is agreed any more,"
-        )
+        charged = "further top-up" if one.committed else "charged again, since no commitment is agreed any more,"
+        what = "top-up given back" if one.top_up < 0 else charged
         said = f"{what} {when}: minimum commitment of {least}, usage of {used}, topped up by {before} before"
     return Line(0, one.subscription_id, f"{named}: {said}", one.top_up, money.ZERO)
 
@@ -101,9 +96,7 @@ def _unit_price(amount: Decimal, quantity: Decimal, currency: str) -> Decimal | 
 
 def _cycle_number(terms: Terms, usage: Usage) -> int:
     """Of the cycle that it was used in."""
-    if terms.start_date is not None and usage.day < terms.start_date:
-        return _BEFORE_THE_CONTRACT
-    return cycles.cycle_of(terms, usage.day).number
+    return _BEFORE_THE_CONTRACT if cycles.is_before(terms, usage.day) else cycles.cycle_of(terms, usage.day).number
 
 
 def _place(usage: Usage) -> tuple:

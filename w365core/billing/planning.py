@@ -101,8 +101,8 @@ def again(contract: Contract, usage: Sequence[Usage], *, of: Standing, next_date
 def comes_to(contract: Contract, usage: Sequence[Usage], *, of: Standing) -> Decimal:
     """What the invoice `of` comes to with this usage on it and its top-ups, whether or not it could be billed today."""
     terms = terms_of(contract)
-    own = [one for one in usage if is_of(terms, one.day, cycles.cycle_of(terms, of.day))]
-    late = [one for one in usage if one not in own]
+    cycle = cycles.cycle_of(terms, of.day)
+    own, late = ([one for one in usage if is_of(terms, one.day, cycle) is wanted] for wanted in (True, False))
     contents = lines_of(_without(contract, of.invoice_number), terms, own, late, currency=usage[0].currency)
     return money.total(line.amount for line in contents.lines)
 
@@ -178,7 +178,7 @@ def _worth(
         if why is None:
             number = cycles.cycle_of(terms, usage.day).number
             target = _target(number, invoiced)
-            is_own = target == number and not _is_before_the_start(terms, usage)
+            is_own = target == number and not cycles.is_before(terms, usage.day)
             (own if is_own else late).setdefault(target, []).append(usage)
     found, paid_for = {}, []
     for number in sorted({*own, *late}):
@@ -269,10 +269,6 @@ def _held(
     return tuple(found)
 
 
-def _is_before_the_start(terms: Terms, usage: Usage) -> bool:
-    return terms.start_date is not None and usage.day < terms.start_date
-
-
 def _before_the_start(
     contract: Contract, judged: Sequence[tuple[Usage, tuple[str, str] | None]], drafts: Sequence[Draft], first: date, last: date
 ) -> tuple[Held, ...]:
@@ -281,7 +277,7 @@ def _before_the_start(
     found = []
     for usage, why in judged:
         due = cycles.month_after(usage.day)
-        if why is None and _is_before_the_start(terms, usage) and first <= due <= last and usage.usage_id not in taken:
+        if why is None and cycles.is_before(terms, usage.day) and first <= due <= last and usage.usage_id not in taken:
             found.append(
                 Held(
                     usage,

@@ -114,7 +114,7 @@ def sentence(e: Evidence, diagnosis: Diagnosis) -> str:
     if e.billed_before_it is not None and e.today >= e.invoice_date:
         when = "can be billed once an earlier cycle of its contract is, which is open"
     draft = f" Draft {e.invoice.number} stands for the cycle without it." if e.invoice else ""
-    return f"{waits}{rows_of.topped_up(e)} {when}.{rows_of.before_the_start(e)}{invoices.left_out(e)}{why}{draft}{rows_of.late_with_it(e)}"
+    return f"{waits or 'Its minimum commitment'}{rows_of.topped_up(e)} {when}.{rows_of.before_the_start(e)}{invoices.left_out(e)}{why}{draft}{rows_of.late_with_it(e)}"
 
 
 def next_step(e: Evidence, diagnosis: Diagnosis) -> str:

@@ -219,9 +219,8 @@ class Evidence:
     late_before: int = 0  # how many of its twelve cycles before came late as well
     recommended_day: int | None = None  # of the month, after the usual arrival
     billed_before_it: date | None = None  # the invoice date of an earlier cycle that is open and comes first
-    late_with_it: tuple[
-        tuple[str, Decimal], ...
-    ] = ()  # usage of invoiced cycles that a run now would put on this one's invoice, by currency
+    # Usage of invoiced cycles that a run now would put on this one's invoice, by currency.
+    late_with_it: tuple[tuple[str, Decimal], ...] = ()
 
     @property
     def open_rows(self) -> tuple[Rows, ...]:

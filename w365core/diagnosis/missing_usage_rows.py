@@ -219,9 +219,8 @@ def before_the_start(e: Evidence) -> str:
 def topped_up(e: Evidence) -> str:
     """What is said of a minimum commitment beside what can be billed; blank where the usage is beyond it."""
     least, sold = e.subscription.minimum_commitment, money.total(rows.selling for rows in e.open_rows)
-    if not e.open_rows:
-        return "Its minimum commitment"
-    return f", and what its minimum commitment of {words.amount(least, e.currency or '')} a month adds," if least and sold < least else ""
+    is_below = e.open_rows and least and sold < least
+    return f", and what its minimum commitment of {words.amount(least, e.currency or '')} a month adds," if is_below else ""
 
 
 def late_with_it(e: Evidence) -> str:
