@@ -1,7 +1,7 @@
 """Arrow arrays out of Python values, from their buffers: `pa.array` would import pandas first, which costs more than a small batch.
 
 `None` is null in all of them. An exact decimal travels as text. A column whose name holds tabs is several columns at once, as text that COPY reads:
-each of its values is the cells of a line, with a tab after each of them, as after each name.
+each of its values is the cells of a line, with a tab after each of them, as after each name; or, of whole lines, with a new line after the last.
 """
 
 from __future__ import annotations
@@ -95,6 +95,11 @@ def lines_of(columns: tuple[frames.Column, ...], cells: Mapping[str, Sequence | 
 def joined(names: Iterable[str]) -> str:
     """The name of a column that is these columns at once."""
     return "".join(f"{name}\t" for name in names)
+
+
+def ended(columns: str) -> str:
+    """The same name, where these columns are the whole line."""
+    return columns[:-1] + "\n"
 
 
 def empty(schema: pa.Schema) -> pa.RecordBatch:

@@ -128,13 +128,15 @@ def as_stored(lines: pa.RecordBatch) -> list[dict]:
 
 
 def _read_by_copy(names: str, text: str) -> dict:
-    cells = text.removesuffix("\t").split("\t")
+    cells = text[:-1].split("\t")
     return {name: _cell_of(name, cell) for name, cell in zip(names.split(), cells, strict=True)}
 
 
 def _cell_of(name: str, cell: str) -> str | date | None:
     if _KINDS[name] is Kind.DAY:
         return date.fromisoformat(cell) if cell else None
+    if _KINDS[name] is Kind.WHOLE:
+        return int(cell)
     return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), cell, flags=re.DOTALL) or None
 
 

@@ -19,6 +19,7 @@ from tests.kernels.batches import (
     Rated,
     as_cells,
     as_json,
+    as_stored,
     daily,
     job_of,
     json_of,
@@ -374,7 +375,7 @@ def test_no_split_and_no_order_of_the_lines_changes_what_they_come_to(feed, data
 def test_every_line_is_either_taken_or_rejected_and_never_both(feed, data):
     lines = data.draw(st.lists(st.one_of(daily_lines if feed is DAILY else recon_lines, broken, st.binary(max_size=30)), max_size=8))
     found = rate_batch(as_json(lines), first_line=1, job=job_of(feed, usage_from_here=True))
-    taken = (found.usage_lines if feed is DAILY else found.license_lines).column("line_number").to_pylist()
+    taken = [line["line_number"] for line in as_stored(found.usage_lines if feed is DAILY else found.license_lines)]
     rejected = set(found.rejected.column("row").to_pylist())
     assert sorted([*taken, *rejected]) == list(range(1, len(lines) + 1))
     assert sum(found.totals.column("lines").to_pylist()) == len(taken)

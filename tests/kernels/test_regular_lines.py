@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -15,14 +16,15 @@ from hypothesis import given, settings, strategies as st
 from tests.kernels.batches import as_stored
 from tests.kernels.json_lines import files
 from w365core import frames
-from w365core.arrays import joined, lines_of
+from w365core.arrays import counting, lines_of
 from w365core.frames import Kind
 from w365core.intake.parse import parse_json_tolerantly
 from w365core.kernels import json_cells, regular_lines
-from w365core.kernels.regular_lines import Regular
+from w365core.kernels.regular_lines import Beside, Regular
 from w365core.kernels.usage import COMBINED
 
 COLUMNS = frames.DAILY_RATED
+SHARED = [("u-\\a\tb", None), ("u-é", "A-1")]  # what the lines refer to, in turn
 LINE = {
     "CustomerId": "cust-1",
     "SubscriptionId": "plan",
@@ -57,7 +59,8 @@ def read(lines: list[bytes] | pa.BinaryArray) -> Regular | None:
 
 def same(found: Regular, expected: list[dict]) -> None:
     """All that was read, in each of its forms, is what a decoder reads."""
-    for cells, line in zip(_stored(found), expected, strict=True):
+    for number, (cells, line) in enumerate(zip(_stored(found), expected, strict=True)):
+        assert (cells["line_number"], cells["usage_id"], cells["account_id"]) == (number, *SHARED[number % 2])
         for column in (*COLUMNS, *frames.EXTRA):
             cell, wanted = cells.get(column.name), line[column.name]
             if column.kind is Kind.NUMBER:
@@ -73,8 +76,8 @@ def same(found: Regular, expected: list[dict]) -> None:
 
 
 def _stored(found: Regular) -> list[dict]:
-    columns = {joined(found.names): found.stored} | ({} if found.extra is None else {"extra": found.extra})
-    return as_stored(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)))
+    lines = len(found.of_line)
+    return as_stored(found.stored(Beside(counting(0, lines), ("usage_id", "account_id"), SHARED, np.arange(lines) % 2)))
 
 
 @given(files())

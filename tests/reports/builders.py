@@ -151,7 +151,8 @@ def lines(
     for which, declared, rows in ((stage.LICENSE, frames.LICENSE_LINE, license), (stage.USAGE, frames.USAGE_LINE, usage)):
         wanted = frames.arrow_schema(declared)
         filled = [{name: row.get(name) for name in wanted.names} for row in rows]
-        stage.copy(connection, which, run_id=run, lines=pa.RecordBatch.from_pylist(filled, schema=wanted))
+        with stage.Copying(connection, run_id=run) as copying:
+            copying.add(which, pa.RecordBatch.from_pylist(filled, schema=wanted))
     if publish:
         stage.index(connection, run_id=run)
         stage.publish(connection, run_id=run, provider_invoice_id=invoice_id)

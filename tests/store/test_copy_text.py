@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import Connection, Engine, text
 
 from tests.kernels.json_lines import files
 from w365core import frames
-from w365core.arrays import day_array, joined, text_array, whole_array
+from w365core.arrays import counting, day_array, text_array, whole_array
 from w365core.frames import Kind
 from w365core.intake.parse import parse_json_tolerantly
 from w365core.kernels import regular_lines
+from w365core.kernels.regular_lines import Beside
 from w365core.store.copy_text import OPTIONS, copied
 
 TEXT = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0")) | st.sampled_from(
@@ -24,7 +26,7 @@ TEXT = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"
 def read_back(connection: Connection, lines: pa.RecordBatch, types: dict[str, str]) -> list[tuple]:
     """The lines' rows, copied into a table with columns of these types."""
     declared = ", ".join(f"{name} {kind}" for name, kind in types.items())
-    connection.execute(text(f"create temporary table copied (at serial, {declared}) on commit drop"))
+    connection.execute(text(f"create temporary table copied (at serial, {declared}, extra text) on commit drop"))
     columns, content = copied(lines)
     cursor = connection.connection.driver_connection.cursor()
     with cursor, cursor.copy(f"copy copied ({', '.join(columns)}) from stdin ({OPTIONS})") as sink:
@@ -51,12 +53,11 @@ def test_what_is_copied_out_of_a_block_of_json_lines_is_what_a_decoder_reads_in_
     found = regular_lines.read(pa.array(printed, pa.binary()), frames.DAILY_RATED)
     if found is None:
         return
-    columns = {joined(found.names): found.stored, "subscription_id": text_array(["\\a\tb"] * len(printed))}
-    lines = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+    lines = found.stored(Beside(counting(1, len(printed)), ("subscription_id",), [("\\a\tb",)], np.zeros(len(printed), int)))
     kinds = {column.name: column.kind for column in frames.DAILY_RATED if column.name in found.names}
     types = {name: {Kind.NUMBER: "numeric", Kind.DAY: "date"}.get(kind, "text") for name, kind in kinds.items()}
     with engine.connect() as connection:
-        rows = read_back(connection, lines, {**types, "subscription_id": "text"})
+        rows = read_back(connection, lines, {**types, "subscription_id": "text", "line_number": "bigint"})
     cells = parse_json_tolerantly(printed, frames.DAILY_RATED).columns
     expected = [[None if value == "" else value for value in cells[name]] for name in types]
-    assert rows == [(*line, "\\a\tb") for line in zip(*expected, strict=True)]
+    assert rows == [(*line, "\\a\tb", number) for number, line in enumerate(zip(*expected, strict=True), 1)]

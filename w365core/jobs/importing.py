@@ -25,7 +25,7 @@ from w365core.jobs.rating import Whole, rate_sources
 from w365core.model import Failure, Feed, InvoiceHeader, MissingReference, Problem, Provider, ProviderType, StatusReason
 from w365core.providers.contract import NO_CURRENCY, Connector
 from w365core.reports import wording
-from w365core.store import engine as store_engine, ledger, references as store_references, stage
+from w365core.store import engine as store_engine, ledger, references as store_references
 from w365core.store.ledger import Attempt, Source
 from w365core.store.tables import import_source, provider_invoice
 
@@ -183,7 +183,7 @@ def _import(
         header = _with_currency(connection, attempt, header, material)
         references = _references(connection, provider, header)
         whole = rate_sources(context, connection, attempt, material.sources, references)
-        check_staged(connection, attempt, whole)
+        check_staged(whole)
     except ProviderError as error:
         return _fail(context, connection, attempt, Failure.PROVIDER_ERROR, error)
     except LayoutUnknown as error:
@@ -265,15 +265,13 @@ def _references(connection: Connection, provider: Provider, header: InvoiceHeade
         return references_of(connection, provider=provider.name, invoice_number=header.number, currency=header.currency)
 
 
-def check_staged(connection: Connection, attempt: Attempt, whole: Whole) -> None:
+def check_staged(whole: Whole) -> None:
     """The database's own count and sums against the kernel's: what was staged is what was rated."""
-    with connection.begin():
-        license_lines, total, usage_lines, cost = stage.control_totals(connection, run_id=attempt.import_run_id)
-    reconciled = [t for t in whole.totals if t.feed is not Feed.DAILY_RATED]
-    assert license_lines == sum(t.lines for t in reconciled), "staged and rated license lines differ in number"
-    assert total == sum((t.total for t in reconciled), Decimal(0)), "staged and rated license lines differ in total"
-    assert usage_lines == sum(s.lines for s in whole.summaries), "staged and summed usage lines differ in number"
-    assert cost == sum((s.cost for s in whole.summaries), Decimal(0)), "staged and summed usage lines differ in cost"
+    staged, reconciled = whole.staged, [t for t in whole.totals if t.feed is not Feed.DAILY_RATED]
+    assert staged.license_lines == sum(t.lines for t in reconciled), "staged and rated license lines differ in number"
+    assert staged.license_total == sum((t.total for t in reconciled), Decimal(0)), "staged and rated license lines differ in total"
+    assert staged.usage_lines == sum(s.lines for s in whole.summaries), "staged and summed usage lines differ in number"
+    assert staged.usage_cost == sum((s.cost for s in whole.summaries), Decimal(0)), "staged and summed usage lines differ in cost"
 
 
 def _claim(

@@ -42,6 +42,7 @@ class Whole:
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
     used: References | None = None  # of our records those that the lines refer to
+    staged: stage.Totals | None = None  # what the database says of them
     breadth: Breadth | None = None  # for how many customers the lines are, and on how many days there is usage
 
 
@@ -64,22 +65,23 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
             known=known,
         )
         in_daily = feed is Feed.DAILY_RATED
-        for batch in files.batches(context.landing.path(source.fingerprint), form, most=BATCH_LINES):
-            rated = rate_batch(batch, first_line=numbered.get(in_daily, 0) + 1, job=job)
-            numbered[in_daily] = numbered.get(in_daily, 0) + batch.num_rows
-            with connection.begin():
-                stage.copy(connection, stage.LICENSE, run_id=attempt.import_run_id, lines=rated.license_lines)
-                stage.copy(connection, stage.USAGE, run_id=attempt.import_run_id, lines=rated.usage_lines)
-            whole.lines += batch.num_rows
-            context.counted(batch.num_rows)
-            whole.problems.extend(_problems(rated.rejected, source.name, MOST_PROBLEMS - len(whole.problems)))
-            sums.add(rated)
-            used.add(rated)
-            if whole.lines % 100_000 < batch.num_rows and whole.lines >= 100_000:
-                context.report(f"{attempt.invoice_number}: {whole.lines:,} lines read")
+        with connection.begin(), stage.Copying(connection, run_id=attempt.import_run_id) as copying:
+            for batch in files.batches(context.landing.path(source.fingerprint), form, most=BATCH_LINES):
+                rated = rate_batch(batch, first_line=numbered.get(in_daily, 0) + 1, job=job)
+                numbered[in_daily] = numbered.get(in_daily, 0) + batch.num_rows
+                copying.add(stage.LICENSE, rated.license_lines)
+                copying.add(stage.USAGE, rated.usage_lines)
+                whole.lines += batch.num_rows
+                context.counted(batch.num_rows)
+                whole.problems.extend(_problems(rated.rejected, source.name, MOST_PROBLEMS - len(whole.problems)))
+                sums.add(rated)
+                used.add(rated)
+                if whole.lines % 100_000 < batch.num_rows and whole.lines >= 100_000:
+                    context.report(f"{attempt.invoice_number}: {whole.lines:,} lines read")
     whole.used = used.of(references)
     with connection.begin():
-        whole.breadth = Breadth(len(used.customers), stage.usage_days(connection, run_id=attempt.import_run_id))
+        whole.staged = stage.totals(connection, run_id=attempt.import_run_id)
+    whole.breadth = Breadth(len(used.customers), whole.staged.usage_days)
     return sums.into(whole)
 
 

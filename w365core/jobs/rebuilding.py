@@ -164,7 +164,7 @@ def _replay_attempt(context: Context, connection: Connection, event: Row) -> lis
     if then is not None:
         sources = [Source(source["feed"], source["name"], source["fingerprint"], source["form"]) for source in order.begun.sources]
         whole = rate_sources(context, connection, attempt, sources, then.references)
-        check_staged(connection, attempt, whole)
+        check_staged(whole)
         now = replace(then, decision=ordering.judged(then.claim, whole))
         findings = _differences(then, now, whole)
     with connection.begin():

@@ -51,7 +51,7 @@ def rate(parsed: Parsed, numbers: list[int], job: Job, rejected: pa.RecordBatch)
     of_usage = _usage(parsed, numbers, kinds, job, rejected) if job.usage_from_here else None
     return RatedBatch(
         license_lines=lines_of(frames.LICENSE_LINE, {**cells, **resolved}, len(numbers)),
-        usage_lines=of_usage.usage_lines if of_usage else empty(frames.arrow_schema(frames.USAGE_LINE)),
+        usage_lines=of_usage.usage_lines if of_usage else partials.NO_USAGE_LINES,
         totals=partials.totals(job.feed, totals),
         summaries=of_usage.summaries if of_usage else empty(partials.SUMMARIES),
         missing=partials.missing(job.feed, groups.distinct),

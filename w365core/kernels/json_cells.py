@@ -63,7 +63,8 @@ def find(lines: pa.BinaryArray, keys: Sequence[str]) -> Cells:
         signs = np.frombuffer(data.to_pybytes().replace(b"\\\\", b"  "), np.uint8)
         marks = _marks(signs, gap)
     close, line_ends = _closing_braces(signs, offsets)
-    if marks.controls != line_ends:
+    is_ascii = marks.odd == line_ends
+    if not is_ascii and np.count_nonzero(signs < ord(" ")) != line_ends:
         raise NotRegular("a character that JSON does not allow")
     if len(marks.opened) != len(lines) * (len(keys) - 1):
         raise NotRegular("not every line has these keys")
@@ -75,7 +76,7 @@ def find(lines: pa.BinaryArray, keys: Sequence[str]) -> Cells:
     start, stop = bounds[:, 1::2], bounds[:, 2::2]
     length = stop - start
     framed = b"{" + (b" " * (gap - 1)).join(printed)
-    if length.min() < len("0,") or rows(data, bounds, range(0, 2 * len(keys), 2)).buffers()[2] != pa.py_buffer(framed * len(lines)):
+    if length.min() < len("0,") or not _repeats(rows(data, bounds, range(0, 2 * len(keys), 2)).buffers()[2], framed):
         raise NotRegular("not every line has these keys in this order")
     first = signs.take(start)
     is_text = first == ord('"')
@@ -83,7 +84,7 @@ def find(lines: pa.BinaryArray, keys: Sequence[str]) -> Cells:
         raise NotRegular("a quote that is not the start or the end of a key or a value")
     if not (((signs.take(stop - 2) == ord('"')) & (length > len('",'))) | ~is_text).all():
         raise NotRegular("a text that does not end with its quote")
-    if not marks.ascii:
+    if not is_ascii:
         str(data, "utf-8")
     is_null = (first == ord("n")) & (length == len("null,"))
     if is_null.any():
@@ -100,40 +101,48 @@ def _printed(data: pa.Buffer, keys: Sequence[str]) -> tuple[list[bytes], int]:
     return printed, 1
 
 
+def _repeats(text: pa.Buffer, words: bytes) -> bool:
+    """Whether the text is these words, over and over."""
+    many = max(_IN_CACHE // len(words), 1)
+    whole = pa.py_buffer(words * many)
+    pieces = (text.slice(at, min(whole.size, text.size - at)) for at in range(0, text.size, whole.size))
+    return all(piece == (whole if piece.size == whole.size else whole.slice(0, piece.size)) for piece in pieces)
+
+
 @dataclass(frozen=True)
 class _Marks:
-    """`opened`: the quotes that open a key, but for each line's first. How many quotes are not escaped and how many are, how many backslashes and
-    control characters there are, and whether all is ASCII."""
+    """`opened`: the quotes that open a key, but for each line's first. How many quotes are not escaped and how many are, how many backslashes there
+    are, and how many bytes that are no printed ASCII."""
 
     opened: np.ndarray
     quotes: int
     escaped: int
     backslashes: int
-    controls: int
-    ascii: bool
+    odd: int
 
 
 def _marks(signs: np.ndarray, gap: int) -> _Marks:
     """A key is opened by the quote that comes `gap` after a comma: within a text a quote is escaped."""
     if len(signs) < 2 or signs[1] != ord('"'):
         raise NotRegular("a line that does not begin with a key")
-    opened, quotes, escaped, backslashes, controls, highest = [np.empty(0, np.int32)], 1, 0, 0, 0, 0
+    opened, quotes, escaped, backslashes, odd = [np.empty(0, np.int32)], 1, 0, 0, 0
     scratch = [np.empty(_IN_CACHE, bool) for _ in range(2)]
+    as_signed = signs.view(np.int8)  # what is no ASCII is below zero
     for begin in range(2, len(signs), _IN_CACHE):
         here = signs[begin : begin + _IN_CACHE]
         before = signs[begin - 1 : begin - 1 + len(here)]
         quote, other = (array[: len(here)] for array in scratch)
-        backslashes += int(np.count_nonzero(np.equal(here, ord("\\"), out=other)))
-        controls += int(np.count_nonzero(np.less(here, 32, out=other)))
-        highest = max(highest, int(here.max()))
+        odd += int(np.count_nonzero(np.less(as_signed[begin : begin + len(here)], 32, out=other)))
         np.equal(here, ord('"'), out=quote)
-        np.logical_and(np.equal(before, ord("\\"), out=other), quote, out=other)
-        quotes, escaped = quotes + int(np.count_nonzero(quote)), escaped + int(np.count_nonzero(other))
+        quotes += int(np.count_nonzero(quote))
+        if some := int(np.count_nonzero(np.equal(before, ord("\\"), out=other))):
+            backslashes += some
+            escaped += int(np.count_nonzero(np.logical_and(other, quote, out=other)))
         np.logical_and(np.equal(signs[begin - gap : begin - gap + len(here)], ord(","), out=other), quote, out=other)
         if gap == 2:
             np.logical_and(np.equal(before, ord(" "), out=quote), other, out=other)
         opened.append(np.flatnonzero(other).astype(np.int32) + np.int32(begin))
-    return _Marks(np.concatenate(opened), quotes - escaped, escaped, backslashes, controls, highest < 128)
+    return _Marks(np.concatenate(opened), quotes - escaped, escaped, backslashes, odd)
 
 
 def _closing_braces(signs: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, int]:
@@ -168,13 +177,21 @@ def values(places: Sequence[int]) -> list[int]:
     return [2 * place + 1 for place in places]
 
 
-def rows(data: pa.Buffer, bounds: np.ndarray, pieces: Sequence[int]) -> pa.StringArray:
-    """Of each line these pieces, end to end."""
+def rows(
+    data: pa.Buffer, bounds: np.ndarray, pieces: Sequence[int], *beside: tuple[np.ndarray, np.ndarray | slice]
+) -> pa.StringArray:
+    """Of each line these pieces, end to end. `beside` are further cuts through the data, and which of their pieces each line ends with."""
     lines, width = bounds.shape
-    spans = pa.Array.from_buffers(pa.string(), bounds.size - 1, [None, pa.py_buffer(bounds), data])
-    wanted = np.arange(0, bounds.size, width, dtype=np.int32)[:, None] + np.array(pieces, np.int32)
+    wanted = np.empty((lines, len(pieces) + len(beside)), np.int32)
+    np.add(np.arange(0, bounds.size, width, dtype=np.int32)[:, None], np.array(pieces, np.int32), out=wanted[:, : len(pieces)])
+    at = bounds.size
+    for column, (cuts, which) in enumerate(beside, len(pieces)):
+        wanted[:, column] = np.arange(at, at + len(cuts) - 1, dtype=np.int32)[which]
+        at += len(cuts)
+    cuts = np.concatenate([bounds.ravel(), *(cuts for cuts, _ in beside)]) if beside else bounds
+    spans = pa.Array.from_buffers(pa.string(), at - 1, [None, pa.py_buffer(cuts), data])
     _, offsets, held = spans.take(indices(wanted.ravel())).buffers()
-    ends = np.ascontiguousarray(np.frombuffer(offsets, np.int32)[: wanted.size + 1 : len(pieces)])
+    ends = np.ascontiguousarray(np.frombuffer(offsets, np.int32)[: wanted.size + 1 : wanted.shape[1]])
     return pa.Array.from_buffers(pa.string(), lines, [None, pa.py_buffer(ends), held])
 
 

@@ -13,7 +13,7 @@ from decimal import localcontext
 import pyarrow as pa
 
 from w365core import frames, money
-from w365core.arrays import batch_of, empty, joined, lines_of
+from w365core.arrays import batch_of, empty, lines_of
 from w365core.intake import validate
 from w365core.intake.parse import JSON_COLUMN, ROW_COLUMN, Rejection, parse
 from w365core.kernels import charges, partials, regular_lines, usage
@@ -56,9 +56,8 @@ def _regular(batch: pa.RecordBatch, job: Job) -> UsageLines | None:
         return None
     if not all(_THREE_LETTERS.fullmatch(combination[_CURRENCY] or "") for combination in read.combinations):
         return None
-    stored = {joined(read.names): read.stored} | ({} if read.extra is None else {"extra": read.extra})
     quantity = read.numbers.get("quantity", pa.nulls(batch.num_rows, pa.string()))
-    return UsageLines(stored, read.combinations, read.of_line, quantity, cost)
+    return UsageLines(read.stored, read.combinations, read.of_line, quantity, cost)
 
 
 def _rejected(found: Sequence[Rejection], batch: pa.RecordBatch, first_line: int) -> pa.RecordBatch:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from w365core import money
-from w365core.arrays import batch_of
+from w365core import frames, money
+from w365core.arrays import batch_of, empty
 from w365core.intake import resolve
 from w365core.intake.parse import TextForm
 from w365core.intake.resolve import References, Referred, Resolution
@@ -68,6 +68,8 @@ MISSING = pa.schema(
 # What the lines print of our records' ids, each combination once.
 USED = pa.schema([(name, pa.string()) for name in ("customer", "entitlement", "subscription", "product", "sku")])
 REJECTED = pa.schema([("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
+
+NO_LICENSE_LINES, NO_USAGE_LINES = (empty(frames.arrow_schema(columns)) for columns in (frames.LICENSE_LINE, frames.USAGE_LINE))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ reject, are None here and read one by one instead; the tests hold the two agains
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w365core import money
-from w365core.arrays import scalar, text_array
+from w365core.arrays import ended, joined, scalar, text_array
 from w365core.dates import DateOrder, day_of
 from w365core.frames import Column, Kind, folded
 from w365core.intake.parse import NOTHING, by_header
@@ -34,19 +35,36 @@ _FOR_COPY = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What is stored of a line beside its own cells: its number, and of `names` the values `shared[of_line]`."""
+
+    numbers: pa.Int64Array
+    names: tuple[str, ...]
+    shared: Sequence[Sequence[Any]]
+    of_line: np.ndarray
+
+
+@dataclass(frozen=True)
 class Regular:
-    """The known columns in the order of the file (`names`) as text that COPY reads, in `stored`: each cell of a line and after it a tab.
+    """The known columns in the order of the file (`names`), as they are stored.
 
     `numbers` are those columns of them that hold numbers, as text of a size that money can have. Each line has the values `combinations[of_line]` in
     the columns that the caller asked for. `extra` has the unknown keys as one JSON object a line.
     """
 
     names: tuple[str, ...]
-    stored: pa.StringArray
+    cells: _Stored
     numbers: dict[str, pa.StringArray]
     combinations: list[tuple[str | date | None, ...]]
     of_line: np.ndarray
     extra: pa.StringArray | None
+
+    def stored(self, beside: Beside) -> pa.RecordBatch:
+        """The lines as text that COPY reads: whole, or all but `extra`."""
+        names = joined([*self.names, *beside.names, "line_number"])
+        if self.extra is None:
+            return pa.RecordBatch.from_arrays([self.cells.text(beside, end="\n")], names=[ended(names)])
+        return pa.RecordBatch.from_arrays([self.cells.text(beside, end="\t"), self.extra], names=[names, "extra"])
 
 
 def read(
@@ -81,14 +99,14 @@ def _read(cells: Cells, keys: Sequence[str], columns: Sequence[Column | None], c
     of_texts = [place for place in places.values() if columns[place].kind not in (Kind.NUMBER, Kind.DAY)]
     if cells.is_bare[:, of_days + of_texts].any():
         raise NotRegular("a bare value where text or a day is expected")
-    stored = _Stored(cells)
+    stored = _Stored(cells, list(places.values()))
     numbers = _numbers(cells, of_numbers, stored)
     days = _days(cells, of_days, order, stored)
     _spell_out(cells, of_texts, stored)
     of_line, combinations = _combinations(cells, [places.get(name) for name in combined], days, of_days)
     return Regular(
         names=tuple(places),
-        stored=stored.text(list(places.values())),
+        cells=stored,
         numbers={columns[place].name: texts for place, texts in zip(of_numbers, numbers, strict=True)},
         combinations=combinations,
         of_line=of_line,
@@ -97,9 +115,11 @@ def _read(cells: Cells, keys: Sequence[str], columns: Sequence[Column | None], c
 
 
 class _Stored:
-    """The cells as COPY reads them: where they stand in the block, or in what was written anew behind it, with one sign more for the tab after."""
+    """The cells as COPY reads them: where they stand in the block, or in what was written anew behind it, with one sign more for the tab after.
+    `places` are those that are stored."""
 
-    def __init__(self, cells: Cells) -> None:
+    def __init__(self, cells: Cells, places: Sequence[int]) -> None:
+        self._places = places
         self._block = np.frombuffer(cells.data, np.uint8)
         self._anew: list[bytes] = []
         self._size = len(self._block)
@@ -112,20 +132,35 @@ class _Stored:
 
     def write(self, at: tuple[np.ndarray, np.ndarray], texts: Sequence[str | None], which: np.ndarray | slice = slice(None)) -> None:
         """Writes the texts, and lets the cells at these lines and keys hold those of them that `which` says."""
-        anew = [b"\t" if text is None else text.translate(_FOR_COPY).encode() + b"\t" for text in texts]
-        stops = self._size + np.cumsum([len(text) for text in anew], dtype=np.int32)
-        self.start[at], self.stop[at] = (stops - [len(text) for text in anew])[which], stops[which]
-        self._anew += anew
-        self._size = int(stops[-1])
+        cuts = self._written(_for_copy([text]) for text in texts)
+        self.start[at], self.stop[at] = cuts[:-1][which], cuts[1:][which]
 
-    def text(self, places: Sequence[int]) -> pa.StringArray:
-        """These cells of each line, and after each of them a tab: it takes the place of the quote or comma."""
+    def _written(self, texts: Iterable[bytes]) -> np.ndarray:
+        """Writes the texts behind what there is; where each begins, and the last ends."""
+        anew = list(texts)
+        cuts = np.cumsum([self._size, *map(len, anew)], dtype=np.int32)
+        self._anew += anew
+        self._size = int(cuts[-1])
+        return cuts
+
+    def text(self, beside: Beside, *, end: str) -> pa.StringArray:
+        """The stored cells of each line with a tab after each of them, in place of the quote or comma; then what is stored beside them, and the end."""
+        shared = self._written(map(_for_copy, beside.shared)), beside.of_line
+        numbers = pc.binary_join_element_wise(beside.numbers.cast(pa.string()), scalar(end), _NOTHING_SAID)
+        _, ends, printed = numbers.buffers()
+        own = np.frombuffer(ends, np.int32)[: len(numbers) + 1] + np.int32(self._size), slice(None)
+        self._written([printed.to_pybytes()])
         data = pa.allocate_buffer(self._size)
         signs = np.frombuffer(data, np.uint8)
         signs[: len(self._block)] = self._block
         signs[len(self._block) :] = np.frombuffer(b"".join(self._anew), np.uint8)
         signs[self.stop.ravel() - 1] = ord("\t")
-        return rows(data, self._bounds, values(places))
+        return rows(data, self._bounds, values(self._places), shared, own)
+
+
+def _for_copy(cells: Sequence[Any]) -> bytes:
+    """These cells as COPY reads them, a tab after each."""
+    return "".join([f"{'' if cell is None else cell}".translate(_FOR_COPY) + "\t" for cell in cells]).encode()
 
 
 def _numbers(cells: Cells, places: Sequence[int], stored: _Stored) -> list[pa.StringArray]:

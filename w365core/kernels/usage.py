@@ -5,20 +5,23 @@ The columns come and go as Arrow: Python looks at each combination of ids once, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from w365core import frames, money
-from w365core.arrays import batch_of, empty, indices, text_array, whole_array
+from w365core import money
+from w365core.arrays import batch_of, in_memory, indices, scalar, text_array, whole_array
 from w365core.intake import resolve
 from w365core.intake.resolve import Referred
 from w365core.kernels import partials
 from w365core.kernels.partials import Group, Job, Names, RatedBatch, Sums, least_names
+from w365core.kernels.regular_lines import Beside
 from w365core.model import LineKind
 from w365core.rating.summaries import UsageKey, usage_id
 
@@ -26,16 +29,19 @@ COMBINED = (
     *("provider_customer_id", "entitlement_id", "provider_subscription_id", "product_id", "sku_id", "charge_start", "charge_end"),
     *("billing_currency", "customer_name", "customer_domain_name", "entitlement_description", "subscription_description", "product_name"),
 )
+_RESOLVED = ("usage_id", "subscription_id", "account_id", "markup_pct")
+_FIXED = pa.decimal128(38, 20)  # as amounts are summed where they fit, which real ones do
+_NOUGHT = scalar("0")
 _MOST_CODES = 2**62
 _MOST_KNOWN = 5_000  # keys of one job: neighbouring batches mostly speak of the same ones
 
 
 @dataclass(frozen=True)
 class UsageLines:
-    """Usage lines that are all valid: `columns` as they are stored, and what rating looks at. A line has the values `combinations[of_line]` in the
-    columns of COMBINED; numbers are text, a quantity may be null."""
+    """Usage lines that are all valid: how they are stored once it is known what they refer to, and what rating looks at. A line has the values
+    `combinations[of_line]` in the columns of COMBINED; numbers are text, a quantity may be null."""
 
-    columns: Mapping[str, pa.Array]
+    stored: Callable[[Beside], pa.RecordBatch]
     combinations: Sequence[tuple[str | date | None, ...]]
     of_line: np.ndarray
     quantity: pa.StringArray
@@ -47,7 +53,7 @@ class UsageLines:
         columns = dict(zip(lines.schema.names, lines.columns, strict=True))
         of_line, first = _combinations([columns[name] for name in COMBINED], lines.num_rows)
         combinations = list(zip(*(columns[name].take(indices(first)).to_pylist() for name in COMBINED), strict=True))
-        return UsageLines(columns, combinations, of_line, columns["quantity"], columns["billing_pre_tax_total"])
+        return UsageLines(partial(_beside, columns), combinations, of_line, columns["quantity"], columns["billing_pre_tax_total"])
 
 
 def _combinations(columns: Sequence[pa.Array], rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +77,7 @@ def rate(lines: UsageLines, numbers: Sequence[int], job: Job, rejected: pa.Recor
         whole = sums.setdefault((LineKind.USAGE, group.referred.currency), Sums())
         whole.add(group.amount, money.ZERO, group.amount, unassigned=partials.unassigned(group), lines=group.lines)
     return RatedBatch(
-        license_lines=empty(frames.arrow_schema(frames.LICENSE_LINE)),
+        license_lines=partials.NO_LICENSE_LINES,
         usage_lines=_lines(lines, numbers, of_line, groups),
         totals=partials.totals(job.feed, sums),
         summaries=_summaries(groups),
@@ -96,14 +102,30 @@ def _groups(lines: UsageLines, job: Job) -> tuple[np.ndarray, list[Group]]:
         of_combination[at] = place
     of_line = of_combination[lines.of_line]
     together = indices(np.argsort(of_line, kind="stable"))  # so that each group's amounts are summed in one go
-    costs, quantities = (amounts.take(together).to_pylist() for amounts in (lines.cost, lines.quantity))
-    ends = np.cumsum(np.bincount(of_line, minlength=len(groups))).tolist()
-    for group, start, end in zip(groups, [0, *ends], ends, strict=False):
-        group.lines = end - start
-        group.amount = sum(map(Decimal, costs[start:end]), money.ZERO)
-        group.quantity = sum(map(Decimal, filter(None, quantities[start:end])), money.ZERO)
+    many = np.bincount(of_line, minlength=len(groups))
+    costs, quantities = (_sums(amounts.take(together), many) for amounts in (lines.cost, lines.quantity))
+    for group, lines_of_it, cost, quantity in zip(groups, many.tolist(), costs, quantities, strict=True):
+        group.lines, group.amount, group.quantity = lines_of_it, cost, quantity
         partials.settle_names(group, job.references)
     return of_line, groups
+
+
+def _sums(amounts: pa.StringArray, many: np.ndarray) -> list[Decimal]:
+    """The exact sums of the first `many[0]` amounts, of the next `many[1]`, and so on; null is nothing."""
+    ends = np.cumsum(many)
+    if not len(many):
+        return []
+    try:
+        fixed = (pc.coalesce(amounts, _NOUGHT) if amounts.null_count else amounts).cast(_FIXED)
+    except pa.ArrowInvalid:  # more places, or more digits, than fit: one by one
+        printed = amounts.to_pylist()
+        sums = [sum(map(Decimal, filter(None, printed[end - lines : end])), money.ZERO) for end, lines in zip(ends, many, strict=True)]
+    else:  # 128 bits are four parts, of which the last has the sign: none of their sums overflows
+        parts = in_memory(fixed, np.dtype((np.int32, 4))).astype(np.int64)
+        parts[:, :3] &= 0xFFFFFFFF
+        summed = np.add.reduceat(parts, ends - many).tolist()
+        sums = [Decimal(a + (b << 32) + (c << 64) + (d << 96)).scaleb(-_FIXED.scale) for a, b, c, d in summed]
+    return [money.EXACT.normalize(amount) for amount in sums]
 
 
 def _key_and_names(combination: tuple) -> tuple[tuple, Names]:
@@ -141,17 +163,20 @@ def _resolved(job: Job, key: tuple) -> Group:
 
 
 def _lines(lines: UsageLines, numbers: Sequence[int], of_line: np.ndarray, groups: Sequence[Group]) -> pa.RecordBatch:
-    at = indices(of_line)
-    owned = [group.resolution.subscription for group in groups]
-    resolved = {
-        "line_number": whole_array(np.asarray(numbers)),
-        "usage_id": text_array([group.usage_id for group in groups]).take(at),
-        "subscription_id": text_array([ours.subscription_id if ours else None for ours in owned]).take(at),
-        "account_id": text_array([group.resolution.account_id for group in groups]).take(at),
-        "markup_pct": text_array([ours.markup_pct if ours else None for ours in owned]).take(at),
-    }
-    columns = {**resolved, **lines.columns}
-    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+    shared = []
+    for group in groups:
+        ours = group.resolution.subscription
+        shared.append((group.usage_id, ours and ours.subscription_id, group.resolution.account_id, ours and ours.markup_pct))
+    return lines.stored(Beside(whole_array(np.asarray(numbers)), _RESOLVED, shared, of_line))
+
+
+def _beside(columns: Mapping[str, pa.Array], beside: Beside) -> pa.RecordBatch:
+    """These columns, and those beside them."""
+    at = indices(beside.of_line)
+    values = zip(*beside.shared, strict=True) if beside.shared else [()] * len(beside.names)
+    shared = {name: text_array(column).take(at) for name, column in zip(beside.names, values, strict=True)}
+    whole = {"line_number": beside.numbers, **shared, **columns}
+    return pa.RecordBatch.from_arrays(list(whole.values()), names=list(whole))
 
 
 def _summaries(groups: Sequence[Group]) -> pa.RecordBatch:

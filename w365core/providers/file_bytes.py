@@ -2,7 +2,7 @@
 
 sources_of(path)            how the file is packed: gzip or zip by its first bytes, never by its name; a zip may hold several
 beginning(source)           its first bytes, unpacked
-byte_lines, text_blocks     its lines, one or many at a time
+byte_lines, text_blocks     its lines, one or many at a time; byte_pieces, wherever they end
 """
 
 from __future__ import annotations
@@ -38,14 +38,13 @@ _BROKEN = "a whole file, but its compressed data breaks off or is damaged; downl
 MOST_EXPANSION = 200  # times its packed size; billing lines reach about 40
 ALWAYS_ALLOWED = 64 * 2**20  # a few repeated lines may pack better than that
 LONGEST_LINE = 1_000_000
-_PIECES = 16  # of such a block of lines
 _UTF8_MARK = b"\xef\xbb\xbf"
 MOST_MEMBERS = 50
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED = 0x1
 _OFFICE = ("[Content_Types].xml", "mimetype")
 _BESIDE = ("__MACOSX/", ".DS_Store")  # what macOS puts beside the files
-_BLOCK = 2**18
+PIECE = 2**18  # bytes that are unpacked in one go
 _TEXT_BLOCK = 2**19  # below LONGEST_LINE, so that long lines are looked for only where there may be one
 _LONG = re.compile(rf"[^\r\n]{{{LONGEST_LINE + 1},}}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -136,33 +135,28 @@ def byte_lines(source: Source) -> Iterator[bytes]:
         while line := stream.readline(LONGEST_LINE + 1):
             number += 1
             if len(line) > LONGEST_LINE:
-                raise _too_long(source, number)
+                raise too_long(source, number)
             yield line
 
 
-def byte_blocks(source: Source) -> Iterator[bytes]:
-    """The same in large blocks of whole lines."""
+def byte_pieces(source: Source) -> Iterator[bytes]:
+    """The same as it is unpacked, piece by piece, wherever a line ends."""
     with _opened(source) as stream:
-        left, before = stream.raw.take(len(_UTF8_MARK)).removeprefix(_UTF8_MARK), 0
-        while pieces := [piece for _ in range(_PIECES) if (piece := stream.raw.take(_BLOCK))]:
-            if b"\n" not in pieces[-1]:
-                pieces = [b"".join(pieces)]
-            cut = pieces[-1].rfind(b"\n") + 1
-            block = b"".join((left, *pieces[:-1], memoryview(pieces[-1])[:cut])) if cut else b""
-            left = pieces[-1][cut:] if cut else left + pieces[-1]
-            before += len(block)
-            if len(left) > LONGEST_LINE:
-                raise _too_long(source, _line_at(source, "latin-1", before))
-            if block:
-                yield block
-        if left:
-            yield left
+        if start := stream.raw.take(len(_UTF8_MARK)).removeprefix(_UTF8_MARK):
+            yield start
+        while piece := stream.raw.take(PIECE):
+            yield piece
+
+
+def too_long(source: Source, number: int) -> InputRefused:
+    """The refusal of a file with a line that is longer than any."""
+    return refused(source.name, f"lines of at most {LONGEST_LINE} characters", row=number)
 
 
 def read_whole(source: Source) -> None:
     """Unpacks the file to its last byte. InputRefused where it is damaged or breaks off."""
     with _opened(source) as stream:
-        while stream.raw.take(_BLOCK):
+        while stream.raw.take(PIECE):
             pass
 
 
@@ -198,7 +192,7 @@ def _whole_lines(source: Source, encoding: str) -> Iterator[str]:
             piece, left = left[:cut], left[cut:]
             long = _LONG.search(piece) if len(piece) > LONGEST_LINE else None
             if long or len(left) > LONGEST_LINE:
-                raise _too_long(source, _line_at(source, encoding, before + (long.start() if long else len(piece))))
+                raise too_long(source, _line_at(source, encoding, before + (long.start() if long else len(piece))))
             if piece:
                 yield piece
                 before += len(piece)
@@ -217,17 +211,13 @@ def _line_at(source: Source, encoding: str, place: int) -> int:
     return lines
 
 
-def _too_long(source: Source, number: int) -> InputRefused:
-    return refused(source.name, f"lines of at most {LONGEST_LINE} characters", row=number)
-
-
 def _opened(source: Source) -> io.BufferedReader:
     try:
         file = source.path.open("rb")
     except OSError as error:
         raise CallRefused(f"Could not read {source.path}: {error.strerror}. Call again with a file that can be read.") from None
     try:
-        return io.BufferedReader(_Measured(source, file), _BLOCK)
+        return io.BufferedReader(_Measured(source, file), PIECE)
     except _DAMAGED:
         file.close()
         raise refused(source.name, _BROKEN) from None

@@ -15,16 +15,17 @@ from w365core.providers.csv_batches import ROW
 from w365core.providers.file_bytes import LONGEST_LINE, Source, refused
 
 JSON = "__json"
+_BLOCK = 2**22  # bytes of lines that are cut into batches together
 _SCHEMA = pa.schema([(JSON, pa.binary()), (ROW, pa.int64())])
 
 
 def batches(source: Source, most: int) -> Iterator[pa.RecordBatch]:
     """At most `most` lines a batch; blank ones count as rows and are passed over. InputRefused where it is no text of lines."""
-    for row, block, ends in _blocks(source):
+    for row, signs, ends in _blocks(source):
         starts = np.concatenate([np.zeros(1, np.int32), ends[:-1]])
-        blank = _blank(block, starts, ends)
+        blank = _blank(signs, starts, ends)
         offsets = pa.py_buffer(np.concatenate([starts, ends[-1:]]))
-        lines = pa.Array.from_buffers(pa.binary(), len(ends), [None, offsets, pa.py_buffer(block)])
+        lines = pa.Array.from_buffers(pa.binary(), len(ends), [None, offsets, pa.py_buffer(signs)])
         rows = pa.Array.from_buffers(pa.int64(), len(ends), [None, pa.py_buffer(np.arange(row, row + len(ends)))])
         batch = pa.RecordBatch.from_arrays([lines, rows], schema=_SCHEMA)
         if blank:
@@ -33,33 +34,73 @@ def batches(source: Source, most: int) -> Iterator[pa.RecordBatch]:
         yield from (batch.slice(at, most) for at in range(0, batch.num_rows, most))
 
 
-def _blocks(source: Source) -> Iterator[tuple[int, bytes, np.ndarray]]:
+def _blocks(source: Source) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """(number of its first line, whole lines, where each of them ends)."""
-    row = 1
-    for block in file_bytes.byte_blocks(source):
-        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")).astype(np.int32) + np.int32(1)
-        if not block.endswith(b"\n"):
-            ends = np.append(ends, np.int32(len(block)))
-        _refuse_what_is_no_text(source, row, block, ends)
-        yield row, block, ends
-        row += len(ends)
+    row, block = 1, _Block()
+    for piece in file_bytes.byte_pieces(source):
+        block.add(piece)
+        if block.size - block.whole > LONGEST_LINE:
+            raise file_bytes.too_long(source, row + len(block.ends()))
+        if block.size >= _BLOCK:
+            signs, ends = block.checked(source, row, block.ends())
+            yield row, signs, ends
+            row, block = row + len(ends), _Block(block.rest())
+    if block.size:
+        ends = block.ends()
+        signs, ends = block.checked(source, row, ends if block.whole == block.size else np.append(ends, np.int32(block.size)))
+        yield row, signs, ends
 
 
-def _refuse_what_is_no_text(source: Source, row: int, block: bytes, ends: np.ndarray) -> None:
-    lengths = np.diff(ends, prepend=np.int32(0))
-    if lengths.max() > LONGEST_LINE:
-        at = int(np.argmax(lengths > LONGEST_LINE))
-        raise refused(source.name, f"lines of at most {LONGEST_LINE} characters", row=row + at)
+class _Block:
+    """Text that is put together piece by piece. What is looked for in a piece is found while it is in the processor's cache."""
+
+    def __init__(self, begun: bytes = b"") -> None:
+        self._signs = np.empty(len(begun) + _BLOCK + file_bytes.PIECE, np.uint8)
+        self._ends: list[np.ndarray] = []
+        self._is_plain = True
+        self.size, self.whole = 0, 0  # `whole`: where its last whole line ends
+        self.add(begun)
+
+    def add(self, piece: bytes) -> None:
+        signs = np.frombuffer(piece, np.uint8)
+        self._signs[self.size : self.size + len(piece)] = signs
+        self._is_plain = self._is_plain and piece.isascii() and b"\0" not in piece
+        found = np.flatnonzero(signs == ord("\n")).astype(np.int32) + np.int32(self.size + 1)
+        self.size += len(piece)
+        if len(found):
+            self._ends.append(found)
+            self.whole = int(found[-1])
+
+    def ends(self) -> np.ndarray:
+        """Where each of the whole lines ends."""
+        return np.concatenate(self._ends) if self._ends else np.empty(0, np.int32)
+
+    def rest(self) -> bytes:
+        """The beginning of the line after them."""
+        return self._signs[self.whole : self.size].tobytes()
+
+    def checked(self, source: Source, row: int, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lines that end there, the first of them the file's `row`-th. InputRefused where they are no text of lines."""
+        signs, lengths = self._signs[: ends[-1]], np.diff(ends, prepend=np.int32(0))
+        if lengths.max() > LONGEST_LINE:
+            raise file_bytes.too_long(source, row + int(np.argmax(lengths > LONGEST_LINE)))
+        bad = -1 if self._is_plain else _no_text(signs.tobytes())
+        if bad >= 0:
+            raise refused(source.name, "JSON in UTF-8 without NUL bytes", row=row + int(np.searchsorted(ends, bad, "right")))
+        return signs, ends
+
+
+def _no_text(block: bytes) -> int:
+    """Where the first byte is that no text has; -1 where all is text."""
     bad = block.find(b"\0")
     try:
-        block.isascii() or str(block, "utf-8")
+        str(block, "utf-8")
     except UnicodeDecodeError as error:
         bad = error.start if bad < 0 else min(bad, error.start)
-    if bad >= 0:
-        raise refused(source.name, "JSON in UTF-8 without NUL bytes", row=row + int(np.searchsorted(ends, bad, "right")))
+    return bad
 
 
-def _blank(block: bytes, starts: np.ndarray, ends: np.ndarray) -> list[int]:
+def _blank(signs: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[int]:
     """The places of the lines that hold nothing but white space."""
-    suspects = np.flatnonzero(np.frombuffer(block, np.uint8)[starts] <= ord(" "))
-    return [int(at) for at in suspects if not block[starts[at] : ends[at]].strip()]
+    suspects = np.flatnonzero(signs[starts] <= ord(" "))
+    return [int(at) for at in suspects if not signs[starts[at] : ends[at]].tobytes().strip()]

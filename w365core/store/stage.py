@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, text
@@ -46,30 +49,53 @@ def create_aside(connection: Connection, *, provider_invoice_id: int) -> None:
         connection.execute(text(f"alter table {name} alter column provider_invoice_id set default {invoice}"))
 
 
-def copy(connection: Connection, which: str, *, run_id: int, lines: pa.RecordBatch) -> None:
-    """Copies a batch of lines into the stage, exactly as they are in Arrow; blank text becomes null, and so does a column that they lack."""
-    if not lines.num_rows:
-        return
-    columns, content = copied(lines)
-    cursor = connection.connection.driver_connection.cursor()
-    with cursor, cursor.copy(f"copy {table_of(which, run_id)} ({', '.join(columns)}) from stdin ({OPTIONS})") as sink:
-        sink.write(content)
+class Copying:
+    """Lines on their way into the stage, in the caller's transaction: batches with the same columns share one COPY, so that nothing else may be
+    asked of the connection before the block ends. What ends with an exception copies nothing."""
+
+    def __init__(self, connection: Connection, *, run_id: int) -> None:
+        self._connection, self._run_id = connection, run_id
+        self._begun, self._statement, self._sink = ExitStack(), "", None
+
+    def __enter__(self) -> Copying:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._begun.__exit__(*error)
+
+    def add(self, which: str, lines: pa.RecordBatch) -> None:
+        """A batch of lines, exactly as they are in Arrow; blank text becomes null, and so does a column that they lack."""
+        if not lines.num_rows:
+            return
+        columns, content = copied(lines)
+        statement = f"copy {table_of(which, self._run_id)} ({', '.join(columns)}) from stdin ({OPTIONS})"
+        if statement != self._statement:
+            self._begun.close()
+            cursor = self._begun.enter_context(self._connection.connection.driver_connection.cursor())
+            self._statement, self._sink = statement, self._begun.enter_context(cursor.copy(statement))
+        self._sink.write(content)
 
 
-def control_totals(connection: Connection, *, run_id: int) -> tuple[int, Decimal, int, Decimal]:
-    """What the database itself counts and sums in the stage: license lines and their totals, usage lines and their costs."""
-    license_lines, total = connection.execute(text(f"select count(*), coalesce(sum(total), 0) from {table_of(LICENSE, run_id)}")).one()
-    usage_lines, cost = connection.execute(
-        text(f"select count(*), coalesce(sum(billing_pre_tax_total), 0) from {table_of(USAGE, run_id)}")
+@dataclass(frozen=True)
+class Totals:
+    """What the database itself counts and sums in the stage: license lines and their totals; usage lines, their costs, and on how many days they
+    are, which is None where they print none."""
+
+    license_lines: int
+    license_total: Decimal
+    usage_lines: int
+    usage_cost: Decimal
+    usage_days: int | None
+
+
+def totals(connection: Connection, *, run_id: int) -> Totals:
+    """Reads each line once."""
+    of_licenses = connection.execute(text(f"select count(*), coalesce(sum(total), 0) from {table_of(LICENSE, run_id)}")).one()
+    by_day = f"select usage_date, count(*) as lines, sum(billing_pre_tax_total) as cost from {table_of(USAGE, run_id)} group by usage_date"
+    lines, cost, days = connection.execute(
+        text(f"select coalesce(sum(lines), 0)::bigint, coalesce(sum(cost), 0), count(usage_date) from ({by_day}) as by_day")
     ).one()
-    return license_lines, total, usage_lines, cost
-
-
-def usage_days(connection: Connection, *, run_id: int) -> int | None:
-    """On how many days the staged usage is: 0 where there is none, None where its lines print no days."""
-    by_day = f"select usage_date, count(*) as lines from {table_of(USAGE, run_id)} group by usage_date"
-    days, lines = connection.execute(text(f"select count(usage_date), coalesce(sum(lines), 0) from ({by_day}) as by_day")).one()
-    return days if days or not lines else None
+    return Totals(*of_licenses, lines, cost, days if days or not lines else None)
 
 
 def index(connection: Connection, *, run_id: int) -> None:
