@@ -177,9 +177,7 @@ def values(places: Sequence[int]) -> list[int]:
     return [2 * place + 1 for place in places]
 
 
-def rows(
-    data: pa.Buffer, bounds: np.ndarray, pieces: Sequence[int], *beside: tuple[np.ndarray, np.ndarray | slice]
-) -> pa.StringArray:
+def rows(data: pa.Buffer, bounds: np.ndarray, pieces: Sequence[int], *beside: tuple[np.ndarray, np.ndarray | slice]) -> pa.StringArray:
     """Of each line these pieces, end to end. `beside` are further cuts through the data, and which of their pieces each line ends with."""
     lines, width = bounds.shape
     wanted = np.empty((lines, len(pieces) + len(beside)), np.int32)

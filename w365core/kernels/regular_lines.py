@@ -160,7 +160,7 @@ class _Stored:
 
 def _for_copy(cells: Sequence[Any]) -> bytes:
     """These cells as COPY reads them, a tab after each."""
-    return "".join([f"{'' if cell is None else cell}".translate(_FOR_COPY) + "\t" for cell in cells]).encode()
+    return "".join("\t" if cell is None else str(cell).translate(_FOR_COPY) + "\t" for cell in cells).encode()
 
 
 def _numbers(cells: Cells, places: Sequence[int], stored: _Stored) -> list[pa.StringArray]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 import pyarrow as pa
@@ -119,12 +119,13 @@ def _sums(amounts: pa.StringArray, many: np.ndarray) -> list[Decimal]:
         fixed = (pc.coalesce(amounts, _NOUGHT) if amounts.null_count else amounts).cast(_FIXED)
     except pa.ArrowInvalid:  # more places, or more digits, than fit: one by one
         printed = amounts.to_pylist()
-        sums = [sum(map(Decimal, filter(None, printed[end - lines : end])), money.ZERO) for end, lines in zip(ends, many, strict=True)]
+        runs = (printed[end - lines : end] for end, lines in zip(ends, many, strict=True))
+        sums = [reduce(money.EXACT.add, map(Decimal, filter(None, run)), money.ZERO) for run in runs]
     else:  # 128 bits are four parts, of which the last has the sign: none of their sums overflows
         parts = in_memory(fixed, np.dtype((np.int32, 4))).astype(np.int64)
         parts[:, :3] &= 0xFFFFFFFF
         summed = np.add.reduceat(parts, ends - many).tolist()
-        sums = [Decimal(a + (b << 32) + (c << 64) + (d << 96)).scaleb(-_FIXED.scale) for a, b, c, d in summed]
+        sums = [money.EXACT.scaleb(a + (b << 32) + (c << 64) + (d << 96), -_FIXED.scale) for a, b, c, d in summed]
     return [money.EXACT.normalize(amount) for amount in sums]
 
 
