@@ -67,8 +67,9 @@ def _in_their_order(connection: Connection, cases: Sequence[Case], *, period: da
             mine = (e.cycle_start, e.subscription.subscription_id)
             late = by_currency((currency, amount) for start, of, currency, amount in known.late if (start, of) == mine)
             day = known.comes_before(e.cycle_start) if diagnosis.outcome is Outcome.READY else None
-            case = replace(case, evidence=replace(e, billed_before_it=day, late_with_it=tuple(late.items())))
-            diagnosis = missing_usage.diagnosed(case.evidence)
+            if day or late:
+                case = replace(case, evidence=replace(e, billed_before_it=day, late_with_it=tuple(late.items())))
+                diagnosis = missing_usage.diagnosed(case.evidence)
         said.append((case, diagnosis))
     return said
 
