@@ -1,7 +1,7 @@
 """Arrow arrays out of Python values, from their buffers: `pa.array` would import pandas first, which costs more than a small batch.
 
 `None` is null in all of them. An exact decimal travels as text. A column whose name holds tabs is several columns at once, as text that COPY reads:
-each of its values is the cells of a line, with a tab after each of them, as after each name; or, of whole lines, with a new line after the last.
+each of its values is the cells of a line, with `CELL_END` after each of them; or, of whole lines, with a new line after the last.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from w365core import frames
 
+CELL_END = '"'  # with which JSON ends a text, so that most of what is cut out of JSON has it already
 _EPOCH = date(1970, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 

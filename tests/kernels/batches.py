@@ -128,7 +128,7 @@ def as_stored(lines: pa.RecordBatch) -> list[dict]:
 
 
 def _read_by_copy(names: str, text: str) -> dict:
-    cells = text[:-1].split("\t")
+    cells = re.findall(r'((?:[^"\\]|\\.)*)["\n]', text, re.DOTALL)
     return {name: _cell_of(name, cell) for name, cell in zip(names.split(), cells, strict=True)}
 
 

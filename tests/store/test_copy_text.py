@@ -16,7 +16,7 @@ from w365core.frames import Kind
 from w365core.intake.parse import parse_json_tolerantly
 from w365core.kernels import regular_lines
 from w365core.kernels.regular_lines import Beside
-from w365core.store.copy_text import OPTIONS, copied
+from w365core.store.copy_text import copied
 
 TEXT = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0")) | st.sampled_from(
     ["\\", "\\.", "\\N", "a\tb", "a\nb", "\r", "\r\n", '"', "'", ",", "\\t", "é😀", "\\\\n"]
@@ -27,9 +27,9 @@ def read_back(connection: Connection, lines: pa.RecordBatch, types: dict[str, st
     """The lines' rows, copied into a table with columns of these types."""
     declared = ", ".join(f"{name} {kind}" for name, kind in types.items())
     connection.execute(text(f"create temporary table copied (at serial, {declared}, extra text) on commit drop"))
-    columns, content = copied(lines)
+    columns, options, content = copied(lines)
     cursor = connection.connection.driver_connection.cursor()
-    with cursor, cursor.copy(f"copy copied ({', '.join(columns)}) from stdin ({OPTIONS})") as sink:
+    with cursor, cursor.copy(f"copy copied ({columns}) from stdin ({options})") as sink:
         sink.write(content)
     found = connection.execute(text(f"select {', '.join(types)} from copied order by at")).all()
     connection.rollback()

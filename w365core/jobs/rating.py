@@ -54,18 +54,18 @@ def rate_sources(context: Context, connection: Connection, attempt: Attempt, sou
     whole = Whole()
     numbered: dict[bool, int] = {}
     known: dict = {}
-    for source in sources:
-        feed = Feed(source.feed)
-        form = files.FileForm.from_dict(dict(source.form))
-        job = Job(
-            feed=feed,
-            references=references,
-            form=TextForm(decimal_comma=form.decimal_comma, date_order=form.date_order),
-            usage_from_here=feed is not Feed.DAILY_RATED and not has_daily,
-            known=known,
-        )
-        in_daily = feed is Feed.DAILY_RATED
-        with connection.begin(), stage.Copying(connection, run_id=attempt.import_run_id) as copying:
+    with connection.begin(), stage.Copying(connection, run_id=attempt.import_run_id) as copying:
+        for source in sources:
+            feed = Feed(source.feed)
+            form = files.FileForm.from_dict(dict(source.form))
+            job = Job(
+                feed=feed,
+                references=references,
+                form=TextForm(decimal_comma=form.decimal_comma, date_order=form.date_order),
+                usage_from_here=feed is not Feed.DAILY_RATED and not has_daily,
+                known=known,
+            )
+            in_daily = feed is Feed.DAILY_RATED
             for batch in files.batches(context.landing.path(source.fingerprint), form, most=BATCH_LINES):
                 rated = rate_batch(batch, first_line=numbered.get(in_daily, 0) + 1, job=job)
                 numbered[in_daily] = numbered.get(in_daily, 0) + batch.num_rows

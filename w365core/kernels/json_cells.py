@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from w365core.arrays import indices
 
-_IN_CACHE = 2**17  # bytes looked at in one go: what is compared stays in the processor's cache
+_IN_CACHE = 2**18  # bytes looked at in one go: what is compared stays in the processor's cache
 _NULL = int.from_bytes(b"null", "little")
 _AFTER_BACKSLASH = np.frombuffer(b'"/bfnrtu', np.uint8)  # or another backslash
 _NONE = np.empty(0, np.int64)
@@ -57,11 +58,11 @@ def find(lines: pa.BinaryArray, keys: Sequence[str]) -> Cells:
         raise NotRegular("a line without keys")
     printed, gap = _printed(data, keys)
     signs = np.frombuffer(data, np.uint8)
-    marks = _marks(signs, gap)
+    marks = _marks(signs, gap, printed[1:])
     is_simple = marks.backslashes == marks.escaped  # each backslash escapes a quote, none another backslash
     if not is_simple:
         signs = np.frombuffer(data.to_pybytes().replace(b"\\\\", b"  "), np.uint8)
-        marks = _marks(signs, gap)
+        marks = _marks(signs, gap, printed[1:])
     close, line_ends = _closing_braces(signs, offsets)
     is_ascii = marks.odd == line_ends
     if not is_ascii and np.count_nonzero(signs < ord(" ")) != line_ends:
@@ -78,11 +79,13 @@ def find(lines: pa.BinaryArray, keys: Sequence[str]) -> Cells:
     framed = b"{" + (b" " * (gap - 1)).join(printed)
     if length.min() < len("0,") or not _repeats(rows(data, bounds, range(0, 2 * len(keys), 2)).buffers()[2], framed):
         raise NotRegular("not every line has these keys in this order")
-    first = signs.take(start)
+    first, last = np.empty(start.shape, np.uint8), np.empty(start.shape, np.uint8)
+    first[:, 0], first[:, 1:] = signs[start[:, 0]], marks.first.reshape(len(lines), len(keys) - 1)
+    last[:, :-1], last[:, -1] = marks.last.reshape(len(lines), len(keys) - 1), signs[close - 1]
     is_text = first == ord('"')
     if marks.quotes != 2 * (is_text.size + np.count_nonzero(is_text)):
         raise NotRegular("a quote that is not the start or the end of a key or a value")
-    if not (((signs.take(stop - 2) == ord('"')) & (length > len('",'))) | ~is_text).all():
+    if not (((last == ord('"')) & (length > len('",'))) | ~is_text).all():
         raise NotRegular("a text that does not end with its quote")
     if not is_ascii:
         str(data, "utf-8")
@@ -111,21 +114,27 @@ def _repeats(text: pa.Buffer, words: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Marks:
-    """`opened`: the quotes that open a key, but for each line's first. How many quotes are not escaped and how many are, how many backslashes there
-    are, and how many bytes that are no printed ASCII."""
+    """`opened`: the quotes that open a key, but for each line's first; the sign `last` before the comma there, and the sign `first` after the key,
+    if the keys come in their order. How many quotes are not escaped and how many are, how many backslashes there are, and how many bytes that are no
+    printed ASCII."""
 
     opened: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
     quotes: int
     escaped: int
     backslashes: int
     odd: int
 
 
-def _marks(signs: np.ndarray, gap: int) -> _Marks:
-    """A key is opened by the quote that comes `gap` after a comma: within a text a quote is escaped."""
+def _marks(signs: np.ndarray, gap: int, others: Sequence[bytes]) -> _Marks:
+    """A key is opened by the quote that comes `gap` after a comma: within a text a quote is escaped. `others` are the keys after the first."""
     if len(signs) < 2 or signs[1] != ord('"'):
         raise NotRegular("a line that does not begin with a key")
-    opened, quotes, escaped, backslashes, odd = [np.empty(0, np.int32)], 1, 0, 0, 0
+    opened, first, last = [np.empty(0, np.int32)], [np.empty(0, np.uint8)], [np.empty(0, np.uint8)]
+    quotes, escaped, backslashes, odd = 1, 0, 0, 0
+    key = 0  # which of the others is opened next
+    lengths = _over_and_over(tuple(map(len, others)))
     scratch = [np.empty(_IN_CACHE, bool) for _ in range(2)]
     as_signed = signs.view(np.int8)  # what is no ASCII is below zero
     for begin in range(2, len(signs), _IN_CACHE):
@@ -135,14 +144,24 @@ def _marks(signs: np.ndarray, gap: int) -> _Marks:
         odd += int(np.count_nonzero(np.less(as_signed[begin : begin + len(here)], 32, out=other)))
         np.equal(here, ord('"'), out=quote)
         quotes += int(np.count_nonzero(quote))
-        if some := int(np.count_nonzero(np.equal(before, ord("\\"), out=other))):
-            backslashes += some
+        if np.equal(before, ord("\\"), out=other).any():
+            backslashes += int(np.count_nonzero(other))
             escaped += int(np.count_nonzero(np.logical_and(other, quote, out=other)))
         np.logical_and(np.equal(signs[begin - gap : begin - gap + len(here)], ord(","), out=other), quote, out=other)
         if gap == 2:
             np.logical_and(np.equal(before, ord(" "), out=quote), other, out=other)
-        opened.append(np.flatnonzero(other).astype(np.int32) + np.int32(begin))
-    return _Marks(np.concatenate(opened), quotes - escaped, escaped, backslashes, odd)
+        at = other.nonzero()[0] + begin
+        opened.append(at.astype(np.int32))
+        last.append(signs.take(at - (gap + 1)))
+        first.append(signs.take(at + lengths[key : key + len(at)], mode="clip"))
+        key = (key + len(at)) % max(len(others), 1)
+    return _Marks(np.concatenate(opened), np.concatenate(first), np.concatenate(last), quotes - escaped, escaped, backslashes, odd)
+
+
+@lru_cache(maxsize=4)
+def _over_and_over(lengths: tuple[int, ...]) -> np.ndarray:
+    """These lengths of keys, repeated: enough of them for what is looked at in one go, whichever comes first."""
+    return np.resize(np.array(lengths or (0,), np.int16), len(lengths) + _IN_CACHE // len('"":0,') + 1)
 
 
 def _closing_braces(signs: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, int]:

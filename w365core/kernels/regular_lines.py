@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w365core import money
-from w365core.arrays import ended, joined, scalar, text_array
+from w365core.arrays import CELL_END, ended, in_memory, joined, scalar, text_array
 from w365core.dates import DateOrder, day_of
 from w365core.frames import Column, Kind, folded
 from w365core.intake.parse import NOTHING, by_header
@@ -31,7 +31,7 @@ from w365core.kernels.json_cells import Cells, NotRegular, cut, rows, values
 _NUMBER = r"^-?(?:0|[1-9][0-9]{0,21})(?:\.[0-9]{1,30})?$"
 _BARE = re.compile(r"true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _NOTHING_SAID = scalar("")
-_FOR_COPY = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_FOR_COPY = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", CELL_END: f"\\{CELL_END}"})
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Regular:
         names = joined([*self.names, *beside.names, "line_number"])
         if self.extra is None:
             return pa.RecordBatch.from_arrays([self.cells.text(beside, end="\n")], names=[ended(names)])
-        return pa.RecordBatch.from_arrays([self.cells.text(beside, end="\t"), self.extra], names=[names, "extra"])
+        return pa.RecordBatch.from_arrays([self.cells.text(beside, end=CELL_END), self.extra], names=[names, "extra"])
 
 
 def read(
@@ -115,7 +115,7 @@ def _read(cells: Cells, keys: Sequence[str], columns: Sequence[Column | None], c
 
 
 class _Stored:
-    """The cells as COPY reads them: where they stand in the block, or in what was written anew behind it, with one sign more for the tab after.
+    """The cells as COPY reads them: where they stand in the block, or in what was written anew behind it, with one sign more for the end.
     `places` are those that are stored."""
 
     def __init__(self, cells: Cells, places: Sequence[int]) -> None:
@@ -129,6 +129,7 @@ class _Stored:
         self.stop -= cells.is_text
         if cells.is_null.any():
             self.start[cells.is_null] = self.stop[cells.is_null] - 1
+        self._bare_stop = self.stop[~cells.is_text]
 
     def write(self, at: tuple[np.ndarray, np.ndarray], texts: Sequence[str | None], which: np.ndarray | slice = slice(None)) -> None:
         """Writes the texts, and lets the cells at these lines and keys hold those of them that `which` says."""
@@ -144,23 +145,31 @@ class _Stored:
         return cuts
 
     def text(self, beside: Beside, *, end: str) -> pa.StringArray:
-        """The stored cells of each line with a tab after each of them, in place of the quote or comma; then what is stored beside them, and the end."""
+        """The stored cells of each line with their end, which a text in JSON has already; then what is stored beside them, and the end of the line."""
         shared = self._written(map(_for_copy, beside.shared)), beside.of_line
-        numbers = pc.binary_join_element_wise(beside.numbers.cast(pa.string()), scalar(end), _NOTHING_SAID)
-        _, ends, printed = numbers.buffers()
-        own = np.frombuffer(ends, np.int32)[: len(numbers) + 1] + np.int32(self._size), slice(None)
-        self._written([printed.to_pybytes()])
+        numbers = _digits(beside.numbers, end)
+        own = np.arange(len(numbers) + 1, dtype=np.int32) * np.int32(numbers.shape[1]) + np.int32(self._size), slice(None)
+        self._written([numbers.tobytes()])
         data = pa.allocate_buffer(self._size)
         signs = np.frombuffer(data, np.uint8)
         signs[: len(self._block)] = self._block
         signs[len(self._block) :] = np.frombuffer(b"".join(self._anew), np.uint8)
-        signs[self.stop.ravel() - 1] = ord("\t")
+        signs[self._bare_stop - 1] = ord(CELL_END)
         return rows(data, self._bounds, values(self._places), shared, own)
 
 
 def _for_copy(cells: Sequence[Any]) -> bytes:
-    """These cells as COPY reads them, a tab after each."""
-    return "".join("\t" if cell is None else str(cell).translate(_FOR_COPY) + "\t" for cell in cells).encode()
+    """These cells as COPY reads them, an end after each."""
+    return "".join(CELL_END if cell is None else str(cell).translate(_FOR_COPY) + CELL_END for cell in cells).encode()
+
+
+def _digits(numbers: pa.Int64Array, end: str) -> np.ndarray:
+    """Whole numbers as digits, as many in each row as the largest has, and the end."""
+    known = in_memory(numbers, np.int64)
+    tens = 10 ** np.arange(len(str(known.max())), dtype=np.int64)[::-1]
+    left = known[:, None] // tens
+    left[:, 1:] -= 10 * (known[:, None] // tens[:-1])
+    return np.column_stack([left + ord("0"), np.full(len(known), ord(end))]).astype(np.uint8)
 
 
 def _numbers(cells: Cells, places: Sequence[int], stored: _Stored) -> list[pa.StringArray]:
@@ -169,7 +178,7 @@ def _numbers(cells: Cells, places: Sequence[int], stored: _Stored) -> list[pa.St
     start, end = stored.start.T[places], stored.stop.T[places] - 1
     texts = cut(cells.data, start, end, is_null=(start == end).ravel())
     regular = pc.match_substring_regex(texts, _NUMBER)
-    if pc.all(regular).as_py() is False:
+    if regular.false_count:
         odd = [at for at, is_regular in enumerate(regular.to_pylist()) if is_regular is False]
         column, line = np.divmod(odd, lines)
         at = line, np.array(places)[column]

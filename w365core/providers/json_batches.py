@@ -56,24 +56,27 @@ class _Block:
 
     def __init__(self, begun: bytes = b"") -> None:
         self._signs = np.empty(len(begun) + _BLOCK + file_bytes.PIECE, np.uint8)
-        self._ends: list[np.ndarray] = []
+        self._ends: list[int] = []
         self._is_plain = True
-        self.size, self.whole = 0, 0  # `whole`: where its last whole line ends
+        self.size = 0
         self.add(begun)
 
     def add(self, piece: bytes) -> None:
-        signs = np.frombuffer(piece, np.uint8)
-        self._signs[self.size : self.size + len(piece)] = signs
+        self._signs[self.size : self.size + len(piece)] = np.frombuffer(piece, np.uint8)
         self._is_plain = self._is_plain and piece.isascii() and b"\0" not in piece
-        found = np.flatnonzero(signs == ord("\n")).astype(np.int32) + np.int32(self.size + 1)
+        end = 0
+        while end := piece.find(b"\n", end) + 1:
+            self._ends.append(self.size + end)
         self.size += len(piece)
-        if len(found):
-            self._ends.append(found)
-            self.whole = int(found[-1])
+
+    @property
+    def whole(self) -> int:
+        """Where its last whole line ends."""
+        return self._ends[-1] if self._ends else 0
 
     def ends(self) -> np.ndarray:
         """Where each of the whole lines ends."""
-        return np.concatenate(self._ends) if self._ends else np.empty(0, np.int32)
+        return np.array(self._ends, np.int32)
 
     def rest(self) -> bytes:
         """The beginning of the line after them."""

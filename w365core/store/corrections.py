@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 from w365core.arrays import batch_of
 from w365core.errors import CallRefused
 from w365core.store import audit
-from w365core.store.copy_text import OPTIONS, copied
+from w365core.store.copy_text import copied
 from w365core.store.engine import driver_cursor
 from w365core.store.ledger import Who
 from w365core.store.tables import usage_correction
@@ -217,10 +217,10 @@ def _put_aside(connection: Connection, rows: Sequence[Values]) -> None:
             "selling_amount numeric) on commit drop"
         )
     )
-    columns, content = copied(batch_of(rows, _VALUES))
+    columns, options, content = copied(batch_of(rows, _VALUES))
     with (
         driver_cursor(connection) as cursor,
-        cursor.copy(f"copy pg_temp.usage_values ({', '.join(columns)}) from stdin ({OPTIONS})") as sink,
+        cursor.copy(f"copy pg_temp.usage_values ({columns}) from stdin ({options})") as sink,
     ):
         sink.write(content)
 

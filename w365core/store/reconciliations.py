@@ -21,7 +21,7 @@ from w365core.arrays import scalar, whole_array
 from w365core.errors import AlreadyRunning
 from w365core.reconciliation import EXPLANATION, FINDING, ROW
 from w365core.store import engine as store_engine
-from w365core.store.copy_text import OPTIONS, copied
+from w365core.store.copy_text import copied
 from w365core.store.engine import driver_cursor
 from w365core.store.ledger import Who
 
@@ -218,8 +218,8 @@ def _copy(connection: Connection, table: str, run_id: int, rows: pa.Table) -> No
     whole = rows.append_column("reconciliation_id", pa.repeat(scalar(str(run_id)), rows.num_rows))
     with driver_cursor(connection, lost="nothing was stored. Reconcile it again.") as cursor:
         for batch in _batches(whole):
-            columns, content = copied(batch)
-            with cursor.copy(f"copy {table} ({', '.join(columns)}) from stdin ({OPTIONS})") as sink:
+            columns, options, content = copied(batch)
+            with cursor.copy(f"copy {table} ({columns}) from stdin ({options})") as sink:
                 sink.write(content)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from w365core import frames
 from w365core.frames import Column
-from w365core.store.copy_text import OPTIONS, copied
+from w365core.store.copy_text import copied
 
 LICENSE, USAGE = "license_line", "usage_line"
 ASIDE = 0  # no run: the stage of lines that are looked at and never published; a session's own, and gone with it however it ends
@@ -50,12 +50,15 @@ def create_aside(connection: Connection, *, provider_invoice_id: int) -> None:
 
 
 class Copying:
-    """Lines on their way into the stage, in the caller's transaction: batches with the same columns share one COPY, so that nothing else may be
-    asked of the connection before the block ends. What ends with an exception copies nothing."""
+    """All the lines of a stage on their way into it, in the caller's transaction: batches with the same columns share one COPY, so that nothing else
+    may be asked of the connection before the block ends. What ends with an exception copies nothing.
+
+    Each table is emptied first. To a table emptied in this very transaction Postgres writes no log (where nothing else wants it), and its lines are
+    frozen as they come: neither the first reader nor a vacuum has to write them again."""
 
     def __init__(self, connection: Connection, *, run_id: int) -> None:
         self._connection, self._run_id = connection, run_id
-        self._begun, self._statement, self._sink = ExitStack(), "", None
+        self._begun, self._emptied, self._statement, self._sink = ExitStack(), set(), "", None
 
     def __enter__(self) -> Copying:
         return self
@@ -67,10 +70,14 @@ class Copying:
         """A batch of lines, exactly as they are in Arrow; blank text becomes null, and so does a column that they lack."""
         if not lines.num_rows:
             return
-        columns, content = copied(lines)
-        statement = f"copy {table_of(which, self._run_id)} ({', '.join(columns)}) from stdin ({OPTIONS})"
+        columns, options, content = copied(lines)
+        table = table_of(which, self._run_id)
+        statement = f"copy {table} ({columns}) from stdin ({options}, freeze)"
         if statement != self._statement:
             self._begun.close()
+            if table not in self._emptied:
+                self._connection.execute(text(f"truncate {table}"))
+                self._emptied.add(table)
             cursor = self._begun.enter_context(self._connection.connection.driver_connection.cursor())
             self._statement, self._sink = statement, self._begun.enter_context(cursor.copy(statement))
         self._sink.write(content)
