@@ -151,8 +151,8 @@ def is_plausible(number: Decimal) -> bool:
 
 def trimmed(number: Decimal, *, least: int = 0) -> Decimal:
     """The same number without the zeros that only its scale prints, but with at least so many places: 26.000 -> 26, 0.5 -> 0.50 at two."""
-    places = max(least, -number.normalize(EXACT).as_tuple().exponent)
-    return number.quantize(Decimal(1).scaleb(-places), context=EXACT)
+    short = number.normalize(EXACT)
+    return short if short.as_tuple().exponent <= -least else number.quantize(_unit(least), context=EXACT)
 
 
 def plain(number: Decimal | None) -> str | None:

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from w365core import money
 from w365core.correction import COLUMNS, Preview
@@ -176,6 +176,7 @@ def test_whatever_a_spreadsheet_makes_of_a_row_it_is_unedited_also_without_the_d
 
 
 @given(st.decimals(-(10**9), 10**9, places=2), st.decimals(-(10**9), 10**9, places=2))
+@example(Decimal("-999999999.95"), Decimal("-1000000000.00"))  # with one place they are alike
 @settings(max_examples=200, deadline=None)
 def test_two_amounts_of_cents_are_never_taken_for_one(one: Decimal, other: Decimal) -> None:
     assert cells.same_number(cells.number(one, least=2), cells.number(other, least=2)) == (one == other)

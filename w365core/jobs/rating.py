@@ -123,7 +123,13 @@ def _keys(*printed: str | None) -> set[str]:
 
 
 def _problems(rejected: pa.RecordBatch, name: str, most: int) -> list[Problem]:
-    return [Problem(file=name, **row) for row in rejected.slice(0, max(most, 0)).to_pylist()]
+    return [Problem(file=name, **row) for row in _rows(rejected.slice(0, max(most, 0)))]
+
+
+def _rows(batch: pa.RecordBatch) -> Iterable[dict]:
+    """The rows of a batch that mostly has few or none."""
+    columns = (column.to_pylist() for column in batch.columns if batch.num_rows)
+    return (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 @dataclass
@@ -136,10 +142,10 @@ class Sums:
     seen: dict[str, str] = field(default_factory=dict, repr=False)  # ids and names, each kept once
 
     def add(self, rated: RatedBatch) -> None:
-        for row in rated.totals.to_pylist():
+        for row in _rows(rated.totals):
             key = row["feed"], row["kind"], row["currency"]
             _add(self.totals, key, row, ("subtotal", "tax", "total"), ("lines", "odd_totals", "unassigned"))
-        for row in rated.missing.to_pylist():
+        for row in _rows(rated.missing):
             key = row["feed"], row["kind"], row["key"].lower(), row["currency"]
             _add(self.missing, key, row, ("amount",), ("lines",), ("key", "name", "domain"))
         for row in zip(*(column.to_pylist() for column in rated.summaries.columns), strict=True):

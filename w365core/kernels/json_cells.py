@@ -13,6 +13,7 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from w365core.arrays import indices
 
@@ -207,7 +208,7 @@ def rows(data: pa.Buffer, bounds: np.ndarray, pieces: Sequence[int], *beside: tu
         at += len(cuts)
     cuts = np.concatenate([bounds.ravel(), *(cuts for cuts, _ in beside)]) if beside else bounds
     spans = pa.Array.from_buffers(pa.string(), at - 1, [None, pa.py_buffer(cuts), data])
-    _, offsets, held = spans.take(indices(wanted.ravel())).buffers()
+    _, offsets, held = pc.take(spans, indices(wanted.ravel()), boundscheck=False).buffers()
     ends = np.ascontiguousarray(np.frombuffer(offsets, np.int32)[: wanted.size + 1 : wanted.shape[1]])
     return pa.Array.from_buffers(pa.string(), lines, [None, pa.py_buffer(ends), held])
 
@@ -219,4 +220,4 @@ def cut(data: pa.Buffer, start: np.ndarray, end: np.ndarray, *, is_null: np.ndar
     bounds[-1:] = bounds[-2:-1]
     # Every other span is what lies between two of them: never taken, so that it may as well have a negative length.
     spans = pa.Array.from_buffers(pa.string(), 2 * start.size, [None, pa.py_buffer(bounds), data])
-    return spans.take(indices(np.arange(0, 2 * start.size, 2, np.int32), is_null=is_null))
+    return pc.take(spans, indices(np.arange(0, 2 * start.size, 2, np.int32), is_null=is_null), boundscheck=False)

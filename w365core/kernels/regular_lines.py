@@ -26,9 +26,10 @@ from w365core.frames import Column, Kind, folded
 from w365core.intake.parse import NOTHING, by_header
 from w365core.kernels import json_cells
 from w365core.kernels.json_cells import Cells, NotRegular, cut, rows, values
+from w365core.money import MOST_INTEGER_DIGITS, MOST_PLACES
 
 # A JSON number of a size that money can have, without an exponent: at most 22 digits before the point and 30 after it.
-_NUMBER = r"^-?(?:0|[1-9][0-9]{0,21})(?:\.[0-9]{1,30})?$"
+_NUMBER = rf"^-?(?:0|[1-9][0-9]{{0,{MOST_INTEGER_DIGITS - 1}}})(?:\.[0-9]{{1,{MOST_PLACES}}})?$"
 _BARE = re.compile(r"true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _NOTHING_SAID = scalar("")
 _FOR_COPY = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", CELL_END: f"\\{CELL_END}"})

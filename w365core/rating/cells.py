@@ -238,9 +238,9 @@ def _is_shown(was: Decimal, value: Decimal, cell: str) -> bool:
     if "e" in cell.lower():
         return digits > _SHOWN_SCIENTIFIC and value == _rounded(was, was.adjusted() - _SHOWN_SCIENTIFIC + 1)
     places = _SHOWN_PLACES if was.adjusted() < 0 else max(0, _SHOWN_CHARACTERS - was.adjusted() - 1)
-    if value == _rounded(was, -places):
-        return True
     shown = value.as_tuple()
+    if value == _rounded(was, -places) and -int(shown.exponent) <= places:  # with more places than that the cell is no such cell
+        return True
     return digits > _SHOWN_CHARACTERS and len(shown.digits) >= _SURELY_ROUNDED and value == _rounded(was, int(shown.exponent))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 from w365core import money
@@ -65,5 +66,5 @@ def rated_summaries(sums: Iterable[Mapping[str, Any]]) -> list[UsageSummary]:
     for row in sums:
         cost = money.trimmed(row["cost"], least=2)
         selling = selling_amount(cost, row["markup_pct"], row["currency"])
-        summaries.append(UsageSummary(**{**row, "quantity": money.trimmed(row["quantity"]), "cost": cost, "selling_amount": selling}))
-    return sorted(summaries, key=lambda summary: summary.usage_id)
+        summaries.append(UsageSummary(**row | {"quantity": money.trimmed(row["quantity"]), "cost": cost, "selling_amount": selling}))
+    return sorted(summaries, key=attrgetter("usage_id"))

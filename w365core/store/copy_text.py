@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from w365core.arrays import CELL_END, scalar
+from w365core.arrays import CELL_END, scalar, text_array
 
 _NOTHING, _NEW_LINE = scalar(""), scalar("\n")
 _IN_CACHE = 2**17  # bytes looked at in one go
@@ -37,6 +38,11 @@ def copied(lines: pa.RecordBatch) -> Copied:
     if ready:
         text = pc.binary_join_element_wise(*(lines.column(name) for name in ready), text, _NOTHING)
     return _copied("".join(ready).split() + others, between, text)
+
+
+def copied_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Copied:
+    """Rows of texts, or of what prints itself exactly, under these names."""
+    return copied(pa.RecordBatch.from_arrays([text_array(cells) for cells in zip(*rows, strict=True)], names=list(names)))
 
 
 def _copied(columns: list[str], between: str, text: pa.StringArray) -> Copied:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -20,6 +21,7 @@ from w365core import lifecycle
 from w365core.errors import CallRefused
 from w365core.model import Failure, InvoiceHeader, InvoiceState, MissingReference, StatusReason
 from w365core.store import audit, engine as store_engine, orders, stage
+from w365core.store.copy_text import copied_rows
 from w365core.store.landing import Landing
 from w365core.store.orders import Begun, Ending, Order
 from w365core.store.tables import deleted_invoice, import_run, import_source, missing_reference, provider_invoice, usage_summary
@@ -32,6 +34,7 @@ _UNSEEN: Mapping[str, Any] = {
     "usage_lines": 0,
     **dict.fromkeys(("explanation", "proven_cause", "customers", "usage_days")),
 }
+_AT_ONCE = 5_000  # rows that are copied together
 BROKEN_OFF = "The import was broken off before it was complete; nothing of it was stored. Sync it again."
 
 
@@ -477,11 +480,12 @@ def _copy_summaries(connection: Connection, attempt: Attempt, summaries: Iterabl
     names = ("usage_id", "subscription_id", "account_id", "provider_subscription_id", "product_id", "sku_id", "product", "charge_start")
     names += ("charge_end", "quantity", "cost", "markup_pct", "selling_amount", "currency", "lines")
     values = attrgetter(*names, "markup_pct")
-    cursor = connection.connection.driver_connection.cursor()
-    statement = f"copy {usage_summary.name} (provider_invoice_id, created_at, {', '.join(names)}, stamped_markup_pct) from stdin"
-    with cursor, cursor.copy(statement) as sink:
-        for summary in summaries:
-            sink.write_row((attempt.provider_invoice_id, who.now, *values(summary)))
+    left = iter(summaries)
+    while some := [(attempt.provider_invoice_id, who.now, *values(summary)) for summary in islice(left, _AT_ONCE)]:
+        columns, options, content = copied_rows(("provider_invoice_id", "created_at", *names, "stamped_markup_pct"), some)
+        cursor = connection.connection.driver_connection.cursor()
+        with cursor, cursor.copy(f"copy {usage_summary.name} ({columns}) from stdin ({options})") as sink:
+            sink.write(content)
 
 
 def _header_values(header: InvoiceHeader) -> dict[str, Any]:
