@@ -158,6 +158,12 @@ def _make_key(path: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
+def compute_in_one_thread() -> None:
+    """Keeps numpy from starting a thread per processor for algebra that nobody here asks of it, unless the environment says how many. To be called before
+    numpy is loaded: the threads cost a command a tenth of a second."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def read(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment. ConfigurationMissing where a value cannot be read."""
     env = dict(os.environ if environment is None else environment)
