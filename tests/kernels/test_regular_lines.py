@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ from w365core.kernels.regular_lines import Beside, Regular
 from w365core.kernels.usage import COMBINED
 
 COLUMNS = frames.DAILY_RATED
-SHARED = [("u-\\a\tb", None), ("u-é", "A-1")]  # what the lines refer to, in turn
+SHARED = [('u-\\a"\tb', None), ("u-é", "A-1")]  # what the lines refer to, in turn
 LINE = {
     "CustomerId": "cust-1",
     "SubscriptionId": "plan",
@@ -101,6 +102,22 @@ def test_a_damaged_byte_never_makes_other_cells_than_a_decoder_reads(lines, data
     found = read(damaged)
     if found is not None:
         same(found, by_decoder(damaged))
+
+
+@given(files(), st.data(), st.integers(2, 400))
+@settings(max_examples=400, deadline=None)
+def test_it_makes_no_difference_where_a_look_at_the_block_ends(lines, data, most):
+    damaged = bytearray(b"".join(lines))
+    if data.draw(st.booleans()):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.sampled_from(b'",:{}\\ n'))
+    cut = [line + b"\n" for line in bytes(damaged).removesuffix(b"\n").split(b"\n")]
+    at_once = read(cut)
+    with mock.patch.object(json_cells, "_IN_CACHE", most):
+        piecemeal = read(cut)
+    assert (at_once is None) == (piecemeal is None)
+    if at_once is not None:
+        assert _stored(at_once) == _stored(piecemeal)
+        assert (at_once.numbers, at_once.combinations) == (piecemeal.numbers, piecemeal.combinations)
 
 
 @pytest.mark.parametrize("spaced", [False, True])

@@ -53,11 +53,11 @@ def test_what_is_copied_out_of_a_block_of_json_lines_is_what_a_decoder_reads_in_
     found = regular_lines.read(pa.array(printed, pa.binary()), frames.DAILY_RATED)
     if found is None:
         return
-    lines = found.stored(Beside(counting(1, len(printed)), ("subscription_id",), [("\\a\tb",)], np.zeros(len(printed), int)))
+    lines = found.stored(Beside(counting(1, len(printed)), ("subscription_id",), [('\\a"\tb',)], np.zeros(len(printed), int)))
     kinds = {column.name: column.kind for column in frames.DAILY_RATED if column.name in found.names}
     types = {name: {Kind.NUMBER: "numeric", Kind.DAY: "date"}.get(kind, "text") for name, kind in kinds.items()}
     with engine.connect() as connection:
         rows = read_back(connection, lines, {**types, "subscription_id": "text", "line_number": "bigint"})
     cells = parse_json_tolerantly(printed, frames.DAILY_RATED).columns
     expected = [[None if value == "" else value for value in cells[name]] for name in types]
-    assert rows == [(*line, "\\a\tb", number) for number, line in enumerate(zip(*expected, strict=True), 1)]
+    assert rows == [(*line, '\\a"\tb', number) for number, line in enumerate(zip(*expected, strict=True), 1)]

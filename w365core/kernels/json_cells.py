@@ -135,7 +135,7 @@ def _marks(signs: np.ndarray, gap: int, others: Sequence[bytes]) -> _Marks:
     opened, first, last = [np.empty(0, np.int32)], [np.empty(0, np.uint8)], [np.empty(0, np.uint8)]
     quotes, escaped, backslashes, odd = 1, 0, 0, 0
     key = 0  # which of the others is opened next
-    lengths = _over_and_over(tuple(map(len, others)))
+    lengths = _over_and_over(tuple(map(len, others)), _IN_CACHE // len(',"') + 1)
     scratch = [np.empty(_IN_CACHE, bool) for _ in range(2)]
     as_signed = signs.view(np.int8)  # what is no ASCII is below zero
     for begin in range(2, len(signs), _IN_CACHE):
@@ -160,9 +160,9 @@ def _marks(signs: np.ndarray, gap: int, others: Sequence[bytes]) -> _Marks:
 
 
 @lru_cache(maxsize=4)
-def _over_and_over(lengths: tuple[int, ...]) -> np.ndarray:
-    """These lengths of keys, repeated: enough of them for what is looked at in one go, whichever comes first."""
-    return np.resize(np.array(lengths or (0,), np.int16), len(lengths) + _IN_CACHE // len('"":0,') + 1)
+def _over_and_over(lengths: tuple[int, ...], most: int) -> np.ndarray:
+    """These lengths, repeated: at least `most` of them from each one on."""
+    return np.resize(np.array(lengths or (0,), np.int32), len(lengths) + most)
 
 
 def _closing_braces(signs: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, int]:
