@@ -9,22 +9,28 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
+import pyarrow as pa
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tests import estates, postgres
 from tests.conftest import NOW, Command
 from tests.estates import Estate
 from tests.store.test_schema import OLDEST
+from w365core.arrays import counting, text_array
 from w365core.errors import AlreadyRunning, CallRefused, ConfigurationMissing, StoreUnavailable
 from w365core.jobs import archive, backing_up, keeping, rebuilding, syncing
 from w365core.jobs.backing_up import Restored
 from w365core.jobs.context import Context
+from w365core.model import InvoiceHeader
 from w365core.settings import Settings
-from w365core.store import audit, dumping, embedded, engine as store_engine, schema
+from w365core.store import audit, dumping, embedded, engine as store_engine, ledger, schema, stage
 from w365core.store.rebuilding import Digest
 
 
@@ -124,6 +130,30 @@ def test_what_happens_while_a_backup_is_made_is_not_in_it(filled: Context, tmp_p
     with engine.connect() as connection:
         assert dumping.digests(connection) == held.tables
         assert connection.execute(text("select count(*) from currency where code = 'CHF'")).scalar() == 0
+
+
+def test_a_backup_does_not_wait_for_an_import_and_leaves_its_stage_out(filled: Context, tmp_path: Path, elsewhere: Settings) -> None:
+    header = InvoiceHeader("G2", date(2026, 12, 8), "EUR", Decimal("0.00"), period_start=date(2026, 11, 1))
+    lines = pa.RecordBatch.from_arrays(
+        [counting(1, 1), *[text_array([value]) for value in ("u-1", "1.25", "EUR")]],
+        names=["line_number", "usage_id", "billing_pre_tax_total", "billing_currency"],
+    )
+    with filled.engine.connect() as connection:
+        with connection.begin():
+            said = {"source": "synced", "sync_run_id": None, "override": None, "who": ledger.Who("ann", NOW)}
+            attempt = ledger.begin(connection, provider="csp", header=header, **said)
+        with connection.begin(), stage.Copying(connection, run_id=attempt.import_run_id) as copying:
+            copying.add(stage.USAGE, lines)
+            with filled.engine.connect() as watching:  # the stage cannot even be read now
+                watching.execute(text("set lock_timeout = '100ms'"))
+                with pytest.raises(DBAPIError, match="lock timeout"):
+                    watching.execute(text(f"select from {stage.table_of(stage.USAGE, attempt.import_run_id)}"))
+            backup = backing_up.back_up(filled, tmp_path / "meanwhile.tar").path
+    assert restored(elsewhere, backup).findings == ()
+    back = opened(elsewhere)
+    with back.engine.connect() as connection:
+        assert stage.all_runs(connection) == set()
+    assert ledger.sweep(back.engine, landing=back.landing, who=ledger.Who("ann", NOW)) == 1, "the import that the backup saw running"
 
 
 def test_a_backup_of_the_embedded_database_comes_back_into_an_empty_home(tmp_path: Path, w365: Command) -> None:

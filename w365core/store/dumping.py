@@ -13,18 +13,19 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.engine import URL
 
 from w365core.errors import AlreadyRunning, ConfigurationMissing, StoreUnavailable
-from w365core.store import embedded_account, engine as store_engine, rebuilding
+from w365core.store import embedded_account, engine as store_engine, rebuilding, stage
 from w365core.store.rebuilding import BESIDE, Digest
+from w365core.store.tables import import_run
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _TIMED, _TIMES, _HEAD = 17, b"SET transaction_timeout = 0;\n", 40  # since when programs say so, and within how many lines
@@ -33,11 +34,13 @@ _ALONE = "w365 backup"  # held by a backup, and by whoever takes landed files aw
 
 @dataclass(frozen=True)
 class Held:
-    """What the database holds at one moment. `snapshot` is what `dump` reads by."""
+    """What the database holds at one moment. `snapshot` is what `dump` reads by; `left_out` are the stages of imports that ran then, which are locked
+    until they are full, and nobody's if their import dies."""
 
     snapshot: str
     postgres: str
     tables: dict[str, Digest]
+    left_out: frozenset[str]
 
 
 @contextmanager
@@ -56,15 +59,21 @@ def holding(engine: Engine) -> Iterator[Held]:
     with engine.connect() as connection:
         connection.execute(text("set transaction isolation level repeatable read, read only"))
         snapshot = connection.execute(text("select pg_export_snapshot()")).scalar_one()
-        yield Held(snapshot, server_version(connection), digests(connection))
+        left_out = _being_filled(connection)
+        yield Held(snapshot, server_version(connection), digests(connection, without=left_out), left_out)
+
+
+def _being_filled(connection: Connection) -> frozenset[str]:
+    running = connection.execute(select(import_run.c.import_run_id).where(import_run.c.status == "running")).scalars()
+    return frozenset(stage.table_of(which, run_id) for run_id in running for which in (stage.LICENSE, stage.USAGE))
 
 
 def server_version(connection: Connection) -> str:
     return connection.execute(text("select split_part(current_setting('server_version'), ' ', 1)")).scalar_one()
 
 
-def digests(connection: Connection) -> dict[str, Digest]:
-    """Of every table in our schema, by name; partitions count to their table."""
+def digests(connection: Connection, *, without: Collection[str] = ()) -> dict[str, Digest]:
+    """Of every table in our schema but those, by name; partitions count to their table."""
     connection.execute(text("set local time zone 'UTC'"))
     names = connection.execute(
         text(
@@ -72,7 +81,7 @@ def digests(connection: Connection) -> dict[str, Digest]:
             "and not relispartition order by relname"
         )
     ).scalars()
-    return {name: rebuilding.digest(connection, name) for name in names.all()}
+    return {name: rebuilding.digest(connection, name) for name in names if name not in without}
 
 
 def is_empty(connection: Connection) -> bool:
@@ -88,6 +97,7 @@ def dump(url: URL, held: Held, to: Path, *, programs: Path, environment: Mapping
         "--no-privileges",
         f"--exclude-schema={BESIDE}",
         f"--snapshot={held.snapshot}",
+        *(f"--exclude-table={name}" for name in sorted(held.left_out)),
         "--no-password",
     )
     _run(
