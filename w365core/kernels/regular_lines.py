@@ -1,8 +1,8 @@
 """Which cells do regular JSON lines hold? All of them as COPY reads them, cut from the block itself, and of some columns the values.
 
 JSON's escapes of two signs are COPY's as well, and the quote that ends a text may end a cell, so that most texts are stored as they are printed,
-without a look into them. What COPY would read otherwise is written anew, beside the block: days, signs escaped by their number, odd numbers. Lines that are not regular, or that a check would
-reject, are None here and read one by one instead; the tests hold the two against each other.
+without a look into them. What COPY would read otherwise is written anew, beside the block: days, signs escaped by their number, odd numbers. Lines
+that are not regular, or that a check would reject, are None here and read one by one instead; the tests hold the two against each other.
 """
 
 from __future__ import annotations
