@@ -5,6 +5,7 @@ One object a line: a binary column `__json` with the line as it stands in the fi
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 import numpy as np
@@ -56,7 +57,7 @@ class _Block:
 
     def __init__(self, begun: bytes = b"") -> None:
         self._signs = np.empty(len(begun) + _BLOCK + file_bytes.PIECE, np.uint8)
-        self._ends: list[int] = []
+        self._ends = array("i")
         self._is_plain = True
         self.size = 0
         self.add(begun)
