@@ -215,7 +215,7 @@ def pandas_baseline(engine, lines: int) -> Spent:
 # --- the data ------------------------------------------------------------------------------------------------------------------------------
 
 
-def make_estate(folder: Path, lines: int, invoices: int, *, shuffled: bool) -> Path:
+def make_estate(folder: Path, lines: int, invoices: int = 1, *, shuffled: bool = False) -> Path:
     """Invoices of the same usage, which has so many daily lines, in blobs of 100,000; the reconciliation file bills their sum."""
     chance = random.Random(365)
     usage = folder / "partner_center" / "exports" / "G1" / "usage"

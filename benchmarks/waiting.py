@@ -136,7 +136,7 @@ def scripts_on_demo(work: Path) -> None:
 
 
 def huge_invoice(work: Path, lines: int) -> None:
-    estate = load.make_estate(work / "estate", lines, shuffled=False)
+    estate = load.make_estate(work / "estate", lines)
     environment = {**os.environ, "W365_HOME": str(work / "huge"), "W365_POLL": "0.05", "W365_SECRET_BENCH": "x"}
     environment.pop("DATABASE_URL", None)
     load.command(environment, "init")
