@@ -1,4 +1,5 @@
-"""What is kept between two runs of a page? The engine of this process, sums over an import that never changes, and drawn figures. The only cache.
+"""What is kept between two runs of a page? The engine of this process, sums over an import that never changes, drawn figures, and the diagnosis of a month
+for as long as nobody writes anything. The only cache.
 
 Everything else is asked anew, so that a page is never older than the database; a figure is drawn anew as soon as anything that it shows is another.
 """
@@ -198,12 +199,17 @@ def usage_invoice(number: str) -> Opened | None:
 
 def diagnosed(period: str) -> Found:
     """Why there are no usage invoices in a month (2026-11), as things are now."""
-    first_day = date.fromisoformat(f"{period}-01")
     with reading() as opened:
-        today = now(opened).date()
-        rows = diagnosing.diagnose(opened, period=first_day, today=today)
-        late = diagnosing.lateness(opened, period=first_day, rows=rows)
-        return Found(period, today, rows, late, diagnosing.rates(opened))
+        return _diagnosed(period, now(opened).date(), connection.moment(opened), opened)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _diagnosed(period: str, today: date, moment: str, _opened: Connection) -> Found:
+    """Asked anew as soon as anything has been written since: choosing among the rows of a month writes nothing."""
+    first_day = date.fromisoformat(f"{period}-01")
+    rows = diagnosing.diagnose(_opened, period=first_day, today=today)
+    late = diagnosing.lateness(_opened, period=first_day, rows=rows)
+    return Found(period, today, rows, late, diagnosing.rates(_opened))
 
 
 def reconciliation(wanted: reconciliation_report.Wanted) -> Reconciliation:

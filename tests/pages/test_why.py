@@ -86,6 +86,23 @@ def test_the_biggest_money_stands_first_with_what_mends_it(why, month: Context):
     assert "1 contract invoiced before the usage is usually here" in told
 
 
+def test_what_is_written_meanwhile_is_there_at_the_next_run_and_nothing_is_asked_twice_before(why, month: Context, monkeypatch):
+    asked = []
+    monkeypatch.setattr(diagnosing, "diagnose", lambda *given, real=diagnosing.diagnose, **named: asked.append(1) or real(*given, **named))
+    app = why()
+    assert "Blocked, EUR 20.00" in said(app)
+    for _ in range(20):  # other databases of the same server write as well
+        before = len(asked)
+        app.run()
+        if len(asked) == before:
+            break
+    else:
+        pytest.fail("each run asks anew")
+    with month.engine.begin() as connection:
+        connection.execute(text("update usage_summary set cost = cost + 5 where markup_pct is null"))
+    assert "Blocked, EUR 25.00" in said(app.run())
+
+
 def test_a_row_opens_to_its_sixteen_checks(why, month: Context):
     app = why()
     app.button("open_BC-1_U-1_2026-10-01").click().run()

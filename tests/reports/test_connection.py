@@ -33,6 +33,19 @@ def test_a_database_that_is_gone_is_one_sentence_without_its_password(template: 
     assert not connection.database_answers()
 
 
+def test_a_moment_lasts_until_somebody_writes(engine: Engine):
+    def moment() -> str:
+        with connection.reading(engine) as opened:
+            return connection.moment(opened)
+
+    assert any(moment() == moment() for _ in range(50)), "though other databases of the server are written to meanwhile"
+    with engine.connect() as writing:
+        writing.execute(text("insert into currency (code, rate_to_base) values ('CHF', 1)"))
+        before = moment()
+        writing.commit()
+    assert moment() != before
+
+
 def test_asking_whether_the_embedded_database_answers_does_not_start_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setenv("W365_HOME", str(tmp_path / "home"))

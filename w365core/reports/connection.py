@@ -58,6 +58,14 @@ def reading(engine: Engine, *, seconds: int = SECONDS_TO_ANSWER) -> Iterator[Con
         raise CallRefused(f"The database took longer than {seconds} seconds over this; choose fewer invoices with the filters.") from None
 
 
+def moment(connection: Connection) -> str:
+    """What the snapshot sees: where this is the same text, every row is the same. It is another one as soon as anybody has written anything."""
+    seen = (
+        "select concat_ws(' ', pg_postmaster_start_time(), oid, pg_current_snapshot()) from pg_database where datname = current_database()"
+    )
+    return connection.execute(text(seen)).scalar_one()
+
+
 def installation(connection: Connection) -> Installation:
     """Whether this is the demo, and what time it is: W365_NOW, else the clock that the installation states, else the real one."""
     facts = queries.installation_facts(connection)
