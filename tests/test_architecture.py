@@ -117,7 +117,6 @@ EXCEPTIONS = {
         "w365core/store/reconciliation_inputs.py",
         "numpy",
     ): "adds up the hashes of a subscription's rows, with the wrapping of machine integers",
-    ("w365core/store/corrections.py", "pyarrow"): "hands corrected summaries to COPY as one table, without a statement per row",
     ("w365core/store/reconciliations.py", "pyarrow"): "writes the kernel's tables by COPY",
     ("store", "msgspec"): "documents of our own that land and come back: exact, and in one order of keys",
     ("w365core/store/migrations/versions/0002_jobs.py", "procrastinate"): "the queue's own schema, as its package has it",

@@ -60,10 +60,7 @@ def reading(engine: Engine, *, seconds: int = SECONDS_TO_ANSWER) -> Iterator[Con
 
 def moment(connection: Connection) -> str:
     """What the snapshot sees: where this is the same text, every row is the same. It is another one as soon as anybody has written anything."""
-    seen = (
-        "select concat_ws(' ', pg_postmaster_start_time(), oid, pg_current_snapshot()) from pg_database where datname = current_database()"
-    )
-    return connection.execute(text(seen)).scalar_one()
+    return queries.snapshot(connection)
 
 
 def installation(connection: Connection) -> Installation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ from w365core.arrays import CELL_END, scalar, text_array
 
 _NOTHING, _NEW_LINE = scalar(""), scalar("\n")
 _IN_CACHE = 2**17  # bytes looked at in one go
-_ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", CELL_END: f"\\{CELL_END}"}  # the backslash first
+_SPECIAL = "\\\n\r"  # to COPY, beside what stands between cells; the backslash is escaped first
+_ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", CELL_END: f"\\{CELL_END}"}
 
 
 class Copied(NamedTuple):
@@ -40,9 +41,10 @@ def copied(lines: pa.RecordBatch) -> Copied:
     return _copied("".join(ready).split() + others, between, text)
 
 
-def copied_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Copied:
+def copied_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Copied:
     """Rows of texts, or of what prints itself exactly, under these names."""
-    return copied(pa.RecordBatch.from_arrays([text_array(cells) for cells in zip(*rows, strict=True)], names=list(names)))
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return copied(pa.RecordBatch.from_arrays([text_array(cells) for cells in columns], names=list(names)))
 
 
 def _copied(columns: list[str], between: str, text: pa.StringArray) -> Copied:
@@ -62,7 +64,7 @@ def _joined(cells: list[pa.StringArray], between: str) -> pa.StringArray:
 def _is_plain(text: pa.Buffer, between: str, *, cells: int, rows: int) -> bool:
     """Whether every new line and sign between cells is one of ours, and no sign in the text means something else to COPY."""
     signs = np.frombuffer(text, np.uint8)
-    found = dict.fromkeys(f"{between}\n\\\r", 0)
+    found = dict.fromkeys(_SPECIAL + between, 0)
     for begin in range(0, len(signs), _IN_CACHE):
         here = signs[begin : begin + _IN_CACHE]
         for sign in found:
@@ -71,7 +73,6 @@ def _is_plain(text: pa.Buffer, between: str, *, cells: int, rows: int) -> bool:
 
 
 def _escaped(column: pa.StringArray, between: str) -> pa.StringArray:
-    for sign, escape in _ESCAPES.items():
-        if sign in f"\\\n\r{between}":
-            column = pc.replace_substring(column, pattern=sign, replacement=escape)
+    for sign in _SPECIAL + between:
+        column = pc.replace_substring(column, pattern=sign, replacement=_ESCAPES[sign])
     return column

@@ -11,23 +11,17 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-import pyarrow as pa
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
-from w365core.arrays import batch_of
 from w365core.errors import CallRefused
 from w365core.store import audit
-from w365core.store.copy_text import copied
+from w365core.store.copy_text import copied_rows
 from w365core.store.engine import driver_cursor
 from w365core.store.ledger import Who
 from w365core.store.tables import usage_correction
 
 CORRECT, UNDO = "correct usage", "undo correction of usage"
 PURPOSE = "correction"
-_VALUES = pa.schema(
-    [("usage_id", pa.string()), ("provider_invoice_id", pa.int64())]
-    + [(name, pa.string()) for name in ("quantity", "cost", "markup_pct", "selling_amount")]
-)
 Keep = Callable[[bytes], str]
 T = TypeVar("T")
 
@@ -217,7 +211,7 @@ def _put_aside(connection: Connection, rows: Sequence[Values]) -> None:
             "selling_amount numeric) on commit drop"
         )
     )
-    columns, options, content = copied(batch_of(rows, _VALUES))
+    columns, options, content = copied_rows(Values._fields, rows)
     with (
         driver_cursor(connection) as cursor,
         cursor.copy(f"copy pg_temp.usage_values ({columns}) from stdin ({options})") as sink,

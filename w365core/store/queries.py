@@ -296,6 +296,14 @@ def last_runs(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
     return {row["provider"]: row for row in _rows(connection, query)}
 
 
+def snapshot(connection: Connection) -> str:
+    """Which rows of which database this transaction sees."""
+    seen = (
+        "select concat_ws(' ', pg_postmaster_start_time(), oid, pg_current_snapshot()) from pg_database where datname = current_database()"
+    )
+    return connection.execute(text(seen)).scalar_one()
+
+
 def installation_facts(connection: Connection) -> Mapping[str, str]:
     """What this installation says of itself: "demo", "clock"; and what is set as its "time_zone"."""
     said = select(installation.c.name, installation.c.value)
