@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.components import asking, cached, filters, footer, problems, signed_in
 from w365core.access import Role
-from w365core.reports import invoice_status, wording
+from w365core.reports import wording
 
 _WITHOUT_FILTERS = (
     "providers",
@@ -73,12 +73,10 @@ if role is None and entered is not None:
     entered()
 if role is not None:
     with problems.boundary():
-        installation = cached.installation()
+        installation, choices = cached.around(filtered=page.url_path not in _WITHOUT_FILTERS)
         wording.show_times_in(installation.time_zone)
-        with cached.reading() as connection:
-            choices = invoice_status.choices(connection)
         with st.sidebar:
-            if page.url_path not in _WITHOUT_FILTERS:
+            if choices is not None:
                 filters.draw(choices)
             signed_in.badge(role)
             footer.draw(installation)

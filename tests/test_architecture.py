@@ -111,6 +111,7 @@ EXCEPTIONS = {
     ("w365core/reconcile/agreeing.py", "numpy"): "compares whole numbers of all lines, without a frame for each step",
     ("w365core/reconcile/places.py", "pyarrow"): "numbers equal texts three times as fast as polars",
     ("w365core/store/copy_text.py", "numpy"): "looks for what has to be escaped in all the text at once",
+    ("w365core/reports/tables.py", "pyarrow"): "a page's cells in the form that the browser gets them",
     ("w365core/store/stage.py", "pyarrow"): "names the kernel's batches in its signatures",
     ("w365core/store/reconciliation_inputs.py", "pyarrow"): "reads what COPY gives as the kernel's tables, without an object per row",
     (

@@ -93,6 +93,12 @@ def installation() -> Installation:
         return connection.installation(opened)
 
 
+def around(*, filtered: bool) -> tuple[Installation, Mapping[str, Mapping[str, str]] | None]:
+    """What stands around every page: the installation, and what provider invoices can be filtered by, None where the page has no such filters."""
+    with reading() as opened:
+        return connection.installation(opened), status_report.choices(opened) if filtered else None
+
+
 def now(opened: Connection) -> datetime:
     """What time it is for this installation; a demo states its own."""
     return connection.installation(opened).now
@@ -207,8 +213,9 @@ def diagnosed(period: str) -> Found:
 def _diagnosed(period: str, today: date, moment: str, _opened: Connection) -> Found:
     """Asked anew as soon as anything has been written since: choosing among the rows of a month writes nothing."""
     first_day = date.fromisoformat(f"{period}-01")
-    rows = diagnosing.diagnose(_opened, period=first_day, today=today)
-    late = diagnosing.lateness(_opened, period=first_day, rows=rows)
+    known = diagnosing.records(_opened)
+    rows = diagnosing.diagnose(_opened, period=first_day, today=today, known=known)
+    late = diagnosing.lateness(_opened, period=first_day, rows=rows, known=known)
     return Found(period, today, rows, late, diagnosing.rates(_opened))
 
 

@@ -204,7 +204,7 @@ def calendar(found: Why) -> None:
         charts.drawn(
             why_figures.calendar,
             found.calendar,
-            today=cached.installation().now.date(),
+            today=found.today,
             color=_color,
             key="why_calendar",
             alt="; ".join(

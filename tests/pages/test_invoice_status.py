@@ -382,10 +382,10 @@ def test_a_lost_database_is_away_at_every_look_until_it_is_back(frame, engine: E
 
 
 def test_an_unforeseen_failure_shows_a_reference_and_logs_the_story(frame, engine: Engine, monkeypatch, caplog):
-    def fail():
+    def fail(**_):
         raise RuntimeError("secret inside")
 
-    monkeypatch.setattr(cached, "installation", fail)
+    monkeypatch.setattr(cached, "around", fail)
     with caplog.at_level(logging.ERROR, logger="w365core.pages"):
         app = frame()
     told = said(app)

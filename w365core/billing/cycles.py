@@ -111,9 +111,10 @@ def oldest_open(terms: Terms, invoices: Sequence[Invoiced], *, first_usage: date
     Where the next invoice date was put back to before steps that still stand, it is the cycle that has lost its invoice, not the one behind them.
     """
     last = _after_the_last(terms, invoices, first_usage=first_usage)
-    invoiced = {cycle_of(terms, one.cycle_start).number for one in invoices}
     lost = _put_back_to(terms, invoices)
-    return cycle(terms, lost) if lost is not None and 0 <= lost < last.number and lost not in invoiced else last
+    if lost is None or not 0 <= lost < last.number or any(cycle_of(terms, one.cycle_start).number == lost for one in invoices):
+        return last
+    return cycle(terms, lost)
 
 
 def _put_back_to(terms: Terms, invoices: Sequence[Invoiced]) -> int | None:

@@ -44,7 +44,7 @@ def plan(contract: Contract, usage: Sequence[Usage], *, first: date, last: date,
     `usage` is what of the contract is not invoiced, `taken` are the invoice numbers that are given already.
     """
     judged = judge(contract, usage, today=today)
-    terms, invoices = terms_of(contract), _invoiced(contract)
+    terms, invoices = terms_of(contract), invoices_of(contract)
     open_ones = _worth(contract, terms, invoices, judged)
     dated = {number: _date(terms, cycle, invoices, contract) for number, (cycle, _) in open_ones.items()}
     over = [number for number in sorted(open_ones) if open_ones[number][0].end <= today]
@@ -88,7 +88,7 @@ def again(contract: Contract, usage: Sequence[Usage], *, of: Standing, next_date
     others = _without(contract, of.invoice_number)
     terms = terms_of(contract)
     number = cycles.cycle_of(terms, of.day).number
-    found = _worth(others, terms, _invoiced(others), judge(contract, usage)).get(number)
+    found = _worth(others, terms, invoices_of(others), judge(contract, usage)).get(number)
     if found is None:
         return None
     (cycle, contents), (before, after) = found, next_dates
@@ -118,14 +118,15 @@ def terms_of(contract: Contract) -> Terms:
     return Terms(contract.contract_id or "", contract.frequency, contract.start_date, contract.end_date, contract.next_invoice_date)
 
 
-# --- helpers -----------------------------------------------------------------------------------------------------------------------------
-
-
-def _invoiced(contract: Contract) -> list[Invoiced]:
+def invoices_of(contract: Contract) -> list[Invoiced]:
+    """The invoices that stand for its cycles."""
     return [
         Invoiced(one.invoice_number, one.day, one.invoice_date, one.status, Step.of(one.next_before, one.next_after))
         for one in contract.invoices
     ]
+
+
+# --- helpers -----------------------------------------------------------------------------------------------------------------------------
 
 
 def _without(contract: Contract, invoice_number: str) -> Contract:
@@ -157,7 +158,7 @@ def _after_the_end(contract: Contract, usage: Usage) -> tuple[str, str] | None:
         return None
     terms = terms_of(contract)
     number = cycles.cycle_of(terms, usage.day).number
-    target = _target(number, _numbers(terms, _invoiced(contract)))
+    target = _target(number, _numbers(terms, invoices_of(contract)))
     if target == number or cycles.cycle(terms, target).start <= contract.end_date:
         return None
     return NOT_BILLABLE, (
@@ -255,7 +256,7 @@ def _held(
     no loss but a decision."""
     terms, invoices = (
         replace(terms_of(contract), end_date=None),
-        _invoiced(contract),
+        invoices_of(contract),
     )  # usage after the end is held back where it would be due
     invoiced = _numbers(terms, invoices)
     found = []
@@ -293,7 +294,7 @@ def _before_the_start(
 def _potential(contract: Contract, usage: Sequence[Usage], first: date, last: date, today: date) -> tuple[Potential, ...]:
     if contract.contract_id is None or not any(one.minimum_commitment for one in contract.subscriptions.values()):
         return ()
-    terms, invoices = terms_of(contract), _invoiced(contract)
+    terms, invoices = terms_of(contract), invoices_of(contract)
     currency = contract.currency or contract.account_currency
     oldest = cycles.oldest_open(terms, invoices, first_usage=contract.first_usage)
     found: list[Potential] = []

@@ -33,10 +33,9 @@ def diagnose(
     first_day = typed.day(f"{period}-01", "--period")
     context = opened()
     with guarded(), context.engine.connect() as connection:
-        rows = diagnosing.diagnose(
-            connection, period=first_day, today=context.now.date(), subscription_id=subscription, contract_id=contract
-        )
-        behind = diagnosing.invoiced_late(connection, subscription_id=subscription, contract_id=contract)
+        known, chosen = diagnosing.records(connection), {"subscription_id": subscription, "contract_id": contract}
+        rows = diagnosing.diagnose(connection, period=first_day, today=context.now.date(), **chosen, known=known)
+        behind = diagnosing.invoiced_late(connection, **chosen, known=known)
     for one in behind:
         printing.progress(one["sentence"])
     if json:

@@ -1,5 +1,6 @@
 """Why are there no usage invoices this month? The door of the page and of the command: one row for each usage contract, subscription and cycle.
 
+records    our subscriptions, contracts and customer invoices, for whoever asks two of the questions below
 diagnose   the rows of a month, what is blocked with the most money first
 rates      of currencies to base, for an order
 invoiced_late   contracts whose next invoice date is a cycle behind
@@ -24,28 +25,41 @@ from w365core.diagnosis.missing_usage_words import Checked
 from w365core.errors import CallRefused
 from w365core.jobs import invoicing, usage_cycles, usage_evidence
 from w365core.jobs.invoicing import Period
+from w365core.jobs.usage_cycles import Records
 from w365core.jobs.usage_evidence import Case
-from w365core.store import references, usage_evidence as store
+from w365core.store import references
 
 Row = Mapping[str, Any]
 FINDINGS = (Outcome.BLOCKED, Outcome.LATE)
 _ORDER = (Outcome.BLOCKED, Outcome.LATE, Outcome.READY, Outcome.NOT_DUE_YET, Outcome.BILLED, Outcome.ZERO)
 
 
+def records(connection: Connection) -> Records:
+    """As they are now."""
+    return usage_cycles.records(connection)
+
+
 def diagnose(
-    connection: Connection, *, period: date, today: date, subscription_id: str | None = None, contract_id: str | None = None
+    connection: Connection,
+    *,
+    period: date,
+    today: date,
+    subscription_id: str | None = None,
+    contract_id: str | None = None,
+    known: Records | None = None,
 ) -> list[Row]:
     """The rows whose invoice date lies in the month of `period` (its first day). CallRefused for an id that our records do not have."""
-    chosen = _chosen(store.subscriptions(connection), subscription_id, contract_id)
+    known = known or records(connection)
+    chosen = _chosen(known.subscriptions, subscription_id, contract_id)
     is_asked = subscription_id is not None or contract_id is not None
-    cases = usage_evidence.of_month(connection, first_day=period, today=today, chosen=chosen, is_asked=is_asked)
-    rows = [_row(case, diagnosis) for case, diagnosis in _in_their_order(connection, cases, period=period, today=today)]
-    known = rates(connection)
+    cases = usage_evidence.of_month(connection, known, first_day=period, today=today, chosen=chosen, is_asked=is_asked)
+    rows = [_row(case, diagnosis) for case, diagnosis in _in_their_order(connection, known, cases, period=period, today=today)]
+    to_base = rates(connection)
     return sorted(
         rows,
         key=lambda row: (
             _ORDER.index(row["outcome"]),
-            -_weight(row, known),
+            -_weight(row, to_base),
             row["contract_id"] or "",
             row["subscription_id"],
             row["cycle_start"],
@@ -53,20 +67,22 @@ def diagnose(
     )
 
 
-def _in_their_order(connection: Connection, cases: Sequence[Case], *, period: date, today: date) -> list[tuple[Case, Diagnosis]]:
+def _in_their_order(
+    connection: Connection, known: Records, cases: Sequence[Case], *, period: date, today: date
+) -> list[tuple[Case, Diagnosis]]:
     """Each case diagnosed; one that could be billed now knows of an earlier cycle that has to be billed before it, and one without an invoice of late
     usage that a run would put on it."""
     found = [(case, missing_usage.diagnosed(case.evidence)) for case in cases]
     if not any(diagnosis.outcome is Outcome.READY or case.evidence.invoice is None for case, diagnosis in found):
         return found
-    foretold = invoicing.foretold(connection, Period.month(f"{period:%Y-%m}"), today=today)
+    foretold = invoicing.foretold(connection, known.contracts.values(), Period.month(f"{period:%Y-%m}"), today=today)
     said = []
     for case, diagnosis in found:
-        known, e = foretold.get(case.subscription["known_contract_id"] or ""), case.evidence
-        if known is not None:
+        run, e = foretold.get(case.subscription["known_contract_id"] or ""), case.evidence
+        if run is not None:
             mine = (e.cycle_start, e.subscription.subscription_id)
-            late = by_currency((currency, amount) for start, of, currency, amount in known.late if (start, of) == mine)
-            day = known.comes_before(e.cycle_start) if diagnosis.outcome is Outcome.READY else None
+            late = by_currency((currency, amount) for start, of, currency, amount in run.late if (start, of) == mine)
+            day = run.comes_before(e.cycle_start) if diagnosis.outcome is Outcome.READY else None
             if day or late:
                 case = replace(case, evidence=replace(e, billed_before_it=day, late_with_it=tuple(late.items())))
                 diagnosis = missing_usage.diagnosed(case.evidence)
@@ -79,10 +95,13 @@ def rates(connection: Connection) -> Mapping[str, Decimal]:
     return references.currencies(connection)
 
 
-def invoiced_late(connection: Connection, *, subscription_id: str | None = None, contract_id: str | None = None) -> list[Row]:
+def invoiced_late(
+    connection: Connection, *, subscription_id: str | None = None, contract_id: str | None = None, known: Records | None = None
+) -> list[Row]:
     """The contracts whose next invoice date lies a cycle or more behind their usage, as it is for good once two cycles were billed in one month: with the
     cycle, the date, the day to move it to, and a sentence."""
-    chosen = _chosen(store.subscriptions(connection), subscription_id, contract_id)
+    known = known or records(connection)
+    chosen = _chosen(known.subscriptions, subscription_id, contract_id)
     return [
         {
             "contract_id": row["known_contract_id"],
@@ -96,11 +115,11 @@ def invoiced_late(connection: Connection, *, subscription_id: str | None = None,
             f"{cycle.last_day} is billed in {row['next_invoice_date']:%Y-%m}, a cycle late, and so is all that follows; `contract set-invoice-date --contract "
             f"{row['known_contract_id']} --date {day}` moves it.",
         }
-        for row, cycle, day in usage_cycles.late_by_a_cycle(connection, chosen)
+        for row, cycle, day in usage_cycles.late_by_a_cycle(known, chosen)
     ]
 
 
-def lateness(connection: Connection, *, period: date, rows: Sequence[Row]) -> dict[str, Any]:
+def lateness(connection: Connection, *, period: date, rows: Sequence[Row], known: Records | None = None) -> dict[str, Any]:
     """`arrivals` of the twelve months before, `usual` by provider, and `early`: the contracts of these rows that are invoiced before nine of ten of
     their provider's invoices are here, with the day to move to; `behind`: those of any month that are invoiced a cycle late."""
     arrivals = usage_evidence.arrivals(connection, first_day=period)
@@ -143,7 +162,7 @@ def lateness(connection: Connection, *, period: date, rows: Sequence[Row]) -> di
             for u in usual.values()
         ],
         "early": sorted(early.values(), key=lambda one: one["contract_id"]),
-        "behind": invoiced_late(connection),
+        "behind": invoiced_late(connection, known=known),
     }
 
 

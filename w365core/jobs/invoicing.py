@@ -10,7 +10,7 @@ Two runs at once make one Draft: the contract is locked first, and what is due i
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -97,11 +97,11 @@ def plans(connection: Connection, period: Period, *, today: date, contract_id: s
     ]
 
 
-def foretold(connection: Connection, period: Period, *, today: date) -> dict[str, Foretold]:
-    """By contract what a run over this period would do; contracts without unbilled usage are left out."""
+def foretold(connection: Connection, contracts: Iterable[Contract], period: Period, *, today: date) -> dict[str, Foretold]:
+    """What a run over this period would do with each of these contracts, which are as they are now; those without unbilled usage are left out."""
     usage = store.unbilled_in_sums(connection)
     found = {}
-    for one in store.contracts(connection):
+    for one in contracts:
         if one.contract_id and one.contract_id in usage:
             plan = planning.plan(one, usage[one.contract_id], first=period.first, last=period.last, today=today)
             waits, first = (plan.earlier.cycle_start, plan.earlier.earlier_invoice_date) if plan.earlier else (None, None)

@@ -36,6 +36,7 @@ class Facts:
     listed: dict[str, datetime] = field(default_factory=dict)
     late_before: dict[str, int] = field(default_factory=dict)
     usual: dict[str, Usual] = field(default_factory=dict)
+    invoices: dict[str | None, Row] = field(default_factory=dict)
 
 
 def months_of(span: Span, documents: Iterable[Document]) -> tuple[Month, ...]:

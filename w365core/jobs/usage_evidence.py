@@ -24,7 +24,7 @@ from w365core.diagnosis.missing_usage_facts import (
     Source,
     Subscription,
 )
-from w365core.jobs.usage_cycles import Span, spans_of
+from w365core.jobs.usage_cycles import Records, Span, spans_of
 from w365core.jobs.usage_documents import Facts, day_of, documents_of, is_of, months_of
 from w365core.model import CAPABILITIES, ProviderType, StatusReason
 from w365core.store import usage_evidence as store
@@ -44,15 +44,17 @@ class Case:
     is_dated: bool = True
 
 
-def of_month(connection: Connection, *, first_day: date, today: date, chosen: Sequence[Row], is_asked: bool) -> list[Case]:
+def of_month(connection: Connection, known: Records, *, first_day: date, today: date, chosen: Sequence[Row], is_asked: bool) -> list[Case]:
     """The cases of these subscriptions whose invoice date lies in the month of `first_day`. `is_asked`: somebody named them, so nothing is left out
     that has neither usage nor a reason to have any."""
-    spans = spans_of(connection, chosen, first_day)
+    spans = spans_of(known, chosen, first_day)
     if not spans:
         return []
     since = min(span.cycle.start for _, span in spans)
     since = min([since, *(day for row, span in spans if span.cycle.number == 0 and (day := row["first_usage"]))])
     facts = _facts(connection, since=since, until=max(span.cycle.end for _, span in spans), first_day=first_day)
+    standing = {span.invoice_number for _, span in spans if span.invoice_number is not None}
+    facts.invoices = {row["invoice_number"]: row for row in store.customer_invoices(connection, sorted(standing))}
     cases = [Case(row, _evidence(row, span, facts, today), span.is_dated) for row, span in spans]
     return [case for case in cases if is_asked or _is_expected(case)]
 
@@ -128,7 +130,7 @@ def _evidence(row: Row, span: Span, facts: Facts, today: date) -> Evidence:
         currency=currency.upper() if currency else None,
         months=months_of(span, documents),
         rows=tuple(_rows(one, begun=row["contract_start"]) for one in rows),
-        invoice=_customer_invoice(span.invoice),
+        invoice=_customer_invoice(facts.invoices.get(span.invoice_number)),
         estimates=tuple(
             Estimate(one["cost"], one["currency"], day_of(one["estimated_at"]))
             for one in facts.estimates[row["subscription_id"]]

@@ -44,8 +44,8 @@ def reading(engine: Engine, *, seconds: int = SECONDS_TO_ANSWER) -> Iterator[Con
     """One snapshot. StoreUnavailable where the database is away, CallRefused where a question takes longer than `seconds` (0: no limit)."""
     try:
         with store_engine.guarded(), engine.connect() as connection:
-            connection.execute(text("set transaction isolation level repeatable read, read only"))
-            connection.execute(text(f"set local statement_timeout = '{int(seconds)}s'"))
+            begin = "set transaction isolation level repeatable read, read only; set local statement_timeout = '{}s'"
+            connection.execute(text(begin.format(int(seconds))))
             database_roles.read_as_pages(connection)
             yield connection
     except StoreUnavailable:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-import polars as pl
+import pyarrow as pa
 
 from w365core import money
 from w365core.frames import Kind
@@ -83,18 +83,18 @@ def shown(column: Column, row: Mapping[str, Any]) -> str:
     return str(value)
 
 
-def frame(table: Table, *, chip: Callable[[str], str]) -> pl.DataFrame:
+def frame(table: Table, *, chip: Callable[[str], str]) -> pa.Table:
     """The shown columns by label: text as people read it, days as days, a chip as a list of the one word that `chip` makes of it."""
     columns = [column for column in table.columns if column.shown]
-    cells = {heading(column): [_cell(column, row, chip) for row in table.rows] for column in columns}
-    return pl.DataFrame(cells, schema={heading(column): _type(column) for column in columns})
+    cells = [pa.array([_cell(column, row, chip) for row in table.rows], _type(column)) for column in columns]
+    return pa.table(cells, names=[heading(column) for column in columns])
 
 
-def wide_enough(column: Column, cells: pl.DataFrame) -> int | None:
+def wide_enough(column: Column, cells: pa.Table) -> int | None:
     """The column's width in pixels. A number that is wider would lose its first digits, which count most, so it is at least that of the longest one."""
     if column.width is None or column.kind not in (Kind.NUMBER, Kind.WHOLE):
         return column.width
-    longest = cells[heading(column)].str.len_chars().max() or 0
+    longest = max((len(cell) for cell in cells[heading(column)].to_pylist()), default=0)
     return max(column.width, longest * _DIGIT + _PADDING)
 
 
@@ -106,8 +106,8 @@ def _cell(column: Column, row: Mapping[str, Any], chip: Callable[[str], str]) ->
 
 def _type(column: Column) -> Any:
     if column.name in CHIPS:
-        return pl.List(pl.String)
-    return pl.Date if column.kind is Kind.DAY else pl.String
+        return pa.list_(pa.string())
+    return pa.date32() if column.kind is Kind.DAY else pa.string()
 
 
 def written(column: Column, row: Mapping[str, Any]) -> str | int | Decimal | date | datetime | None:

@@ -135,6 +135,7 @@ class Why:
     """The page. `rows` are those that the filters leave, `knots` what holds them up, the biggest money first."""
 
     period: str
+    today: date
     tiles: tuple[Tile, ...]
     knots: tuple[Knot, ...]
     rows: tuple[Row, ...]
@@ -151,10 +152,11 @@ def build(found: Found, *, outcomes: Sequence[str] = (), customers: Sequence[str
     """`outcomes` and `customers` leave the others out; the tiles count every outcome all the same."""
     period, today, rates, late = found.period, found.today, found.rates, found.late
     of_customers = [row for row in found.rows if not customers or row["customer"] in customers]
-    rows = tuple(told(row) for row in of_customers if not outcomes or row["outcome"] in outcomes)
     everything = [told(row) for row in of_customers]
+    rows = tuple(row for row in everything if not outcomes or row["outcome"] in outcomes)
     return Why(
         period=period,
+        today=today,
         tiles=_tiles(everything, rates, today),
         knots=tuple(sorted(_knots(rows, today), key=lambda knot: (-in_base(knot.sums, rates), knot.title, knot.document or ""))),
         rows=rows,

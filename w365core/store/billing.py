@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
+from w365core.store.engine import rows
 from w365core.usage_invoice import Commitment, Contract, Sold, Standing, Subscribed, Usage
 
 _Noun = TypeVar("_Noun")
@@ -113,12 +114,12 @@ Rows = list[Mapping[str, Any]]
 def contracts(connection: Connection, contract_id: str | None = None) -> list[Contract]:
     """Every contract that usage is billed by, or this one, in the order of their ids; one without an id for subscriptions without a contract."""
     given = {"contract_id": contract_id}
-    known = {row["contract_id"]: row for row in _rows(connection, _CONTRACTS, **given)}
+    known = {row["contract_id"]: row for row in rows(connection, _CONTRACTS, **given)}
     by_contract: dict[str, list[Mapping[str, Any]]] = {}
-    for row in _rows(connection, _SUBSCRIPTIONS, **given):
+    for row in rows(connection, _SUBSCRIPTIONS, **given):
         by_contract.setdefault(row["contract_id"] or "", []).append(row)
     invoices: dict[str, list[Standing]] = {}
-    for row in _rows(connection, _INVOICES, **given):
+    for row in rows(connection, _INVOICES, **given):
         invoices.setdefault(row["contract_id"], []).append(
             Standing(
                 row["invoice_number"],
@@ -130,7 +131,7 @@ def contracts(connection: Connection, contract_id: str | None = None) -> list[Co
                 row["made_here"],
             )
         )
-    first = {row["contract_id"]: row["day"] for row in _rows(connection, _FIRST_USAGE, **given)}
+    first = {row["contract_id"]: row["day"] for row in rows(connection, _FIRST_USAGE, **given)}
     settled, sold = _nouns(connection, _SETTLED, Commitment, **given), _nouns(connection, _SOLD, Sold, **given)
     found = [
         replace(
@@ -177,19 +178,19 @@ def hold(connection: Connection) -> None:
 
 def unbilled(connection: Connection, contract_id: str | None = None) -> dict[str, list[Usage]]:
     """What is not invoiced, by contract ('' for none), archived usage with it."""
-    return _by_contract(_rows(connection, _NOT_INVOICED, contract_id=contract_id))
+    return _by_contract(rows(connection, _NOT_INVOICED, contract_id=contract_id))
 
 
 def unbilled_in_sums(connection: Connection) -> dict[str, list[Usage]]:
     """The same of all contracts without what is archived, summed up by subscription, charge window and provider invoice: to ask what is due, not to bill."""
-    return _by_contract(_rows(connection, _NOT_INVOICED_IN_SUMS))
+    return _by_contract(rows(connection, _NOT_INVOICED_IN_SUMS))
 
 
 def billed_on(connection: Connection, numbers: Sequence[str]) -> dict[str, list[Usage]]:
     """The usage on these customer invoices, by invoice."""
     query = text(_ON.text.replace("u.status, u.version,", "u.status, u.version, u.invoice_number,"))
     found: dict[str, list[Usage]] = {}
-    for row in _rows(connection, query, numbers=list(numbers)):
+    for row in rows(connection, query, numbers=list(numbers)):
         found.setdefault(row["invoice_number"], []).append(_usage(row))
     return found
 
@@ -220,7 +221,7 @@ def _with_accounts(connection: Connection, found: list[Contract]) -> list[Contra
     lacking = {one.account_id for one in found if one.account_id and one.account_name is None}
     if not lacking:
         return found
-    known = {row["account_id"]: row for row in _rows(connection, _ACCOUNTS, ids=sorted(lacking))}
+    known = {row["account_id"]: row for row in rows(connection, _ACCOUNTS, ids=sorted(lacking))}
     return [
         one
         if one.account_name is not None or one.account_id not in known
@@ -237,21 +238,17 @@ def _with_accounts(connection: Connection, found: list[Contract]) -> list[Contra
 def _nouns(connection: Connection, query: Any, noun: type[_Noun], **given: Any) -> dict[str, list[_Noun]]:
     """By the contract that the subscription has today."""
     found: dict[str, list[_Noun]] = {}
-    for row in _rows(connection, query, **given):
+    for row in rows(connection, query, **given):
         found.setdefault(row.pop("contract_id"), []).append(noun(**row))
     return found
 
 
-def _by_contract(rows: Rows) -> dict[str, list[Usage]]:
+def _by_contract(usage: Rows) -> dict[str, list[Usage]]:
     found: dict[str, list[Usage]] = {}
-    for row in rows:
+    for row in usage:
         found.setdefault(row["contract_id"], []).append(_usage(row))
     return found
 
 
 def _usage(row: Mapping[str, Any]) -> Usage:
     return Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
-
-
-def _rows(connection: Connection, query: Any, **given: Any) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query, given).mappings()]

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from w365core.store import listings, stage
+from w365core.store.engine import rows
 
 Rows = list[Mapping[str, Any]]
 
@@ -43,34 +44,16 @@ _CUSTOMERS = text("""
     from provider_account where account_id is not null
 """)
 
-# Invoices that stand for a usage cycle: with a line for a usage subscription, with usage on them, or without any line.
 _CUSTOMER_INVOICES = text("""
-    with line as (
-        select l.invoice_number, count(*) as lines, bool_or(s.kind = 'Usage') as for_usage, sum(l.amount) as total,
-               sum(l.amount) filter (where s.kind = 'Usage') as usage_total
-        from customer_invoice_line l left join subscription s on s.subscription_id = l.subscription_id
-        group by l.invoice_number
-    ), carried as (
-        select distinct invoice_number from usage_summary where invoice_number is not null
-    )
-    select i.contract_id, i.invoice_number, i.invoice_date, i.cycle_start, i.cycle_end, i.currency, i.status,
-           made.next_invoice_date_before, made.next_invoice_date_after, coalesce(case when line.for_usage then line.usage_total else line.total end, 0) as total, carried.invoice_number is not null as carries_usage
-    from customer_invoice i
-    left join usage_invoice made on made.invoice_number = i.invoice_number
-    left join line on line.invoice_number = i.invoice_number
-    left join carried on carried.invoice_number = i.invoice_number
-    where i.contract_id is not null and i.cycle_start is not null
-      and (line.lines is null or line.for_usage or carried.invoice_number is not null)
-    order by i.contract_id, i.cycle_start, i.invoice_number
-""")
-
-_FIRST_USAGE = text(f"""
-    select s.contract_id, min({_USAGE_DAY}) as day
-    from usage_summary u
-    join provider_invoice p using (provider_invoice_id)
-    join subscription s on s.subscription_id = u.subscription_id
-    where s.contract_id is not null and u.status <> 'Archived'
-    group by s.contract_id
+    select i.invoice_number, i.invoice_date, i.currency, i.status,
+           exists (select from usage_summary u where u.invoice_number = i.invoice_number) as carries_usage,
+           coalesce(
+               (select sum(l.amount) from customer_invoice_line l join subscription s on s.subscription_id = l.subscription_id
+                where l.invoice_number = i.invoice_number and s.kind = 'Usage'),
+               (select sum(l.amount) from customer_invoice_line l where l.invoice_number = i.invoice_number),
+               0
+           ) as total
+    from customer_invoice i where i.invoice_number = any(:numbers)
 """)
 
 # What is alike of a subscription's usage: of one document, day, currency and state.
@@ -108,17 +91,22 @@ _BEFORE = text(f"""
 
 # Cycles whose usage came after the invoice date, by the invoices that stand for them.
 _LATE_BEFORE = text(f"""
-    select s.contract_id, count(distinct i.invoice_number) as cycles
-    from usage_summary u
-    join provider_invoice p using (provider_invoice_id)
-    join subscription s on s.subscription_id = u.subscription_id
-    join customer_invoice i on i.contract_id = s.contract_id and i.cycle_start <= {_USAGE_DAY} and i.cycle_end >= {_USAGE_DAY}
-    where {_USAGE_DAY} >= :since and {_USAGE_DAY} < :until and (u.created_at at time zone 'UTC')::date > i.invoice_date
-      and exists (
+    select came.contract_id, count(distinct i.invoice_number) as cycles
+    from (
+        select s.contract_id, {_USAGE_DAY} as day, max(u.created_at at time zone 'UTC')::date as on_day
+        from usage_summary u
+        join provider_invoice p using (provider_invoice_id)
+        join subscription s on s.subscription_id = u.subscription_id
+        where {_USAGE_DAY} >= :since and {_USAGE_DAY} < :until
+        group by 1, 2
+    ) came
+    join customer_invoice i
+      on i.contract_id = came.contract_id and i.cycle_start <= came.day and i.cycle_end >= came.day and i.invoice_date < came.on_day
+    where exists (
         select from customer_invoice_line l join subscription o on o.subscription_id = l.subscription_id
         where l.invoice_number = i.invoice_number and o.kind = 'Usage'
-      )
-    group by s.contract_id
+    )
+    group by came.contract_id
 """)
 
 # Documents that are here, and those that the provider lists and that are not.
@@ -184,38 +172,32 @@ _ARRIVALS = text(f"""
 
 def subscriptions(connection: Connection) -> Rows:
     """Every usage subscription (and whatever else has usage), with its contract, its customer, and what the provider calls it today."""
-    return _rows(connection, _SUBSCRIPTIONS)
+    return rows(connection, _SUBSCRIPTIONS)
 
 
 def other_ids(connection: Connection) -> Rows:
     """Aliases: (subscription, provider, id)."""
-    return _rows(connection, _OTHER_IDS)
+    return rows(connection, _OTHER_IDS)
 
 
 def customer_ids(connection: Connection) -> Rows:
     """What each account is called by providers: (account, provider, id)."""
-    return _rows(connection, _CUSTOMERS)
+    return rows(connection, _CUSTOMERS)
 
 
-def customer_invoices(connection: Connection) -> Rows:
-    """The customer invoices that stand for a usage cycle, with their totals; `carries_usage` where usage is linked to them. Those made here say from
-    where to where they have moved their contract's next invoice date."""
-    return _rows(connection, _CUSTOMER_INVOICES)
-
-
-def first_usage(connection: Connection) -> dict[str, date]:
-    """By contract the day of its oldest usage."""
-    return {contract_id: day for contract_id, day in connection.execute(_FIRST_USAGE)}
+def customer_invoices(connection: Connection, numbers: Sequence[str]) -> Rows:
+    """These customer invoices with what their usage comes to, of one without usage lines its total; `carries_usage` where usage is linked to them."""
+    return rows(connection, _CUSTOMER_INVOICES, numbers=list(numbers))
 
 
 def usage(connection: Connection, *, since: date, until: date) -> Rows:
     """Usage by subscription and day, in sums of what is alike."""
-    return _rows(connection, _USAGE, since=since, until=until)
+    return rows(connection, _USAGE, since=since, until=until)
 
 
 def before(connection: Connection, *, since: date) -> Rows:
     """By subscription the last day of usage before, which providers its usage has come from, and in which currency it came last."""
-    return _rows(connection, _BEFORE, since=since)
+    return rows(connection, _BEFORE, since=since)
 
 
 def late_before(connection: Connection, *, since: date, until: date) -> dict[str, int]:
@@ -225,12 +207,12 @@ def late_before(connection: Connection, *, since: date, until: date) -> dict[str
 
 def documents(connection: Connection, *, since: date, until: date) -> Rows:
     """The providers' documents that bill these days, or hold usage of them: those here, and those that are only listed."""
-    return _rows(connection, _DOCUMENTS, since=since, until=until)
+    return rows(connection, _DOCUMENTS, since=since, until=until)
 
 
 def missing(connection: Connection, invoices: Sequence[int]) -> Rows:
     """What blocks these documents."""
-    return _rows(connection, _MISSING, invoices=list(invoices))
+    return rows(connection, _MISSING, invoices=list(invoices))
 
 
 def staged(connection: Connection, *, run_id: int) -> Rows | None:
@@ -244,33 +226,29 @@ def staged(connection: Connection, *, run_id: int) -> Rows | None:
                upper(billing_currency) as currency, sum(coalesce(billing_pre_tax_total, 0)) as cost
         from {stage.table_of(stage.USAGE, run_id)} group by 1, 2, 3, 4, 5
     """
-    return _rows(connection, text(query))
+    return rows(connection, text(query))
 
 
 def providers(connection: Connection) -> Rows:
     """Name, type, and the currencies that its usage has come in."""
-    return _rows(connection, _PROVIDERS)
+    return rows(connection, _PROVIDERS)
 
 
 def last_runs(connection: Connection) -> Rows:
     """By provider the last run that asked for its invoices."""
-    return _rows(connection, _RUNS, commands=list(listings.COMMANDS))
+    return rows(connection, _RUNS, commands=list(listings.COMMANDS))
 
 
 def listed_last(connection: Connection) -> Rows:
     """By provider when it listed its documents last."""
-    return _rows(connection, _LISTED, commands=list(listings.COMMANDS))
+    return rows(connection, _LISTED, commands=list(listings.COMMANDS))
 
 
 def estimates(connection: Connection, *, since: date, until: date) -> Rows:
     """What providers estimate for these days, by subscription."""
-    return _rows(connection, _ESTIMATES, since=since, until=until)
+    return rows(connection, _ESTIMATES, since=since, until=until)
 
 
 def arrivals(connection: Connection, *, since: date, until: date) -> Rows:
     """When each synced invoice with usage came in: the end of its first import that succeeded; None where none has."""
-    return _rows(connection, _ARRIVALS, since=since, until=until)
-
-
-def _rows(connection: Connection, query, **bound: Any) -> Rows:
-    return [dict(row) for row in connection.execute(query, bound).mappings()]
+    return rows(connection, _ARRIVALS, since=since, until=until)
