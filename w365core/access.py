@@ -97,7 +97,6 @@ ANSWERS = frozenset(
         *(
             "diagnosing.records",
             "diagnosing.diagnose",
-            "diagnosing.rates",
             "diagnosing.lateness",
             "diagnosing.invoiced_late",
             "invoicing.foretold",

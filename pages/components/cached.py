@@ -203,10 +203,11 @@ def usage_invoice(number: str) -> Opened | None:
         return usage_invoice_detail.load(opened, number)
 
 
-def diagnosed(period: str) -> Found:
-    """Why there are no usage invoices in a month (2026-11), as things are now."""
+def diagnosed(choose: Callable[[date], str]) -> Found:
+    """Why there are no usage invoices in a month, as things are now. `choose` says in which (2026-11), being told which day it is."""
     with reading() as opened:
-        return _diagnosed(period, now(opened).date(), connection.moment(opened), opened)
+        today = now(opened).date()
+        return _diagnosed(choose(today), today, connection.moment(opened), opened)
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
@@ -216,7 +217,7 @@ def _diagnosed(period: str, today: date, moment: str, _opened: Connection) -> Fo
     known = diagnosing.records(_opened)
     rows = diagnosing.diagnose(_opened, period=first_day, today=today, known=known)
     late = diagnosing.lateness(_opened, period=first_day, rows=rows, known=known)
-    return Found(period, today, rows, late, diagnosing.rates(_opened))
+    return Found(period, today, rows, late, known.rates)
 
 
 def reconciliation(wanted: reconciliation_report.Wanted) -> Reconciliation:

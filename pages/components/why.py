@@ -40,18 +40,9 @@ _ICONS = {
 
 def report() -> Why:
     """The month of the invoice date and the filters beside it, all of them in the URL; and what there is of it."""
-    today = cached.installation().now.date()
-    months = _months(today)
-    if st.session_state.get("period") not in months:  # a link says 2026-11, the address of a month that was chosen Nov 2026
-        named = {**{month: month for month in months}, **{wording.month(month): month for month in months}}
-        asked = st.query_params.get("period", "")
-        st.session_state["period"] = named.get(asked, f"{today:%Y-%m}")
-        st.session_state[_NOT_THERE] = "" if asked in named else asked  # the choice takes its place in the URL
     left, middle, right = st.columns((1.3, 4.2, 2.5))
     with left:
-        said = {"format_func": wording.month, "bind": "query-params"}
-        chosen = st.selectbox("Invoice month", months, key="period", on_change=_month_chosen, **said)
-    found = cached.diagnosed(chosen)
+        found = cached.diagnosed(_month)
     with middle:
         told = {"format_func": OUTCOMES.get, "bind": "query-params", "selection_mode": "multi"}
         outcomes = st.pills("Outcome", list(OUTCOMES), key="outcome", **told)
@@ -61,11 +52,24 @@ def report() -> Why:
             st.session_state["of_customer"] = [name for name in st.session_state["of_customer"] if name in known]
         customers = st.multiselect("Customer", known, key="of_customer", bind="query-params", placeholder="All customers")
     if asked := st.session_state.get(_NOT_THERE):
+        months = _months(found.today)
         url_filters.say(
             f"The address asks for the month {asked[:_LONGEST_SAID]}, which is none from {wording.month(months[-1])} to {wording.month(months[0])}; "
-            f"this is {wording.month(chosen)}."
+            f"this is {wording.month(found.period)}."
         )
     return reporting.build(found, outcomes=tuple(outcomes or ()), customers=tuple(customers))
+
+
+def _month(today: date) -> str:
+    """The choice among the months, drawn: the one of the address, else this one."""
+    months = _months(today)
+    if st.session_state.get("period") not in months:  # a link says 2026-11, the address of a month that was chosen Nov 2026
+        named = {**{month: month for month in months}, **{wording.month(month): month for month in months}}
+        asked = st.query_params.get("period", "")
+        st.session_state["period"] = named.get(asked, f"{today:%Y-%m}")
+        st.session_state[_NOT_THERE] = "" if asked in named else asked  # the choice takes its place in the URL
+    said = {"format_func": wording.month, "bind": "query-params"}
+    return st.selectbox("Invoice month", months, key="period", on_change=_month_chosen, **said)
 
 
 @problems.callback

@@ -23,6 +23,7 @@ from w365core.errors import CallRefused, ProviderError
 from w365core.jobs import contracts, diagnosing, filing, importing, listing, syncing
 from w365core.jobs.context import Context
 from w365core.store import ledger, transitions
+from w365core.store.tables import customer_invoice
 
 NOVEMBER = date(2026, 11, 1)
 AZURE_2, PLAN_2 = "a2b2c3d4-0000-4000-8000-0000000000bb", "b2b2c3d4-0000-4000-8000-0000000000cc"
@@ -483,6 +484,31 @@ def test_a_contract_whose_date_is_a_cycle_behind_is_told_in_any_month_until_it_i
     assert f"`contract set-invoice-date --contract C-1 --date {one['move_to']}` moves it" in one["sentence"]
     contracts.set_invoice_date(context.engine, "C-1", one["move_to"], actor="tester", now=context.now)
     assert behind() == []
+
+
+def test_the_oldest_usage_dates_the_cycles_as_it_does_for_bill_also_where_it_is_archived(context: Context):
+    books = Books(context)
+    books.contract(next_invoice_date="2026-11-12")
+    books.subscription()
+    books.used(month=9, status="Archived")  # the contract's date is of this cycle, whose usage nobody bills any more
+    books.used(month=10)
+    with context.engine.connect() as connection:
+        found = diagnosing.diagnose(connection, period=NOVEMBER, today=date(2026, 11, 12))
+    (draft,) = books.bill(dry_run=True).made
+    assert [one["invoice_date"] for one in found if one["cycle_start"] == draft.cycle_start == date(2026, 10, 1)] == [draft.invoice_date]
+
+
+def test_an_invoice_of_our_records_without_a_cycle_stands_for_the_one_before_its_date_as_it_does_for_bill(context: Context):
+    books = Books(context)
+    books.contract()
+    books.subscription()
+    books.used(month=10)
+    books.invoice("CI-1", "7.00", month=10)
+    books.change(customer_invoice, invoice_date=date(2026, 11, 1), cycle_start=None, cycle_end=None)
+    with context.engine.connect() as connection:
+        (one,) = diagnosing.diagnose(connection, period=NOVEMBER, today=date(2026, 11, 12))
+    assert (one["outcome"], one["invoice_number"], one["invoice_status"]) == ("late_bills_next_cycle", "CI-1", "Billed")
+    assert books.bill(dry_run=True).made == []  # the cycle of October has its invoice
 
 
 @pytest.mark.parametrize("asked", [{"subscription_id": "S-1"}, {"subscription_id": "nobody"}, {"contract_id": "BC-9"}])

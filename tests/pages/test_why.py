@@ -66,7 +66,7 @@ def found(context: Context, **chosen) -> report.Why:
     with context.engine.connect() as connection:
         rows = diagnosing.diagnose(connection, period=first_day, today=today)
         late = diagnosing.lateness(connection, period=first_day, rows=rows)
-        return report.build(Found("2026-11", today, rows, late, diagnosing.rates(connection)), **chosen)
+        return report.build(Found("2026-11", today, rows, late, diagnosing.records(connection).rates), **chosen)
 
 
 def test_a_month_without_usage_subscriptions_says_what_would_be_here(why, engine: Engine):
@@ -170,6 +170,6 @@ def test_what_starts_a_markup_is_about_just_the_subscriptions_without_one(month:
     with month.engine.connect() as connection:
         rows = diagnosing.diagnose(connection, period=date(2026, 11, 1), today=month.now.date())
         late = diagnosing.lateness(connection, period=date(2026, 11, 1), rows=rows)
-        found = report.build(Found("2026-11", month.now.date(), rows, late, diagnosing.rates(connection)))
+        found = report.build(Found("2026-11", month.now.date(), rows, late, diagnosing.records(connection).rates))
     [start] = [knot.start for knot in found.knots if knot.title == "The markup is blank"]
     assert start is not None and start.subscription_ids == ("U-1",)

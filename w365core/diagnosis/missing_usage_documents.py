@@ -6,7 +6,9 @@ Active, and for documents without usage beside some with it. A subscription with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
 
 from w365core.diagnosis.missing_usage_facts import ANOTHER, OWN, SAME_CUSTOMER, Document, Evidence, Missing, Month, Subscription
 from w365core.model import ProviderType, ReferenceKind
@@ -14,11 +16,20 @@ from w365core.model import ProviderType, ReferenceKind
 
 def deciding(evidence: Evidence) -> list[Document]:
     """The documents of every month of the cycle that decide."""
-    return [document for month in evidence.months for document in of_month(evidence, month)]
+    return [document for found in _by_month(evidence).values() for document in found]
 
 
-def of_month(evidence: Evidence, month: Month) -> list[Document]:
+def of_month(evidence: Evidence, month: Month) -> Sequence[Document]:
     """The documents that decide about its usage of that month; none: there is nothing of the provider yet that could."""
+    return _by_month(evidence)[month.last_day]
+
+
+@lru_cache(maxsize=16)  # one check after the other asks of the same evidence
+def _by_month(evidence: Evidence) -> Mapping[date, Sequence[Document]]:
+    return {month.last_day: _deciding(evidence, month) for month in evidence.months}
+
+
+def _deciding(evidence: Evidence, month: Month) -> list[Document]:
     documents = [document for document in month.documents if _could_bring_usage(evidence, document)]
     mine = [document for document in documents if _holds(document, evidence)]
     if mine:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 from w365core import money
 from w365core.model import Failure, ReferenceKind, StatusReason, UsageStatus
@@ -200,7 +201,7 @@ class Estimate:
     on: date
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # the same only as itself
 class Evidence:
     """Everything about one contract, usage subscription and cycle [start, end). `currency` is what its usage is expected in."""
 
@@ -222,12 +223,12 @@ class Evidence:
     # Usage of invoiced cycles that a run now would put on this one's invoice, by currency.
     late_with_it: tuple[tuple[str, Decimal], ...] = ()
 
-    @property
+    @cached_property
     def open_rows(self) -> tuple[Rows, ...]:
         """Confirmed usage that is neither invoiced nor archived."""
         return tuple(rows for rows in self.rows if rows.is_open)
 
-    @property
+    @cached_property
     def live_rows(self) -> tuple[Rows, ...]:
         """Confirmed usage that nobody has archived."""
         return tuple(rows for rows in self.rows if rows.is_open or rows.is_invoiced)

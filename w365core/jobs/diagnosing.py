@@ -1,8 +1,7 @@
 """Why are there no usage invoices this month? The door of the page and of the command: one row for each usage contract, subscription and cycle.
 
-records    our subscriptions, contracts and customer invoices, for whoever asks two of the questions below
+records    our subscriptions and contracts, for whoever asks two of the questions below
 diagnose   the rows of a month, what is blocked with the most money first
-rates      of currencies to base, for an order
 invoiced_late   contracts whose next invoice date is a cycle behind
 lateness   when providers' invoices arrive, and which contracts are invoiced too early for that
 """
@@ -27,7 +26,6 @@ from w365core.jobs import invoicing, usage_cycles, usage_evidence
 from w365core.jobs.invoicing import Period
 from w365core.jobs.usage_cycles import Records
 from w365core.jobs.usage_evidence import Case
-from w365core.store import references
 
 Row = Mapping[str, Any]
 FINDINGS = (Outcome.BLOCKED, Outcome.LATE)
@@ -54,12 +52,11 @@ def diagnose(
     is_asked = subscription_id is not None or contract_id is not None
     cases = usage_evidence.of_month(connection, known, first_day=period, today=today, chosen=chosen, is_asked=is_asked)
     rows = [_row(case, diagnosis) for case, diagnosis in _in_their_order(connection, known, cases, period=period, today=today)]
-    to_base = rates(connection)
     return sorted(
         rows,
         key=lambda row: (
             _ORDER.index(row["outcome"]),
-            -_weight(row, to_base),
+            -_weight(row, known.rates),
             row["contract_id"] or "",
             row["subscription_id"],
             row["cycle_start"],
@@ -88,11 +85,6 @@ def _in_their_order(
                 diagnosis = missing_usage.diagnosed(case.evidence)
         said.append((case, diagnosis))
     return said
-
-
-def rates(connection: Connection) -> Mapping[str, Decimal]:
-    """Rates to base by currency, for an order alone."""
-    return references.currencies(connection)
 
 
 def invoiced_late(

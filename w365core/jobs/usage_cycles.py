@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
 
 from w365core.billing import cycles, planning
 from w365core.billing.cycles import Cycle, Terms
-from w365core.store import billing, usage_evidence
+from w365core.store import billing, references, usage_evidence
 from w365core.usage_invoice import DRAFT, Contract
 
 Row = Mapping[str, Any]
@@ -38,15 +39,17 @@ class Span:
 
 @dataclass(frozen=True)
 class Records:
-    """Every usage subscription with its contract, and the contracts as billing goes by them."""
+    """Every usage subscription with its contract, the contracts as billing goes by them, and rates to base by currency."""
 
     subscriptions: Sequence[Row]
     contracts: Mapping[str | None, Contract]
+    rates: Mapping[str, Decimal]
 
 
 def records(connection: Connection) -> Records:
     """As they are now."""
-    return Records(usage_evidence.subscriptions(connection), {one.contract_id: one for one in billing.contracts(connection)})
+    contracts = {one.contract_id: one for one in billing.contracts(connection)}
+    return Records(usage_evidence.subscriptions(connection), contracts, references.currencies(connection))
 
 
 def spans_of(known: Records, chosen: Sequence[Row], first_day: date) -> list[tuple[Row, Span]]:

@@ -119,10 +119,10 @@ def guarded() -> Iterator[None]:
 
 
 def rows(connection: Connection, query: Executable, **bound: object) -> list[dict[str, Any]]:
-    """The answer's rows by column name: plain dictionaries, made of the columns at once, in a quarter of the time that SQLAlchemy's mappings take."""
+    """The answer's rows by column name: plain dictionaries, made of the columns at once, much faster than SQLAlchemy's mappings."""
     answer = connection.execute(query, bound)
     names = tuple(answer.keys())
-    return [dict(zip(names, row, strict=True)) for row in answer]
+    return [dict(zip(names, row, strict=True)) for row in answer.all()]
 
 
 @contextmanager
