@@ -15,7 +15,7 @@ from tests.estates import AZURE, FABRIKAM, Estate, daily, usage
 from tests.pages.conftest import said, unmarked
 from w365core.jobs import diagnosing, syncing
 from w365core.jobs.context import Context
-from w365core.reports import export, why_no_usage_invoice as report
+from w365core.reports import export, invoice_status, why_no_usage_invoice as report
 from w365core.reports.why_no_usage_invoice import Found
 from w365core.store import ledger, transitions
 
@@ -84,6 +84,12 @@ def test_the_biggest_money_stands_first_with_what_mends_it(why, month: Context):
     assert titles[:2] == ["Due, and everything is there", "The markup is blank"]
     assert "The usage of 2 subscriptions of 1 contract is confirmed" in told
     assert "1 contract invoiced before the usage is usually here" in told
+
+
+def test_the_filters_of_provider_invoices_are_not_asked_for_where_they_do_not_stand(why, month: Context, monkeypatch):
+    monkeypatch.setattr(invoice_status, "choices", lambda connection: pytest.fail("nobody chooses by them here"))
+    app = why()
+    assert not app.exception and "Blocked, EUR 20.00" in said(app)
 
 
 def test_what_is_written_meanwhile_is_there_at_the_next_run_and_nothing_is_asked_twice_before(why, month: Context, monkeypatch):
