@@ -264,7 +264,7 @@ def running(filled: Filled) -> Iterator[Running]:
         for ended in _now_running:
             end_whatever_runs(ended)
         _now_running[:] = [started(filled.home)]
-    _now_running[0].wait_until(_now_running[0].page, "the page")
+    _now_running[0].wait_for("the dashboard is at")  # the page may answer a moment before: what dies then has not started
     yield _now_running[0]
 
 
