@@ -20,6 +20,7 @@ from w365core.errors import CallRefused, InputRefused
 from w365core.jobs import filing, syncing
 from w365core.jobs.context import Context
 from w365core.jobs.filing import Claimed, Filed
+from w365core.store import ledger
 from w365core.store.tables import import_source, license_line, provider_invoice, usage_line
 
 PLAIN = "customer_id,subscription_id,product_id,charge_type,charge_start,charge_end,quantity,unit_price,subtotal,tax,total,currency\n"
@@ -86,6 +87,40 @@ def test_without_a_daily_file_the_reconciliation_usage_is_taken_at_once(configur
     path = json_lines(written, "monthly.json", [usage("10.00", SubscriptionId=estates.AZURE)])
     assert filed(configured, path).outcome.failure is None
     assert estates.children(configured.engine) == (1, 1, 1)
+
+
+def test_sums_of_more_digits_than_python_keeps_by_itself_come_in_exactly(configured: Context, written: Write) -> None:
+    great, small = "12345678.9", "0.000000123456789012345"
+    monthly = json_lines(written, "monthly.json", [seat(great), seat(small), usage(great), usage(small)])
+    rated = json_lines(written, "daily.json", [daily(great), daily(small, day=2)])
+    assert filed(configured, rated, monthly).outcome.status == "Active/Active"
+    found = invoice(configured)
+    assert found.license_total == found.daily_rated_total == Decimal("12345678.900000123456789012345")
+    assert found.header_total == Decimal("24691357.800000246913578024690")
+
+
+def test_a_number_in_another_letter_case_is_the_same_invoice(configured: Context, written: Write) -> None:
+    path = json_lines(written, "monthly.json", [seat("10.00")])
+    assert filed(configured, path, invoice_number="Fa1").outcome.status == "Active/Active"
+    with pytest.raises(CallRefused, match="is Active and is not downloaded again"):
+        filed(configured, path, invoice_number="fA1")
+    with configured.engine.begin() as connection:
+        connection.execute(provider_invoice.update().values(state="Inactive", status_reason="Deactivated"))
+    assert filed(configured, path, invoice_number="FA1").outcome.status == "Active/Active"
+    with configured.engine.connect() as connection:
+        assert connection.execute(select(provider_invoice.c.invoice_number, provider_invoice.c.attempts)).all() == [("Fa1", 2)]
+
+
+def test_of_two_that_were_written_in_two_ways_each_can_be_named(configured: Context, written: Write) -> None:
+    path = json_lines(written, "monthly.json", [seat("10.00")])
+    for number in ("F1", "F2"):
+        assert filed(configured, path, invoice_number=number).outcome.status == "Active/Active"
+    with configured.engine.begin() as connection:  # as versions before this one could leave them
+        connection.execute(provider_invoice.update().where(provider_invoice.c.invoice_number == "F2").values(invoice_number="f1"))
+    for number in ("F1", "f1"):
+        assert ledger.named(configured.engine, provider_name="CSP", invoice_number=number).invoice_number == number
+    with pytest.raises(CallRefused, match="Several"):
+        ledger.named(configured.engine, provider_name=None, invoice_number="F1")
 
 
 def test_legacy_files_make_one_invoice_of_their_seats_and_their_usage_with_tax(configured: Context, written: Write) -> None:

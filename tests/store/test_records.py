@@ -206,6 +206,33 @@ def test_two_base_currencies_are_warned_of_whichever_load_brought_them(engine, t
     assert loaded(engine, folder(tmp_path / "mended", {"currencies.csv": "code,rate_to_base\nCHF,1.04\n"})).warnings == ()
 
 
+def test_an_id_of_several_subscriptions_is_warned_of_whichever_load_brought_it(engine, tmp_path):
+    subscriptions = "subscription_id,provider,provider_subscription_id,kind\nQ1,csp,q-1,License\nQ2,CSP, Q-1 ,License\nQ3,csp,,License\nQ4,csp,,License\n"
+    (warning,) = loaded(engine, folder(tmp_path / "one", {"subscriptions.csv": subscriptions})).warnings
+    assert "1 id of a provider stands for several subscriptions" in warning and "is Q1 and Q2)" in warning
+    aliases = "provider,provider_subscription_id,subscription_id\ncsp,q-1,Q1\ncsp,abc,Q3\ncsp,ABC,Q4\n"
+    (warning,) = loaded(engine, folder(tmp_path / "two", {"subscription_aliases.csv": aliases})).warnings
+    assert "2 ids of providers stand for several subscriptions" in warning
+
+
+def test_a_subscription_under_the_contract_of_another_account_is_warned_of(engine, tmp_path):
+    ours = {
+        "accounts.csv": "account_id,name\nA1,Contoso\nA3,Fabrikam\n",
+        "billing_contracts.csv": "contract_id,account_id\nC1,A1\nC3,A3\nC0,\n",
+        "subscriptions.csv": "subscription_id,account_id,contract_id,kind\nS1,A1,C1,Usage\nS2,A1,C3,Usage\nS3,A1,C0,Usage\n",
+    }
+    (warning,) = loaded(engine, folder(tmp_path / "one", ours)).warnings
+    assert "1 subscription is billed to another account by the contract (the first: S2 of A1 by contract C3 of A3)" in warning
+
+
+@pytest.mark.parametrize("column", ["markup_pct", "minimum_commitment"])
+def test_less_than_nothing_is_no_markup_and_no_commitment(engine, tmp_path, column):
+    with pytest.raises(InputRefused) as refused:
+        loaded(engine, folder(tmp_path / "one", {"subscriptions.csv": f"subscription_id,kind,{column}\nS1,Usage,0\nS2,Usage,-5\n"}))
+    (problem,) = refused.value.problems
+    assert (problem.row, problem.column, problem.value, problem.expected) == (3, column, "-5", "a number of at least 0")
+
+
 def test_references_are_warned_of_unless_the_database_has_them(engine, tmp_path):
     loaded(engine, folder(tmp_path / "ours", FILES))
     more = folder(

@@ -62,6 +62,8 @@ _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 def _reader_of(column: Column) -> Callable[[str], Value]:
     if column.name == "rate_to_base":
         return _rate
+    if column.name in ("markup_pct", "minimum_commitment"):
+        return _at_least_nothing
     if column.name in ("currency", "code"):
         return _currency
     if column.choices:
@@ -102,6 +104,13 @@ def _rate(text: str) -> Decimal:
     number = _number(text)
     if number <= 0:
         raise Unexpected("a rate above zero")
+    return number
+
+
+def _at_least_nothing(text: str) -> Decimal:
+    number = _number(text)
+    if number < 0:
+        raise Unexpected("a number of at least 0")
     return number
 
 

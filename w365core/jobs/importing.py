@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
-from w365core import lifecycle
+from w365core import lifecycle, money
 from w365core.errors import AlreadyRunning, InputRefused, ProviderError, StoreUnavailable, W365Error
 from w365core.intake.checksum import Claim
 from w365core.jobs import explaining, fetching, ordering, reconciling, suggesting, usual as usual_months
@@ -269,9 +269,9 @@ def check_staged(whole: Whole) -> None:
     """The database's own count and sums against the kernel's: what was staged is what was rated."""
     staged, reconciled = whole.staged, [t for t in whole.totals if t.feed is not Feed.DAILY_RATED]
     assert staged.license_lines == sum(t.lines for t in reconciled), "staged and rated license lines differ in number"
-    assert staged.license_total == sum((t.total for t in reconciled), Decimal(0)), "staged and rated license lines differ in total"
+    assert staged.license_total == money.total(t.total for t in reconciled), "staged and rated license lines differ in total"
     assert staged.usage_lines == sum(s.lines for s in whole.summaries), "staged and summed usage lines differ in number"
-    assert staged.usage_cost == sum((s.cost for s in whole.summaries), Decimal(0)), "staged and summed usage lines differ in cost"
+    assert staged.usage_cost == money.total(s.cost for s in whole.summaries), "staged and summed usage lines differ in cost"
 
 
 def _claim(

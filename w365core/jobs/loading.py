@@ -19,6 +19,8 @@ from w365core.intake.record_references import dangling, references
 from w365core.reports import wording
 from w365core.store import rates as store_rates, records as store
 
+_MOST_NAMED = 5
+
 
 @dataclass(frozen=True)
 class LoadResult:
@@ -37,7 +39,36 @@ def load(connection: Connection, folder: Path) -> LoadResult:
     known = store.known(connection, references(records))
     warnings = (*records.warnings, *dangling(records, known))
     tables, rates = store.load(connection, records), _rates(records)
-    return LoadResult(tables, (*warnings, *(_two_bases(store_rates.bases(connection)) if rates else ())), rates)
+    loaded = {file.name for file in records.files}
+    if rates:
+        warnings += _two_bases(store_rates.bases(connection))
+    if loaded & {"subscriptions.csv", "subscription_aliases.csv"}:
+        warnings += _of_several(store.ids_of_several(connection))
+    if loaded & {"subscriptions.csv", "billing_contracts.csv"}:
+        warnings += _of_others(store.billed_to_others(connection))
+    return LoadResult(tables, warnings, rates)
+
+
+def _of_several(found: Sequence[tuple[str, str, list[str]]]) -> tuple[str, ...]:
+    if not found:
+        return ()
+    provider, printed, subscriptions = found[0]
+    ids = "1 id of a provider stands" if len(found) == 1 else f"{len(found):,} ids of providers stand"
+    return (
+        f"subscriptions.csv, subscription_aliases.csv: {ids} for several subscriptions, and a line of an invoice can be of one alone (the first: {printed} of "
+        f"{provider} is {' and '.join(subscriptions[:_MOST_NAMED])}). Ids compare in lower case; give each to one subscription.",
+    )
+
+
+def _of_others(found: Sequence[tuple[str, str, str, str]]) -> tuple[str, ...]:
+    if not found:
+        return ()
+    subscription, own, contract, others = found[0]
+    many = "1 subscription is" if len(found) == 1 else f"{len(found):,} subscriptions are"
+    return (
+        f"subscriptions.csv: {many} billed to another account by the contract (the first: {subscription} of {own} by contract {contract} of {others}). Where "
+        "that is not meant, correct contract_id or account_id.",
+    )
 
 
 def _two_bases(codes: Sequence[str]) -> tuple[str, ...]:

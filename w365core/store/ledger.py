@@ -8,7 +8,7 @@ A failed attempt keeps its stage, so that what the provider sent can be looked a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -86,12 +86,12 @@ def begin(
 ) -> Attempt:
     """Starts an attempt in the caller's transaction: the invoice says Populating, the stage stands. CallRefused while it is Active, or where it was
     `expected` to be here and somebody has deleted it meanwhile."""
+    number = provider_invoice.c.invoice_number
+    mine = select(provider_invoice).where(provider_invoice.c.provider == provider, func.lower(number) == header.number.lower())
+    found = connection.execute(mine.order_by((number == header.number).desc()).limit(1).with_for_update()).first()
+    if found:  # as it was written first
+        header = replace(header, number=found.invoice_number)
     values = _header_values(header)
-    found = connection.execute(
-        select(provider_invoice)
-        .where(provider_invoice.c.provider == provider, provider_invoice.c.invoice_number == header.number)
-        .with_for_update()
-    ).first()
     if found and not lifecycle.allows("import", found.status_reason):
         raise CallRefused(f"Invoice {header.number} of {provider} is Active and is not downloaded again; deactivate it first, then sync.")
     if found is None and expected:
@@ -511,12 +511,14 @@ def named(engine: Engine, *, provider_name: str | None, invoice_number: str) -> 
 
 
 def find(engine: Engine, *, provider_name: str | None, invoice_number: str) -> Row | None:
-    """The invoice of that number, ids compared without regard to case. CallRefused where several providers have one."""
+    """The invoice of that number, ids compared without regard to case; of several of one provider, the one that is written so. CallRefused where several providers have one."""
     query = select(provider_invoice).where(func.lower(provider_invoice.c.invoice_number) == invoice_number.lower())
     if provider_name:
         query = query.where(func.lower(provider_invoice.c.provider) == provider_name.lower())
     with engine.connect() as connection:
-        found = connection.execute(query.limit(2)).all()
+        found = connection.execute(query).all()
+    if provider_name and len(found) > 1:
+        found = [row for row in found if row.invoice_number == invoice_number] or found
     if len(found) > 1:
         raise CallRefused(f"Several providers have an invoice {invoice_number}; say whose with --provider NAME.")
     return found[0] if found else None

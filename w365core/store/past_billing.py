@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
+from w365core import money
 from w365core.store import audit
 from w365core.store.ledger import Who
 
@@ -129,7 +130,7 @@ def settle(connection: Connection, *, who: Who, keep: Callable[[bytes], str]) ->
     taken = _one_to_one([dict(row) for row in connection.execute(_AGREEING).mappings()])
     amounts: dict[str, Decimal] = {}
     for pair in taken:
-        amounts[pair["currency"]] = amounts.get(pair["currency"], Decimal(0)) + pair["amount"]
+        amounts[pair["currency"]] = money.EXACT.add(amounts.get(pair["currency"], money.ZERO), pair["amount"])
     marks = [Mark(**{name: pair[name] for name in Mark.__dataclass_fields__}) for pair in taken]
     settled = Settled(0, len({mark.invoice_number for mark in marks}), amounts)
     if not marks:

@@ -3,6 +3,7 @@
     load(connection, records)           writes them; what happened, by file
     known(connection, references)       which of these keys the database has already
     stamp(connection, table, key=…)     marks rows made here as if their own export had been loaded
+    ids_of_several, billed_to_others    what of our subscriptions contradicts itself
 
 A row whose content equals what it was at its last load is not touched at all, so what people changed since stays.
 """
@@ -91,6 +92,34 @@ def stamp(connection: Connection, table: str, **key: str) -> None:
         marked = sql.SQL("update {table} set loaded_fingerprint = %s where {matched}").format(table=sql.Identifier(table), matched=matched)
         printed = fingerprints(ReadFile(table, columns, rows))
         cursor.executemany(marked, [(seal, *(row[place] for place in places)) for seal, row in zip(printed, rows, strict=True)])
+
+
+def ids_of_several(connection: Connection) -> list[tuple[str, str, list[str]]]:
+    """Provider, id and subscriptions where an id of the provider's, or an alias, is that of several subscriptions: a line of it can be of one alone."""
+    with driver_cursor(connection) as cursor:
+        return cursor.execute(_IDS_OF_SEVERAL).fetchall()
+
+
+def billed_to_others(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """Subscription, its account, contract and its account, where the two accounts are known and not the same."""
+    with driver_cursor(connection) as cursor:
+        return cursor.execute(_BILLED_TO_OTHERS).fetchall()
+
+
+_IDS_OF_SEVERAL = """
+    select min(provider), min(printed), array_agg(distinct subscription_id order by subscription_id)
+    from (
+        select provider, provider_subscription_id as printed, subscription_id from subscription
+        union all
+        select provider, provider_subscription_id, subscription_id from subscription_alias
+    ) named
+    where btrim(printed) <> '' group by lower(provider), lower(btrim(printed)) having count(distinct subscription_id) > 1 order by 1, 2
+"""
+_BILLED_TO_OTHERS = """
+    select s.subscription_id, s.account_id, c.contract_id, c.account_id from subscription s join billing_contract c using (contract_id)
+    join account mine on mine.account_id = s.account_id join account other on other.account_id = c.account_id
+    where s.account_id <> c.account_id order by 1
+"""
 
 
 # --- one file --------------------------------------------------------------------------------------------------------------------------
