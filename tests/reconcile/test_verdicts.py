@@ -79,6 +79,16 @@ def test_a_tie_that_stays_is_the_end_that_equals_ours_else_unknown():
     assert seats(*ADDED, *back, ours="12") == 12
     assert seats(*ADDED, *back, ours="10") == 10
     assert seats(*ADDED, *back, ours="11") is None
+    assert "several changes bear the same order date" in row([*ADDED, *back], [subscription("11")])["reason"]
+
+
+def test_a_change_that_is_a_credit_alone_says_nothing_of_the_seats_and_is_called_so():
+    alone = ADDED[0]
+    earlier = [one | {"order_date": one["order_date"].replace(day=9)} for one in ADDED]
+    for lines in ([alone], [*earlier, alone]):
+        found = row(lines)
+        assert (found["provider_quantity"], found["verdict"]) == (None, "not_reconcilable")
+        assert "the last change of the window is a credit alone" in found["reason"]
 
 
 @pytest.mark.parametrize(

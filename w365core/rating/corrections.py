@@ -53,7 +53,7 @@ def reading_of(rows: Sequence[Came], *, decimal_comma: bool) -> Reading:
 
 
 def only_markups(rows: Sequence[Came], lines: Iterable[tuple], reading: Reading) -> tuple[list[Change], list[Came]]:
-    """The rows that differ from their stored row in a good markup and in nothing else, not even in print, and all other rows for `judge`.
+    """The rows that differ from their stored row in a good markup of another value and in nothing else, not even in print, and all other rows for `judge`.
 
     Most rows of most files are such; `judge` would say the same of them, four times as slowly. `lines` are tuples in the order of Line, in any order,
     and may still be under way: each is looked at when it comes.
@@ -72,6 +72,7 @@ def only_markups(rows: Sequence[Came], lines: Iterable[tuple], reading: Reading)
             or glue(printed[place + 1 : end]) != after
             or row_hash(f"{usage_id}\x1f{version}\x1f{before}\x1f{was}\x1f{after}", version) != printed[_HASH]
             or (good := _good_markup(printed[place], reading.decimal_comma)) is None
+            or good[1] == was
             or status == UsageStatus.INVOICED
         ):
             continue

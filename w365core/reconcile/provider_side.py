@@ -17,6 +17,7 @@ SEATS = (Charge.CYCLE, *CHANGES, Charge.CANCEL)
 CONVERTED = "the window holds a conversion, which says nothing of the seats that it leaves"
 NO_SEATS = "the window holds no seats, only credits or charges of an unknown kind"
 NO_QUANTITY = "a line of seats prints no quantity, or one of more digits than can be compared"
+CREDITED = "the last change of the window is a credit alone, which says nothing of the seats that remain"
 UNDETERMINED = "several changes bear the same order date, and which of them was the last cannot be told"
 
 _IS_CHANGE = pl.col("charge").is_in([str(charge) for charge in CHANGES])
@@ -92,7 +93,7 @@ def _with_quantity(found: pl.DataFrame, lines: pl.DataFrame, ours: pl.DataFrame)
     )
     paired = found.filter("needs_pair")
     if paired.is_empty():
-        found = found.with_columns(pl.lit(None, found.schema["net"]).alias("rebilled"))
+        found = found.with_columns(pl.lit(None, found.schema["net"]).alias("rebilled"), pl.lit(None, pl.Boolean).alias("is_rebilled"))
     else:
         found = found.join(_rebilled(lines, paired, ours), on="key", how="left")
     why = (
@@ -104,6 +105,8 @@ def _with_quantity(found: pl.DataFrame, lines: pl.DataFrame, ours: pl.DataFrame)
         .then(None)
         .when(pl.col("lacks_quantity"))
         .then(pl.lit(NO_QUANTITY))
+        .when(~pl.col("has_cycle") & pl.col("is_rebilled").is_null())
+        .then(pl.lit(CREDITED))
         .when(~pl.col("has_cycle") & pl.col("rebilled").is_null())
         .then(pl.lit(UNDETERMINED))
     )
@@ -113,7 +116,8 @@ def _with_quantity(found: pl.DataFrame, lines: pl.DataFrame, ours: pl.DataFrame)
 
 
 def _rebilled(lines: pl.DataFrame, paired: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
-    """The re-bill of the last pair, of windows of change pairs only. Several at once: the one that no credit takes back, else the end that is ours."""
+    """The re-bill of the last pair, of windows of change pairs only, where there is any (`is_rebilled`). Several at once: the one that no credit takes back,
+    else the end that is ours."""
     last = (
         lines.filter(_IS_CHANGE)
         .join(paired.select("key", "last_change"), on="key")
@@ -133,4 +137,4 @@ def _rebilled(lines: pl.DataFrame, paired: pl.DataFrame, ours: pl.DataFrame) -> 
         .when(equal.len() > 0)
         .then(equal.first())
     )
-    return ends.group_by("key").agg(answered.alias("rebilled"))
+    return ends.group_by("key").agg(answered.alias("rebilled"), pl.lit(True).alias("is_rebilled"))

@@ -28,26 +28,35 @@ class MarginFilter:
     families: Sequence[str] = ()
 
 
-_WHOLE = "(l.charge_start + make_interval(months => w.months))::date = l.charge_end + 1"
-_MONTHS = f"""
-    case when w.months >= 1 and {_WHOLE} then w.months::numeric
+# A window ends a day before the same day of a month, or the day before it is clamped to the month's end; as `reconcile.calendar_months` has it.
+_WHOLE = """
+    {months} between 1 and 120 and l.charge_end in (
+        (l.charge_start + make_interval(months => {months}))::date - 1,
+        case when extract(day from l.charge_start) > 1 then (l.charge_start - 1 + make_interval(months => {months}))::date end
+    )
+"""
+MONTHS = f"""
+    case when {_WHOLE.format(months="w.months")} then w.months::numeric when {_WHOLE.format(months="(w.months + 1)")} then (w.months + 1)::numeric
         else (l.charge_end + 1 - l.charge_start)::numeric
             / extract(day from date_trunc('month', l.charge_start) + interval '1 month' - interval '1 day')::numeric end
+"""
+ABOUT = """
+    cross join lateral (
+        select ((extract(year from l.charge_end) - extract(year from l.charge_start)) * 12
+            + extract(month from l.charge_end) - extract(month from l.charge_start))::int as months
+    ) w
 """
 _LINES = f"""
     select 'License' as kind, l.line_id as key, l.account_id, coalesce(a.name, l.customer_name, 'No customer') as customer,
         coalesce(nullif(p.family, ''), 'No family') as family, coalesce(l.product_name, p.name, l.product_id, '') as product, l.subscription_id,
         n.invoice_number, l.charge_start, l.charge_end, l.provider_quantity as quantity, l.unit_cost, l.selling_price, l.price_verdict,
         coalesce(l.subtotal, 0) as cost,
-        case when coalesce(s.currency, l.currency) = l.currency then l.selling_price * l.provider_quantity * {_MONTHS} end as selling,
+        case when coalesce(s.currency, l.currency) = l.currency then l.selling_price * l.provider_quantity * {MONTHS} end as selling,
         l.currency
     from reconciliation_line l join reconciliation n on n.reconciliation_id = l.reconciliation_id
     left join account a on a.account_id = l.account_id left join subscription s on s.subscription_id = l.subscription_id
     left join product p on p.product_id = s.product_id
-    cross join lateral (
-        select ((extract(year from l.charge_end + 1) - extract(year from l.charge_start)) * 12
-            + extract(month from l.charge_end + 1) - extract(month from l.charge_start))::int as months
-    ) w
+    {ABOUT}
     where l.reconciliation_id = any(:runs) and l.verdict <> 'not_on_invoice'
 """
 _USAGE = """
