@@ -142,13 +142,6 @@ def _first_seen(connection: Connection, provider: str, invoice_number: str) -> d
     return connection.execute(found).scalar()
 
 
-def failure_before(engine: Engine, attempt: Attempt) -> str | None:
-    """The failure that the invoice was in when the attempt began."""
-    with engine.connect() as connection:
-        previous = connection.execute(select(import_run.c.previous).where(import_run.c.import_run_id == attempt.import_run_id)).scalar_one()
-    return previous["failure"] if previous else None
-
-
 def record_sources(connection: Connection, attempt: Attempt, sources: Sequence[Source], *, fingerprint: str) -> None:
     """Says which landed content the attempt reads, so that it can be read again without the provider."""
     rows = [
