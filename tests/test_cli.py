@@ -144,6 +144,7 @@ _RIGHT = [
     (["init"], {}),
     (["provider", "list"], {}),
     (["invoices", "--period", "2026-01"], {}),
+    (["invoices", "--provider", "Distributor"], {}),
     (["sync", "--invoice", "OLD"], {}),
 ]
 _WRONG = [
@@ -155,6 +156,7 @@ _WRONG = [
     (["sync", "--invoice", "BAD", "--override-tolerance", "much"], "--override-tolerance is 'much'"),
     (["sync", "--invoice", "BAD", "--override-tolerance=-1"], "at least 0"),
     (["lines", "--invoice", "NOBODY"], "There is no invoice NOBODY"),
+    (["invoices", "--provider", "nobody"], "There is no provider nobody; `provider list` shows them"),
     (["invoices", "--period", "2026-13"], "--period is '2026-13'; write a month as YYYY-MM, such as 2026-11."),
     (["bill", "--period", "Nov 2026"], "--period is 'Nov 2026'; write a month as YYYY-MM"),
     (["diagnose", "--period", ""], "--period is ''; write a month as YYYY-MM"),

@@ -17,7 +17,7 @@ from w365core.jobs import rebuilding, syncing
 from w365core.jobs.context import Context
 from w365core.reports import changes as report
 from w365core.reports.changes import Change
-from w365core.store import changes, ledger
+from w365core.store import changes, ledger, transitions
 from w365core.store.tables import audit_log, invoice_change, provider_invoice
 
 DAY = timedelta(days=1)
@@ -81,6 +81,27 @@ def test_other_lines_under_the_same_total_are_noticed_once_and_the_stored_invoic
     assert found.fingerprint_now not in (None, found.fingerprint) and "its total is 100.00 EUR as before" in found.message
     assert estates.children(configured.engine) == (2, 0, 0)
     assert events(configured) == ["notice change at provider"]
+
+
+def test_the_mark_goes_once_the_new_version_was_read_also_where_it_fails_and_comes_with_the_next_change(
+    configured: Context, served: Served
+) -> None:
+    imported(configured, served, [seat("83.42")])
+    served.estate.invoice("G1", [seat("83.42")], total="90.00")
+    assert daily_job(configured).changed == ["G1"]
+    with configured.engine.begin() as connection:
+        transitions.deactivate(connection, provider_invoice_id=stored(configured).provider_invoice_id, who=configured.who)
+    marks = ("failure", "changed_at_provider", "header_total_now")
+    for fault, expected in ((["wrong-count"], ("provider_error", True, Decimal("90.00"))), ([], ("checksum_failed", False, None))):
+        served.faults.replace(fault)
+        syncing.sync_invoice(configured.at(configured.now + 2 * DAY), provider_name=None, invoice_number="G1", override=None)
+        assert tuple(getattr(stored(configured), name) for name in marks) == expected
+    assert stored(configured).fingerprint_now is None
+    assert rebuilding.rebuild(configured, check=True).findings == ()
+    served.estate.invoice("G1", [seat("83.42"), seat("6.58", ProductId="CFQ8")])
+    assert [one.status for one in daily_job(configured, 3).outcomes] == ["Active/Active"]
+    served.estate.invoice("G1", [seat("83.42"), seat("11.58", ProductId="CFQ8")])
+    assert daily_job(configured, 4).changed == ["G1"] and stored(configured).changed_at_provider
 
 
 def test_an_invoice_that_did_not_change_costs_one_question_per_file_and_no_download(configured: Context, served: Served) -> None:

@@ -106,6 +106,35 @@ def test_a_deleted_invoice_is_left_to_a_person_after_its_fifteenth_day_however_l
     assert stored(configured).first_seen_at == first_seen
 
 
+@pytest.mark.parametrize("fault_between", [None, "wrong-count"])
+def test_a_deleted_invoice_is_downloaded_again_whatever_its_attempts_had_read(
+    configured: Context, served: Served, fault_between: str | None
+) -> None:
+    served.estate.invoice("G1", [seat("60.00"), seat("40.00")])
+    served.faults.replace(["damaged:last-line@blob"])
+    assert [one.failure for one in daily_job(configured).outcomes] == ["checksum_failed"]
+    if fault_between:
+        served.faults.replace([fault_between])
+        assert [one.failure for one in daily_job(configured, 1).outcomes] == ["provider_error"]
+    do(configured.at(configured.now + 2 * DAY), "delete")
+    served.faults.replace([])
+    assert [one.status for one in daily_job(configured, 3).outcomes] == ["Active/Active"]
+    assert rebuilding.rebuild(configured, check=True).findings == ()
+
+
+def test_what_has_landed_since_the_deletion_is_read_and_nothing_older(configured: Context, served: Served) -> None:
+    served.estate.invoice("G1", [seat()])
+    daily_job(configured)
+    do(configured.at(configured.now + DAY), "delete")
+    served.faults.replace(["500@blob"])
+    assert [one.failure for one in daily_job(configured, 2).outcomes] == ["provider_error"]
+    served.faults.replace([])
+    assert [one.status for one in daily_job(configured, 3).outcomes] == ["Active/Active"]
+    do(configured, "deactivate")
+    served.faults.replace(["500@blob"])
+    assert by_hand(configured.at(configured.now + 4 * DAY)) == "Active/Active"
+
+
 def test_a_deactivated_invoice_waits_for_a_person(configured: Context, served: Served) -> None:
     served.estate.invoice("G1", [seat()])
     daily_job(configured)

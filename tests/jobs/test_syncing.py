@@ -286,6 +286,15 @@ def test_a_blob_that_landed_whole_is_not_fetched_again(configured: Context, serv
     assert by_hand(hurried(configured)).outcomes[0].status == "Active/Active"
 
 
+def test_a_blob_that_did_not_add_up_is_fetched_again_also_where_the_provider_failed_in_between(configured: Context, served: Served) -> None:
+    served.estate.invoice("G1", [seat("60.00"), seat("40.00")])
+    for fault, failure in (("damaged:last-line@blob", "checksum_failed"), ("wrong-count", "provider_error")):
+        served.faults.replace([fault])
+        assert by_hand(hurried(configured)).outcomes[0].failure == failure
+    served.faults.replace([])
+    assert by_hand(configured).outcomes[0].status == "Active/Active"
+
+
 # --- several at once -----------------------------------------------------------------------------------------------------------------------
 
 

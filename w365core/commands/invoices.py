@@ -106,13 +106,14 @@ def invoices(
 ) -> None:
     """Provider invoices with status, totals, difference and message."""
     from w365core.reports import chains, retrying
-    from w365core.store import queries
+    from w365core.store import providers, queries
     from w365core.store.engine import guarded
 
     typed.month(period)
-    wanted = queries.InvoiceFilter(providers=(provider,) if provider else (), months=(period,) if period else ())
     context = opened()
     with guarded(), context.engine.connect() as connection:
+        named = (providers.named(connection, provider).name,) if provider else ()
+        wanted = queries.InvoiceFilter(providers=named, months=(period,) if period else ())
         amended = chains.load(connection)
         rows = [
             printing.invoice(row, amended.get(chains.key(row["provider"], row["invoice_number"]))) | retrying.fields(row, now=context.now)

@@ -21,7 +21,7 @@ from w365core.providers import blobs
 from w365core.providers.contract import Blob, Connector, ExportGone, ListsFiles, Manifest, NoData, SasExpired
 from w365core.store import landing as store_landing
 from w365core.store.ledger import Source
-from w365core.store.tables import landed_answer, line_export
+from w365core.store.tables import line_export
 
 FEEDS = (Feed.RECONCILIATION, Feed.DAILY_RATED)
 OPERATION_LIFE = timedelta(hours=12)  # as long as the storage signature of its manifest
@@ -38,28 +38,24 @@ class Fetched:
     currency: str | None = None
 
 
-def fetch(
-    context: Context, provider: Provider, connector: Connector | ListsFiles, header: InvoiceHeader, *, sync_run_id: int, anew: bool = False
-) -> Fetched:
-    """The lines of an invoice, landed; `anew` where what landed before did not add up. ProviderUnavailable when the provider breaks off or keeps changing them, LayoutUnknown where its files have
+def fetch(context: Context, provider: Provider, connector: Connector | ListsFiles, header: InvoiceHeader, *, sync_run_id: int) -> Fetched:
+    """The lines of an invoice, landed. ProviderUnavailable when the provider breaks off or keeps changing them, LayoutUnknown where its files have
     columns that a person has to name."""
     if isinstance(connector, ListsFiles):
         listed = fetching_files.fetch(context, provider, connector, header, sync_run_id=sync_run_id)
         version = " ".join(f"{source.feed}:{source.fingerprint[:16]}" for source in listed)
         return Fetched(tuple(listed), version, currency=layouts.first_currency(context, listed[0]))
-    return _exported(context, provider, connector, header.number, sync_run_id=sync_run_id, anew=anew)
+    return _exported(context, provider, connector, header.number, sync_run_id=sync_run_id)
 
 
-def _exported(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int, anew: bool) -> Fetched:
+def _exported(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> Fetched:
     """Both exports."""
-    exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id, anew=anew)
+    exports = _exports(context, provider, connector, invoice_number, sync_run_id=sync_run_id)
     return _together({feed: export.landed() for feed, export in exports.items()})
 
 
-def _exports(
-    context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int, anew: bool = False
-) -> dict[Feed, _Export]:
-    return {feed: _Export(context, provider, connector, invoice_number, feed, sync_run_id, anew) for feed in FEEDS}
+def _exports(context: Context, provider: Provider, connector: Connector, invoice_number: str, *, sync_run_id: int) -> dict[Feed, _Export]:
+    return {feed: _Export(context, provider, connector, invoice_number, feed, sync_run_id) for feed in FEEDS}
 
 
 def _together(found: Mapping[Feed, tuple[str, list[Source]] | None]) -> Fetched:
@@ -122,7 +118,7 @@ def forget(context: Context, provider: Provider, invoice_number: str) -> None:
 
 @dataclass(frozen=True)
 class _Export:
-    """One export of one invoice. `anew`: a blob that lost lines on its way has the same name and version as the whole one."""
+    """One export of one invoice."""
 
     context: Context
     provider: Provider
@@ -130,7 +126,6 @@ class _Export:
     invoice_number: str
     feed: Feed
     sync_run_id: int
-    anew: bool
 
     def asked(self) -> str | None:
         """Asks for the export and returns its operation; None where one that is still young was asked for before."""
@@ -180,7 +175,7 @@ class _Export:
         return operation, self.connector.wait_for_export(operation)
 
     def _blob(self, operation: str, manifest: Manifest, blob: Blob) -> Source:
-        fingerprint = None if self.anew else self._landed_before(manifest, blob)
+        fingerprint = self._landed_before(manifest, blob)
         if fingerprint is not None:
             form = blobs.form_of(self.context.landing.path(fingerprint), feed=self.feed, name=blob.name)
             return Source(self.feed, blob.name, fingerprint, form.as_dict())
@@ -216,20 +211,11 @@ class _Export:
         return Source(self.feed, blob.name, fingerprint, form.as_dict())
 
     def _landed_before(self, manifest: Manifest, blob: Blob) -> str | None:
-        """The fingerprint of this blob of this version, where an earlier attempt landed it; as it came last."""
-        with self.context.engine.connect() as connection:
-            found = connection.execute(
-                select(landed_answer.c.fingerprint)
-                .where(
-                    landed_answer.c.provider == self.provider.name,
-                    landed_answer.c.invoice_number == self.invoice_number,
-                    landed_answer.c.purpose == self.feed,
-                    landed_answer.c.url == blob.name,
-                    landed_answer.c.request_id == manifest.etag,
-                )
-                .order_by(landed_answer.c.landed_answer_id.desc())
-            ).scalars()
-            return next((fingerprint for fingerprint in found if self.context.landing.path(fingerprint).exists()), None)
+        """The fingerprint of this blob of this version, where it landed before and may be read once more: one that lost lines on its way has the
+        name and the version of the whole one."""
+        named = {"provider": self.provider.name, "invoice_number": self.invoice_number}
+        found = store_landing.landed_blobs(self.context.engine, **named, feed=self.feed, name=blob.name, version=manifest.etag)
+        return next((fingerprint for fingerprint in found if self.context.landing.path(fingerprint).exists()), None)
 
     def _young_operation(self) -> str | None:
         with self.context.engine.connect() as connection:

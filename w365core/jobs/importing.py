@@ -86,8 +86,7 @@ def import_synced(
     lists besides. CallRefused where the invoice was `expected` to be here and somebody has deleted it meanwhile."""
 
     def fetch(attempt: Attempt) -> Material:
-        anew = ledger.failure_before(context.engine, attempt) in (Failure.CHECKSUM_FAILED, Failure.INVALID_DATA)
-        fetched = fetching.fetch(context, provider, connector, header, sync_run_id=sync_run_id, anew=anew)
+        fetched = fetching.fetch(context, provider, connector, header, sync_run_id=sync_run_id)
         return Material(fetched.sources, fetched.fingerprint, fetched.daily_usage_published, fetched.currency)
 
     asked = Asked(override, by_hand, listed=tuple(listed))

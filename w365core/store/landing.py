@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, and_, func, insert, or_, select, true
 
 from w365core.errors import ConfigurationMissing
-from w365core.model import Answer
-from w365core.store.tables import landed_answer
+from w365core.model import Answer, Failure
+from w365core.store.tables import audit_log, landed_answer
 
 _MEBIBYTE = 1 << 20
 
@@ -193,3 +193,31 @@ def record_file(
                 received_at=at,
             )
         )
+
+
+def landed_blobs(engine: Engine, *, provider: str, invoice_number: str, feed: str, name: str, version: str) -> list[str]:
+    """The fingerprints under which a blob of this version may be read once more, as it came last first: those that came after the invoice was last
+    deleted, and after its lines last did not add up or could not be read."""
+    given_up = or_(
+        audit_log.c.action == "delete provider invoice",
+        and_(
+            audit_log.c.action == "fail provider invoice",
+            audit_log.c.after["failure"].as_string().in_((Failure.CHECKSUM_FAILED, Failure.INVALID_DATA)),
+        ),
+    )
+    mine = and_(audit_log.c.target_kind == "provider invoice", audit_log.c.target == f"{provider} {invoice_number}")
+    since = select(func.max(audit_log.c.at)).where(mine, given_up).scalar_subquery()
+    query = (
+        select(landed_answer.c.fingerprint)
+        .where(
+            landed_answer.c.provider == provider,
+            landed_answer.c.invoice_number == invoice_number,
+            landed_answer.c.purpose == feed,
+            landed_answer.c.url == name,
+            landed_answer.c.request_id == version,
+            func.coalesce(landed_answer.c.received_at > since, true()),
+        )
+        .order_by(landed_answer.c.landed_answer_id.desc())
+    )
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())

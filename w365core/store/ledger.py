@@ -34,6 +34,8 @@ _UNSEEN: Mapping[str, Any] = {
     "usage_lines": 0,
     **dict.fromkeys(("explanation", "proven_cause", "customers", "usage_days")),
 }
+# What an invoice says of the provider once an attempt has read the version that the provider has.
+_CURRENT: Mapping[str, Any] = {"changed_at_provider": False, "header_total_now": None, "fingerprint_now": None}
 _AT_ONCE = 5_000  # rows that are copied together
 BROKEN_OFF = "The import was broken off before it was complete; nothing of it was stored. Sync it again."
 
@@ -142,13 +144,6 @@ def _first_seen(connection: Connection, provider: str, invoice_number: str) -> d
     return connection.execute(found).scalar()
 
 
-def failure_before(engine: Engine, attempt: Attempt) -> str | None:
-    """The failure that the invoice was in when the attempt began."""
-    with engine.connect() as connection:
-        previous = connection.execute(select(import_run.c.previous).where(import_run.c.import_run_id == attempt.import_run_id)).scalar_one()
-    return previous["failure"] if previous else None
-
-
 def record_sources(connection: Connection, attempt: Attempt, sources: Sequence[Source], *, fingerprint: str) -> None:
     """Says which landed content the attempt reads, so that it can be read again without the provider."""
     rows = [
@@ -215,9 +210,7 @@ def publish(
             "fingerprint": fingerprint,
             "version": before.version + 1,
             "imported_at": who.now,
-            "changed_at_provider": False,
-            "header_total_now": None,
-            "fingerprint_now": None,
+            **_CURRENT,
         },
     )
 
@@ -236,7 +229,8 @@ def fail(
     order: str,
     run_status: str = "failed",
 ) -> None:
-    """Ends the attempt in Error, with no children; its stage stays readable where the lines themselves are whole."""
+    """Ends the attempt in Error, with no children; its stage stays readable where the lines themselves are whole. `fingerprint` is the version that
+    was read, None where none was."""
     before = _locked(connection, attempt)
     stage.withdraw(connection, provider_invoice_id=attempt.provider_invoice_id)
     connection.execute(delete(usage_summary).where(usage_summary.c.provider_invoice_id == attempt.provider_invoice_id))
@@ -255,6 +249,7 @@ def fail(
         order=order,
         values={
             **_UNSEEN,
+            **(_CURRENT if fingerprint is not None else {}),
             "failures": [failure],
             **outcome,
             "state": InvoiceState.INACTIVE,
