@@ -77,6 +77,19 @@ def test_map_account_says_what_it_did_in_the_words_it_always_had(shop: Shop) -> 
     assert shop("map-account", "--provider", "csp", "--provider-account-id", FABRIKAM, "--account", "A-1").returncode == 0
 
 
+def test_what_is_mapped_is_said_to_be_mapped_until_its_invoice_is_read_again(shop: Shop) -> None:
+    """To another account than the one that it looks like: nothing advises to undo it."""
+    assert shop(*MAP[:-1], "A-1").returncode == 0
+    (told,) = [one for one in shop.json("missing-references", "--invoice", "G1") if one["kind"] == "customer"]
+    assert (told["key"], told["blocking"], told["amount"], told["fix"]) == (FABRIKAM, True, "100.00", None)
+    assert told["suggestion"] == (
+        "It is mapped to account A-1 (Contoso) already; the invoice is in Error until it is read again: sync it, or import it again."
+    )
+    assert standing(shop)["G1"] == "Error"
+    shop("validate", "--invoice", "G1")
+    assert standing(shop)["G1"] == "Active" and shop.json("missing-references", "--invoice", "G1") == []
+
+
 def test_a_dry_run_says_what_would_be_released_and_changes_nothing(shop: Shop) -> None:
     before = estates.digest(shop.engine)
     told = shop.json(*MAP, "--dry-run")

@@ -271,7 +271,7 @@ def _usage_lines(detail: InvoiceDetail) -> None:
 
 def _missing(detail: InvoiceDetail) -> None:
     with cached.reading() as opened:
-        table = invoice_detail.missing_references(opened, detail.invoice)
+        table = invoice_detail.missing_references(detail.invoice, supplying.missing(opened, provider_invoice_id=detail.invoice.id))
     if not table.rows:
         return _nothing("Nothing is missing: every line resolves to our records.")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):

@@ -40,8 +40,10 @@ def missing(
     return MissingReference(kind, key, name, 1, D(amount), currency)
 
 
-def decided(*lines: LineTotals, missing: tuple = (), problems: tuple = (), **claimed) -> Decision:
-    decision = decide(replace(CLAIM, **claimed), lines, missing, problems)
+def decided(
+    *lines: LineTotals, missing: tuple = (), problems: tuple = (), held_up: dict[str, Decimal] | None = None, **claimed
+) -> Decision:
+    decision = decide(replace(CLAIM, **claimed), lines, missing, problems, held_up=held_up)
     parts = (decision.license_total, decision.usage_total, decision.tax_total, decision.rounding, decision.overridden)
     assert Fraction(decision.header_total) == sum(map(Fraction, parts)), "header = license + usage + tax + rounding + overridden"
     assert (decision.status is StatusReason.ERROR) == (decision.failure is not None)
@@ -237,7 +239,7 @@ def test_a_daily_rated_file_alone_is_checked_against_the_header():
 
 
 def test_one_missing_customer_blocks_and_is_named_with_its_money():
-    decision = decided(totals(), missing=(missing(),))
+    decision = decided(totals(), missing=(missing(),), held_up={"EUR": D("10.00")})
     assert decision.failure is Failure.UNRESOLVED_REFERENCES
     assert decision.message == (
         "Our records lack 1 customer that the lines refer to (Contoso); 10.00 EUR of its lines wait on it, and with them the whole invoice. "
@@ -245,7 +247,7 @@ def test_one_missing_customer_blocks_and_is_named_with_its_money():
     )
 
 
-def test_several_missing_things_are_counted_by_kind_and_the_same_money_counts_once():
+def test_several_missing_things_are_counted_by_kind_and_what_waits_on_them_is_said_by_currency():
     lacking = (
         missing(),
         missing(key="c-2", name=None, amount="5.00"),
@@ -253,22 +255,41 @@ def test_several_missing_things_are_counted_by_kind_and_the_same_money_counts_on
         missing(ReferenceKind.CURRENCY, "USD", None, "-7.5", "USD"),
         missing(ReferenceKind.CURRENCY, "CHF", None, "1", "CHF"),
     )
-    message = decided(totals(), missing=lacking).message
+    message = decided(totals(), missing=lacking, held_up={"CHF": D(1), "EUR": D(23), "USD": D("-7.5")}).message
     assert "lack 2 customers, 2 subscriptions, 2 currencies that" in message
     assert "(Contoso, c-2, s-0, …)" in message
-    assert "15.00 EUR and -7.50 USD and 1.00 CHF" in message
+    assert "23.00 EUR and -7.50 USD and 1.00 CHF" in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (ReferenceKind.CUSTOMER, "lack 1 customer that the lines refer to (Contoso); 1.00 EUR and 1.00 USD of"),
+        (ReferenceKind.SUBSCRIPTION, "lack 1 subscription that the lines refer to (Contoso); 1.00 EUR and 1.00 USD of"),
+        (ReferenceKind.PRODUCT, "1 product is unknown; its lines"),
+    ],
+)
+def test_one_thing_on_lines_of_two_currencies_is_one_thing(kind, said):
+    lacking = (missing(kind, "E-1", amount="1"), missing(kind, "e-1", amount="1", currency="USD"))
+    assert said in decided(totals(), missing=lacking, held_up={"EUR": D(1), "USD": D(1)}).message
 
 
 def test_unknown_products_warn_and_do_not_block():
     product = missing(ReferenceKind.PRODUCT, "P-1")
     decision = decided(totals(), missing=(product,))
     assert (decision.failure, decision.message) == (None, "1 product is unknown; its lines are billed as write-ins.")
-    assert decided(totals(), missing=(product, product)).message == "2 products are unknown; their lines are billed as write-ins."
+    assert (
+        decided(totals(), missing=(product, replace(product, key="P-2"))).message
+        == "2 products are unknown; their lines are billed as write-ins."
+    )
 
 
 def test_lines_in_another_currency_are_unresolved_and_never_added():
     decision = decided(
-        totals(), totals(subtotal="999", currency="USD"), missing=(missing(ReferenceKind.CURRENCY, "USD", None, "999", "USD"),)
+        totals(),
+        totals(subtotal="999", currency="USD"),
+        missing=(missing(ReferenceKind.CURRENCY, "USD", None, "999", "USD"),),
+        held_up={"USD": D(999)},
     )
     assert (decision.failure, decision.lines_total, decision.difference) == (Failure.UNRESOLVED_REFERENCES, 100, 0)
     assert decision.message.startswith("999.00 USD of its lines are in another currency than the invoice, which is in EUR;")

@@ -142,6 +142,24 @@ def test_each_blocking_reference_keeps_the_invoice_out(configured: Context, serv
         assert kind in {row["kind"] for row in queries.missing_references(connection)}
 
 
+@pytest.mark.parametrize(
+    ("lines", "daily_lines", "lacks", "money"),
+    [
+        ([seat("59.50", CustomerId="nobody"), seat("59.50", SubscriptionId="old")], [], "1 customer, 1 subscription", "119.00 EUR"),
+        ([seat("59.50", CustomerId="nobody", SubscriptionId="old"), seat()], [], "1 customer, 1 subscription", "59.50 EUR"),
+        ([usage("2.00"), usage("3.00", currency="USD")], [daily("2.00", EntitlementId="old"), daily("3.00", EntitlementId="old", currency="USD")],
+         "1 subscription, 1 currency", "3.00 USD and 2.00 EUR"),
+    ],
+    ids=["each lacks another thing", "one lacks both", "one thing in two currencies"],
+)  # fmt: skip
+def test_what_waits_is_said_with_each_line_and_each_thing_once(
+    configured: Context, served: Served, lines: list, daily_lines: list, lacks: str, money: str
+) -> None:
+    served.estate.invoice("G1", lines, daily_lines)
+    said = sync(configured).message
+    assert f"Our records lack {lacks} that" in said and f"; {money} of its lines wait" in said
+
+
 def test_an_unknown_product_warns_and_blocks_nothing(context: Context, served: Served, tmp_path: Path) -> None:
     records = served.estate.records(tmp_path / "records", products="product_id,name\nDZH3,Azure\n")
     configured = estates.configure(context, served.url, records=records)

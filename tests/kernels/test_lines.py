@@ -214,6 +214,30 @@ def test_both_files_name_a_missing_customer_once_as_the_reconciliation_file_coun
     assert found.missing[("customer", "new")] == ("Contoso", 2, D(14), "EUR")
 
 
+@pytest.mark.parametrize(
+    ("reconciled", "daily_rated", "held_up"),
+    [
+        ([recon(D("59.5"), CustomerId="new"), recon(D("59.5"), SubscriptionId="unknown")], [], {"EUR": D(119)}),
+        ([recon(D("59.5"), CustomerId="new", SubscriptionId="unknown"), recon(D(1))], [], {"EUR": D("59.5")}),
+        ([recon(D(2), CustomerId="new"), recon(D(3), CustomerId="new", Currency="CHF")], [], {"EUR": 2, "CHF": 3}),
+        ([recon(D(1)), recon(D(2), ProductId="else")], [], {}),
+        ([], [daily(D(2), EntitlementId="unknown"), daily(D(3), CustomerId="new", EntitlementId="unknown")], {"EUR": 5}),
+        ([metered(D(5))], [daily(D(2), EntitlementId="unknown"), daily(D(3))], {"EUR": 2}),
+        ([metered(D(5), CustomerId="new", TaxTotal=D(1))], [daily(D(5), CustomerId="new", EntitlementId="unknown")], {"EUR": 6}),
+        ([metered(D(5), Currency="CHF")], [daily(D(5), BillingCurrency="CHF", EntitlementId="unknown")], {"CHF": 5}),
+        ([recon(D(7), SubscriptionId="plan")], [daily(D(2), EntitlementId=None)], {"EUR": 9}),
+    ],
+    ids=[
+        *("a customer and a subscription", "both on one line", "two currencies", "a product blocks nothing", "daily lines alone"),
+        *("an entitlement beside known lines", "a customer of both files", "a currency of both files", "a plan of both files"),
+    ],
+)
+def test_each_line_that_waits_counts_once_whatever_it_lacks(reconciled, daily_rated, held_up):
+    for parts in ([reconciled, daily_rated], [[line] for line in (*daily_rated, *reconciled)]):
+        batches = [(as_json(lines), job_of(DAILY if lines[0] in daily_rated else RECON)) for lines in parts if lines]
+        assert rated(batches).whole.held_up == held_up
+
+
 def plain(**cells: str | Decimal | None) -> Line:
     return {
         "customer_id": "cust-1",

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from pages.components import cached
 from tests.pages.conftest import renamed, said, unmarked
 from tests.reports import builders as b
+from w365core.jobs import supplying
 
 
 def tables(app) -> list:
@@ -270,6 +271,21 @@ def test_a_failed_import_opens_on_what_is_missing_and_its_lines_are_called_a_pre
     app.session_state["tab"] = "Invoice lines"
     app.run()
     assert "Preview: not imported" in said(app) and list(tables(app)[0]["Total"]) == ["10.00"]
+
+
+def test_what_has_been_supplied_since_is_said_as_the_command_says_it(frame, engine: Engine):
+    with engine.begin() as connection:
+        invoice_id = b.invoice(connection, status="Error", failure="unresolved_references")
+        b.missing(connection, invoice_id, key="c-1")
+        connection.execute(
+            text(
+                "insert into provider_account (provider, provider_account_id, account_id) select provider, 'C-1', 'A-9' from provider_invoice"
+            )
+        )
+        (row,) = supplying.missing(connection)
+    told = said(frame(invoice=str(invoice_id)))
+    assert row["suggestion"].startswith("It is mapped to account A-9 already; the invoice is in Error until it is read again")
+    assert row["suggestion"] in told and "Map it to the account it belongs to." not in told
 
 
 def test_many_missing_references_come_as_a_table_too(frame, engine: Engine):

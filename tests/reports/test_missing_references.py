@@ -182,7 +182,7 @@ def test_each_kind_is_seen_to_be_supplied(connection: Connection):
     for kind, key in (("customer", "C-1"), ("subscription", "Old-1"), ("currency", "CHF"), ("product", "P-9")):
         b.missing(connection, waits, kind=kind, key=key, currency="CHF")
     rows = supplying.missing(connection)
-    assert supplied_references.supplied(connection, rows) == set()
+    assert supplied_references.supplied(connection, rows) == {}
     for statement in (
         "insert into provider_account (provider, provider_account_id, account_id) values ('CSP', 'c-1', 'A-1')",
         "insert into subscription (subscription_id, provider, provider_subscription_id, kind) values ('S-1', 'hand', 'OLD-1', 'License')",
@@ -191,10 +191,26 @@ def test_each_kind_is_seen_to_be_supplied(connection: Connection):
         "insert into product (product_id) values ('known')",
     ):
         connection.execute(text(statement))
-    assert {kind for _, kind, _ in supplied_references.supplied(connection, rows)} == {"customer", "subscription", "currency", "product"}
+    assert {kind: ours for (_, kind, _), ours in supplied_references.supplied(connection, rows).items()} == {
+        "customer": "A-1", "subscription": "S-1", "currency": "CHF", "product": "known",
+    }  # fmt: skip
+    once = "the invoice is in Error until it is read again: sync it, or import it again."
+    assert {row["kind"]: (row["suggestion"], row["fix"]) for row in supplying.missing(connection)} == {
+        "customer": (f"It is mapped to account A-1 already; {once}", None),
+        "subscription": (f"It is our subscription S-1 already; {once}", None),
+        "currency": (f"CHF has its rate already; {once}", None),
+        "product": ("It is product known of our records by now; its lines are write-ins until the invoice is read again.", None),
+    }
+
+
+def test_what_one_invoice_still_lacks_is_said_of_the_thing_that_another_does_not():
+    known = row(kind="currency", key="CHF", amount=Decimal(20), invoice_currency="CHF", suggestion="CHF has its rate already.")
+    foreign = row(kind="currency", key="CHF", provider_invoice_id=2, suggestion="An invoice holds lines of its own currency only.")
+    (one,) = build(known, foreign, supplied={supplied_references.place(known): "CHF"}).things
+    assert (one.is_supplied, one.suggestion) == (False, "An invoice holds lines of its own currency only.")
 
 
 def test_a_currency_that_is_known_and_not_the_invoices_own_is_not_supplied(connection: Connection):
     waits = b.invoice(connection, provider="csp", status="Error", failure="unresolved_references", currency="CHF")
     b.missing(connection, waits, kind="currency", key="EUR")
-    assert supplied_references.supplied(connection, supplying.missing(connection)) == set()
+    assert supplied_references.supplied(connection, supplying.missing(connection)) == {}

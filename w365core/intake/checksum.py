@@ -6,7 +6,7 @@ lines is `rounding` within the default tolerance and `overridden` beyond it. Amo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -76,9 +76,11 @@ def decide(
     missing: Sequence[MissingReference],
     problems: Sequence[Problem] = (),
     *,
+    held_up: Mapping[str, Decimal] | None = None,
     breadth: Breadth | None = None,
 ) -> Decision:
-    """The decision for one invoice out of the sums of its lines; `breadth` is whom and which days they are for."""
+    """The decision for one invoice out of the sums of its lines; `held_up` is by currency what the lines come to that wait on what is missing, each
+    line once, and `breadth` is whom and which days they are for."""
     mine = [t for t in totals if t.currency == claim.currency.upper()]
     daily = [t for t in mine if t.feed is Feed.DAILY_RATED]
     reconciled = [t for t in mine if t.feed is not Feed.DAILY_RATED] or daily
@@ -93,7 +95,7 @@ def decide(
     daily_total = _sum(t.subtotal for t in daily) if daily else None
     usage_lines = sum(t.lines for t in (daily or reconciled) if t.kind is LineKind.USAGE)
 
-    findings = [_invalid(problems), _unresolved(missing, claim.currency)]
+    findings = [_invalid(problems), _unresolved(missing, held_up or {}, claim.currency)]
     if not problems:  # else the sums lack the lines that cannot be read, and no override would pass
         findings += [
             _header_differs(claim, header_total, lines_total, difference),
@@ -179,38 +181,38 @@ def _invalid(problems: Sequence[Problem]) -> Finding | None:
     )
 
 
-def _unresolved(missing: Sequence[MissingReference], currency: str) -> Finding | None:
-    blocking = [reference for reference in missing if reference.blocking]
+def _unresolved(missing: Sequence[MissingReference], held_up: Mapping[str, Decimal], currency: str) -> Finding | None:
+    blocking = _named(reference for reference in missing if reference.blocking)
     if not blocking:
         return None
-    if all(reference.kind is ReferenceKind.CURRENCY and reference.key.upper() != currency.upper() for reference in blocking):
-        return Failure.UNRESOLVED_REFERENCES, _foreign(blocking, currency)
-    counts = [(kind, sum(reference.kind is kind for reference in blocking)) for kind in ReferenceKind]
+    amounts = " and ".join(
+        _money(amount, code) for code, amount in sorted(held_up.items(), key=lambda held: (-held[1].copy_abs(), held[0]))
+    )
+    if all(kind is ReferenceKind.CURRENCY and key != currency.lower() for kind, key in blocking):
+        return Failure.UNRESOLVED_REFERENCES, _foreign(amounts, currency)
+    counts = [(kind, sum(of_kind is kind for of_kind, _ in blocking)) for kind in ReferenceKind]
     said = ", ".join(f"{count} {kind if count == 1 else _plural(kind)}" for kind, count in counts if count)
-    names = ", ".join(dict.fromkeys(reference.name or reference.key for reference in blocking[:3]))
-    amounts = [f"{_money(a, c)}" for c, a in _held_up(blocking).items()]
+    names = ", ".join(dict.fromkeys(list(blocking.values())[:3]))
     return (
         Failure.UNRESOLVED_REFERENCES,
         f"Our records lack {said} that the lines refer to ({names}{', …' if len(blocking) > 3 else ''}); "
-        f"{' and '.join(amounts)} of its lines wait on it, and with them the whole invoice. Add what is missing and sync again.",
+        f"{amounts} of its lines wait on it, and with them the whole invoice. Add what is missing and sync again.",
     )
 
 
-def _foreign(lines: Sequence[MissingReference], currency: str) -> str:
-    amounts = " and ".join(_money(amount, code) for code, amount in _held_up(lines).items())
+def _named(missing: Iterable[MissingReference]) -> dict[tuple[ReferenceKind, str], str]:
+    """Each missing thing once, in whatever currencies its lines are: (kind, key in lower case) -> its name."""
+    things: dict[tuple[ReferenceKind, str], str] = {}
+    for reference in missing:
+        things.setdefault((reference.kind, reference.key.lower()), reference.name or reference.key)
+    return things
+
+
+def _foreign(amounts: str, currency: str) -> str:
     return (
         f"{amounts} of its lines are in another currency than the invoice, which is in {currency}; an invoice holds lines of its own currency only, "
         "so all of it waits. Correct the invoice's currency, or ask the provider for an invoice of each, and sync again."
     )
-
-
-def _held_up(blocking: Sequence[MissingReference]) -> dict[str, Decimal]:
-    """The largest sum per currency over one kind: the same line may lack several things, and counts once."""
-    by_kind: dict[str, dict[ReferenceKind, Decimal]] = {}
-    for reference in blocking:
-        kinds = by_kind.setdefault(reference.currency, {})
-        kinds[reference.kind] = money.EXACT.add(kinds.get(reference.kind, money.ZERO), reference.amount)
-    return {currency: max(kinds.values(), key=abs) for currency, kinds in by_kind.items()}
 
 
 def _plural(kind: ReferenceKind) -> str:
@@ -275,7 +277,7 @@ def _warnings(
         yield f"{unassigned} {'line has' if unassigned == 1 else 'lines have'} no subscription id."
     if odd := sum(t.odd_totals for t in totals):
         yield f"{odd} {'line prints a total that is' if odd == 1 else 'lines print totals that are'} not subtotal plus tax."
-    if products := sum(not reference.blocking for reference in missing):
+    if products := len(_named(reference for reference in missing if not reference.blocking)):
         said = "1 product is unknown; its" if products == 1 else f"{products} products are unknown; their"
         yield f"{said} lines are billed as write-ins."
 

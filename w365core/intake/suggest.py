@@ -50,6 +50,19 @@ def with_suggestions(
     return [replace(reference, suggestion=_suggestion(reference, provider, ours, known)) for reference in missing]
 
 
+def once_supplied(kind: ReferenceKind, ours: str, *, name: str | None = None) -> str:
+    """What is left to do for what our records have by now: what it is there, and that the invoice is to be read again."""
+    called = f"{ours} ({name})" if name else ours
+    if kind is ReferenceKind.PRODUCT:
+        return f"It is product {called} of our records by now; its lines are write-ins until the invoice is read again."
+    is_now = {
+        ReferenceKind.CUSTOMER: f"It is mapped to account {called} already",
+        ReferenceKind.SUBSCRIPTION: f"It is our subscription {called} already",
+        ReferenceKind.CURRENCY: f"{called} has its rate already",
+    }
+    return f"{is_now[kind]}; the invoice is in Error until it is read again: sync it, or import it again."
+
+
 def _suggestion(reference: MissingReference, provider: str, accounts: Accounts, view: View) -> str:
     if reference.kind is ReferenceKind.CUSTOMER:
         return _customer(reference, provider, accounts, view)

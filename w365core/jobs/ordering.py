@@ -40,7 +40,7 @@ class Grounds:
 
 def judged(claim: Claim, whole: Whole) -> Decision:
     """The decision on rated lines."""
-    return decide(claim, whole.totals, whole.missing, whole.problems, breadth=whole.breadth)
+    return decide(claim, whole.totals, whole.missing, whole.problems, held_up=whole.held_up, breadth=whole.breadth)
 
 
 def decided(context: Context, connection: Connection, attempt: Attempt, grounds: Grounds, *, message: str, populating: bool) -> Order:

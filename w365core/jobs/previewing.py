@@ -110,7 +110,7 @@ def _sentence(context: Context, whole: Whole, claimed: Claimed, currency: str, p
     with context.engine.connect() as connection:
         rate = store_references.currencies(connection).get(currency)
     claim = Claim(currency, claimed.total, provider.tolerance, rate, claimed.override)
-    decision = decide(claim, whole.totals, whole.missing)
+    decision = decide(claim, whole.totals, whole.missing, held_up=whole.held_up)
     lines = sum(part.lines for part in whole.totals)
     said = f"{'Imports' if known is None else 'Imports anew'} invoice {number} of {provider.name}: {wording.counted(lines, 'line')}"
     said += f", {wording.amount(decision.lines_total, currency)}" + (" before tax" if _is_daily_alone(whole) else "")

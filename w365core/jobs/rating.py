@@ -5,7 +5,7 @@ Memory stays flat however large the invoice: a batch is read, rated, copied and 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -39,6 +39,7 @@ class Whole:
     totals: list[LineTotals] = field(default_factory=list)
     summaries: list[UsageSummary] = field(default_factory=list)
     missing: list[MissingReference] = field(default_factory=list)
+    held_up: dict[str, Decimal] = field(default_factory=dict)  # by currency, what the lines come to that lack something that blocks
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
     used: References | None = None  # of our records those that the lines refer to
@@ -147,7 +148,7 @@ class Sums:
             _add(self.totals, key, row, ("subtotal", "tax", "total"), ("lines", "odd_totals", "unassigned"))
         for row in _rows(rated.missing):
             key = row["feed"], row["kind"], row["key"].lower(), row["currency"]
-            _add(self.missing, key, row, ("amount",), ("lines",), ("key", "name", "domain"))
+            _add(self.missing, key, row, ("amount", "counted"), ("lines",), ("key", "name", "domain"))
         for row in zip(*(column.to_pylist() for column in rated.summaries.columns), strict=True):
             known = self.summaries.get(row[_AT["usage_id"]])
             if known is None:
@@ -166,6 +167,7 @@ class Sums:
             row.update((name, money.trimmed(row[name], least=2)) for name in ("subtotal", "tax", "total"))
         whole.totals = [LineTotals(**row | {"feed": Feed(row["feed"]), "kind": LineKind(row["kind"])}) for row in self.totals.values()]
         whole.missing = _missing(self.missing.values())
+        whole.held_up = _held_up(self.missing)
         whole.summaries = rated_summaries(self._handed_over())
         return whole
 
@@ -207,3 +209,15 @@ def _missing(rows: Iterable[dict]) -> list[MissingReference]:
             ),
         )
     return sorted(found.values(), key=lambda reference: (-reference.amount.copy_abs(), reference.kind, reference.key, reference.currency))
+
+
+def _held_up(missing: Mapping[tuple, dict]) -> dict[str, Decimal]:
+    """What the lines come to, by currency, that lack something that blocks: each line once. A daily-rated line that lacks what the reconciliation file
+    lacks too is counted there; its subscription is not, as that file prints the plan alone."""
+    reconciled = {key[1:] for key in missing if key[0] != Feed.DAILY_RATED}
+    sums: dict[str, Decimal] = {}
+    for (feed, kind, key, currency), row in missing.items():
+        is_counted_there = feed == Feed.DAILY_RATED and kind != ReferenceKind.SUBSCRIPTION and (kind, key, currency) in reconciled
+        if ReferenceKind(kind).blocking and not is_counted_there:
+            sums[currency] = money.EXACT.add(sums.get(currency, money.ZERO), row["counted"])
+    return {currency: money.trimmed(amount, least=2) for currency, amount in sums.items()}

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from w365core.intake.fixes import Past, Surroundings, best_name, fixes_of
-from w365core.intake.suggest import View, with_suggestions
+from w365core.intake.suggest import View, once_supplied, with_suggestions
 from w365core.model import MissingReference, ReferenceKind
+from w365core.reports.supplied_references import place, supplied
 from w365core.store import printed, provider_known, provider_view, queries, references
 
 Rows = Sequence[Mapping[str, Any]]
@@ -24,7 +25,8 @@ def suggested(connection: Connection, provider: str, missing: Sequence[MissingRe
 
 
 def missing_references(connection: Connection, *, provider_invoice_id: int | None = None) -> Rows:
-    """What is missing, biggest money first; named and explained with what is known since the import. `fix` is what would supply it."""
+    """What is missing, biggest money first; named and explained with what is known since the import. `fix` is what would supply it: None where nothing
+    would, or where somebody has done so since."""
     rows = [dict(row) for row in queries.missing_references(connection, provider_invoice_id=provider_invoice_id)]
     accounts = references.accounts(connection) if rows else []
     by_attempt: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
@@ -43,6 +45,13 @@ def missing_references(connection: Connection, *, provider_invoice_id: int | Non
             row["name"], row["fix"] = best_name(before, view, around), fix
             if view.knows(before):
                 row["suggestion"] = now.suggestion
+    names = {account_id: name for account_id, name, _ in accounts}
+    by_now = supplied(connection, rows)
+    for row in rows:
+        if (ours := by_now.get(place(row))) is not None:
+            kind = ReferenceKind(row["kind"])
+            name = names.get(ours) if kind is ReferenceKind.CUSTOMER else None
+            row["suggestion"], row["fix"] = once_supplied(kind, ours, name=name), None
     return rows
 
 

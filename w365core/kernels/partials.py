@@ -17,10 +17,11 @@ from w365core.arrays import batch_of, empty
 from w365core.intake import resolve
 from w365core.intake.parse import TextForm
 from w365core.intake.resolve import References, Referred, Resolution
-from w365core.model import Feed, LineKind
+from w365core.model import Feed, LineKind, ReferenceKind
 from w365core.rating.summaries import UsageKey
 
 Names = tuple[str | None, ...]
+Lacking = tuple[ReferenceKind, str, str | None]  # kind, key, name
 
 TOTALS = pa.schema(
     [
@@ -63,6 +64,7 @@ MISSING = pa.schema(
         ("currency", pa.string()),
         ("lines", pa.int64()),
         ("amount", pa.string()),
+        ("counted", pa.string()),  # the part of the amount that counts here: of what blocks a line, it counts for one thing
     ]
 )
 # What the lines print of our records' ids, each combination once.
@@ -155,15 +157,22 @@ def totals(feed: Feed, sums: dict[tuple[LineKind, str], Sums]) -> pa.RecordBatch
 def missing(feed: Feed, groups: Sequence[Group]) -> pa.RecordBatch:
     """One row per missing thing and currency, with the lines and the money that wait on it."""
     found: dict[tuple, tuple] = {}
-    for group in groups:
-        for kind, key, name in group.resolution.missing:
+    for group in (one for one in groups if one.resolution.missing):
+        counts_for = _counts_for(group.resolution.missing)
+        for lacking in group.resolution.missing:
+            kind, key, name = lacking
             place = (kind, key.lower(), group.referred.currency)
             names = (key, name, group.names[1])
-            known_names, lines, amount = found.get(place, (names, 0, money.ZERO))
-            found[place] = least_names(known_names, names), lines + group.lines, amount + group.amount
-    return batch_of(
-        [(feed, kind, *names, currency, lines, amount) for (kind, _, currency), (names, lines, amount) in found.items()], MISSING
-    )
+            known_names, lines, amount, counted = found.get(place, (names, 0, money.ZERO, money.ZERO))
+            more = group.amount if lacking is counts_for else money.ZERO
+            found[place] = least_names(known_names, names), lines + group.lines, amount + group.amount, counted + more
+    return batch_of([(feed, kind, *names, currency, *sums) for (kind, _, currency), (names, *sums) in found.items()], MISSING)
+
+
+def _counts_for(lacking: Sequence[Lacking]) -> Lacking | None:
+    """Of what blocks a line, the one thing that its money counts for: rather what every file prints of it than its subscription."""
+    blocking = [one for one in lacking if one[0].blocking]
+    return min(blocking, key=lambda one: one[0] is ReferenceKind.SUBSCRIPTION, default=None)
 
 
 def unassigned(group: Group) -> bool:

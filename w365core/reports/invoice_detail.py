@@ -169,9 +169,8 @@ def every_summary(connection: Connection, invoice: Invoice) -> Sequence[Mapping[
     return queries.usage_summaries_by_cost(connection, invoice.id)
 
 
-def missing_references(connection: Connection, invoice: Invoice) -> Table:
-    """What the lines refer to and our records lack, biggest money first."""
-    rows = queries.missing_references(connection, provider_invoice_id=invoice.id)
+def missing_references(invoice: Invoice, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What the lines refer to and our records lack; `rows` as the supplying door gives them, biggest money first."""
     return Table(f"{invoice.number} missing references", MISSING_COLUMNS, rows)
 
 

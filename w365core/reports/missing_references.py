@@ -189,6 +189,7 @@ def fixes_csv(things: Iterable[Thing]) -> bytes:
 def _thing(rows: Sequence[Row], supplied: Collection[Place]) -> Thing:
     first = rows[0]
     kind = ReferenceKind(first["kind"])
+    lacking = [row for row in rows if place(row) not in supplied]
     provider = None if kind is ReferenceKind.CURRENCY else first["provider"]
     by_invoice = {row["provider_invoice_id"]: row for row in rows}
     fixes = [row["fix"] for row in rows if row["fix"] is not None]
@@ -203,9 +204,9 @@ def _thing(rows: Sequence[Row], supplied: Collection[Place]) -> Thing:
         own=_sums((row["currency"], row["amount"]) for row in rows),
         invoices=tuple(sorted((_held(row) for row in by_invoice.values()), key=lambda one: (-one.amount.copy_abs(), one.number))),
         customers=_customers(by_invoice.values()),
-        suggestion=next((row["suggestion"] for row in rows if row["fix"] is surest), first["suggestion"]),
+        suggestion=next((row["suggestion"] for row in lacking if row["fix"] is surest), first["suggestion"]),
         fix=surest,
-        is_supplied=all(place(row) in supplied for row in rows),
+        is_supplied=not lacking,
     )
 
 
