@@ -268,7 +268,22 @@ def test_an_id_of_its_own_that_nobody_has_entered(configured: Configured):
     found = cause(row(context), "unresolved_references")
     assert found["whose"] == "same customer" and AZURE in found["evidence"]
     do(context, f"update subscription set provider_subscription_id = '{AZURE}' where subscription_id = 'U-1'")
-    assert cause(row(context), "unresolved_references")["whose"] == "own"
+    found = cause(row(context), "unresolved_references")
+    assert found["whose"] == "own" and "for want of references, which are there by now" in found["evidence"]
+    assert found["fix"].startswith("Validate it again: `sync --invoice G1`")
+
+
+def test_what_was_mapped_since_is_not_advised_anew_and_what_is_still_lacking_is(configured: Configured, served: Served):
+    """The advice of the import would undo a mapping to another account."""
+    stranger = seat(CustomerId="c-new", CustomerName="Newcomer", CustomerDomainName="newcomer.example")
+    served.estate.invoice("G1", [seat(), theirs(usage("5.00")), usage("20.00"), stranger], [daily_2(), daily("20.00")])
+    context = synced(configured(provider_accounts=estates.without_customer(CONTOSO)))
+    found = cause(row(context), "unresolved_references")
+    assert found["whose"] == "own" and CONTOSO in found["fix"]
+    mapped = f"'{estates.PROVIDER}', '{CONTOSO.upper()}', 'A-2'"
+    do(context, f"insert into provider_account (provider, provider_account_id, account_id) values ({mapped})")
+    found = cause(row(context), "unresolved_references")
+    assert found["whose"] == "another customer" and "c-new" in found["fix"] and CONTOSO not in found["fix"]
 
 
 def test_a_currency_of_its_own_that_nobody_has_entered(configured: Configured, served: Served):

@@ -79,7 +79,8 @@ class Source:
 @dataclass(frozen=True)
 class Missing:
     """What a document's lines refer to and our records lack. `customer_id` is what its lines call the customer, lower-cased. Of a currency, which has
-    many: `printed_for` are the subscriptions with usage in it, as the lines print them or as ours, and `printed_customers` their customers."""
+    many: `printed_for` are the subscriptions with usage in it, as the lines print them or as ours, and `printed_customers` their customers. `is_supplied`:
+    our records have it by now."""
 
     kind: ReferenceKind
     key: str
@@ -90,6 +91,7 @@ class Missing:
     suggestion: str = ""
     printed_for: frozenset[str] = frozenset()
     printed_customers: frozenset[str] = frozenset()
+    is_supplied: bool = False
 
 
 @dataclass(frozen=True)

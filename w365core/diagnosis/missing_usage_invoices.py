@@ -143,13 +143,15 @@ def unresolved_references(e: Evidence) -> Checked:
         return _nothing_else(e, "Every customer, subscription and currency of its invoice is in our records.")
     worst = failed[0]
     pairs = documents.own_first(worst, e)
-    if not pairs:
-        said = f"{worst.number} of {day(worst.invoice_date)} is in Error for want of references, which are there by now."
+    lacking = [(blame, missing) for blame, missing in pairs if not missing.is_supplied]
+    if not lacking:
+        said = f"{worst.number} of {day(worst.invoice_date)} is in Error for want of references, which are there by now.{held(worst, e)}"
+        blame = pairs[0][0] if pairs else ANOTHER
         return at_fault(
-            worst, said, f"Validate it again: `sync --invoice {word(worst.number)}`, or on the page Missing references.", whose=ANOTHER
+            worst, said, f"Validate it again: `sync --invoice {word(worst.number)}`, or on the page Missing references.", whose=blame
         )
-    blame, first = pairs[0]
-    said = f"{whose_fault(worst, pairs)} {number_and_day(worst)} is in Error, with everybody's usage on it.{held(worst, e)}"
+    blame, first = lacking[0]
+    said = f"{whose_fault(worst, lacking)} {number_and_day(worst)} is in Error, with everybody's usage on it.{held(worst, e)}"
     fix = f"{supply(first, worst)}, then `sync --invoice {word(worst.number)}`; or both on the page Missing references."
     return at_fault(worst, said, fix, whose=blame)
 

@@ -115,7 +115,9 @@ def _missing(invoice_id: int | None, facts: Facts) -> Iterator[Missing]:
     for row in facts.missing.get(invoice_id, ()):
         kind, key = ReferenceKind(row["kind"]), row["key"].strip().lower()
         whose = customers.get(key) if kind is ReferenceKind.SUBSCRIPTION else None
-        found = Missing(kind, row["key"], row["name"], Decimal(row["amount"]), row["currency"], whose, row["suggestion"])
+        found = Missing(
+            kind, row["key"], row["name"], Decimal(row["amount"]), row["currency"], whose, row["suggestion"], is_supplied=row["is_supplied"]
+        )
         if kind is ReferenceKind.CURRENCY:
             mine = [one for one in staged if one["currency"] == key.upper()]
             ids = frozenset(text for one in mine for text in (one["provider_id"], one["subscription_id"]) if text)

@@ -27,6 +27,7 @@ from w365core.diagnosis.missing_usage_facts import (
 from w365core.jobs.usage_cycles import Records, Span, spans_of
 from w365core.jobs.usage_documents import Facts, day_of, documents_of, is_of, months_of
 from w365core.model import CAPABILITIES, ProviderType, StatusReason
+from w365core.reports.supplied_references import place, supplied
 from w365core.store import usage_evidence as store
 
 Row = Mapping[str, Any]
@@ -81,7 +82,7 @@ def _facts(connection: Connection, *, since: date, until: date, first_day: date)
     facts.before = {row["subscription_id"]: row for row in store.before(connection, since=since)}
     facts.documents = store.documents(connection, **days)
     failed = [row for row in facts.documents if row["status_reason"] == StatusReason.ERROR]
-    for row in store.missing(connection, [row["provider_invoice_id"] for row in failed]):
+    for row in _missing(connection, failed):
         facts.missing[row["provider_invoice_id"]].append(row)
     facts.staged = {
         row["provider_invoice_id"]: store.staged(connection, run_id=row["import_run_id"]) for row in failed if row["import_run_id"]
@@ -99,6 +100,14 @@ def _facts(connection: Connection, *, since: date, until: date, first_day: date)
     facts.late_before = store.late_before(connection, since=a_year, until=since)
     facts.usual = lateness.usual(arrivals(connection, first_day=first_day))
     return facts
+
+
+def _missing(connection: Connection, failed: Sequence[Row]) -> list[Row]:
+    """What blocks these documents, each with whether our records have it by now."""
+    of = {row["provider_invoice_id"]: {"provider": row["provider"], "invoice_currency": row["currency"]} for row in failed}
+    found = [{**row, **of[row["provider_invoice_id"]]} for row in store.missing(connection, list(of))]
+    by_now = supplied(connection, found)
+    return [{**row, "is_supplied": place(row) in by_now} for row in found]
 
 
 def arrivals(connection: Connection, *, first_day: date) -> list[lateness.Arrival]:
