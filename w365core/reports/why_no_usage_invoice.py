@@ -46,6 +46,7 @@ TABLE_COLUMNS = (
         "cost_at_risk",
         "… at cost",
         width=95,
+        places=2,
         help="Unbilled, and no selling amount yet: a blank markup, or lines that an invoice in Error holds up",
     ),
     amount("billed_amount", "Billed", width=95),
