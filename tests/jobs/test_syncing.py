@@ -295,6 +295,20 @@ def test_a_blob_that_did_not_add_up_is_fetched_again_also_where_the_provider_fai
     assert by_hand(configured).outcomes[0].status == "Active/Active"
 
 
+def test_a_blob_that_did_not_add_up_is_fetched_again_also_where_the_invoice_is_written_otherwise_here(
+    configured: Context, served: Served
+) -> None:
+    served.estate.invoice("G1", [seat("60.00"), seat("40.00")])
+    served.faults.replace(["damaged:last-line@blob"])
+    assert by_hand(hurried(configured)).outcomes[0].failure == "checksum_failed"
+    with configured.engine.begin() as connection:
+        connection.execute(provider_invoice.update().values(invoice_number="g1"))
+    later = configured.at(configured.now + timedelta(days=1))
+    assert by_hand(hurried(later)).outcomes[0].failure == "checksum_failed"
+    served.faults.replace([])
+    assert by_hand(later).outcomes[0].status == "Active/Active"
+
+
 # --- several at once -----------------------------------------------------------------------------------------------------------------------
 
 

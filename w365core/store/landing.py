@@ -205,7 +205,8 @@ def landed_blobs(engine: Engine, *, provider: str, invoice_number: str, feed: st
             audit_log.c.after["failure"].as_string().in_((Failure.CHECKSUM_FAILED, Failure.INVALID_DATA)),
         ),
     )
-    mine = and_(audit_log.c.target_kind == "provider invoice", audit_log.c.target == f"{provider} {invoice_number}")
+    named = func.lower(audit_log.c.target) == f"{provider} {invoice_number}".lower()  # in the spelling that it came with first
+    mine = and_(audit_log.c.target_kind == "provider invoice", named)
     since = select(func.max(audit_log.c.at)).where(mine, given_up).scalar_subquery()
     query = (
         select(landed_answer.c.fingerprint)
