@@ -31,6 +31,7 @@ COMBINED = (
 )
 _RESOLVED = ("usage_id", "subscription_id", "account_id", "markup_pct")
 _FIXED = pa.decimal128(38, 20)  # as amounts are summed where they fit, which real ones do
+_NOT_WRAPPED = 15 * 10**17  # x 10^20 is below 2^127: from there on Arrow casts to another number and says nothing
 _NOUGHT = scalar("0")
 _MOST_CODES = 2**62
 _MOST_KNOWN = 5_000  # keys of one job: neighbouring batches mostly speak of the same ones
@@ -115,9 +116,8 @@ def _sums(amounts: pa.StringArray, many: np.ndarray) -> list[Decimal]:
     ends = np.cumsum(many)
     if not len(many):
         return []
-    try:
-        fixed = (pc.coalesce(amounts, _NOUGHT) if amounts.null_count else amounts).cast(_FIXED)
-    except pa.ArrowInvalid:  # more places, or more digits, than fit: one by one
+    fixed = _fixed(amounts)
+    if fixed is None:  # one by one
         printed = amounts.to_pylist()
         runs = (printed[end - lines : end] for end, lines in zip(ends, many, strict=True))
         sums = [reduce(money.EXACT.add, map(Decimal, filter(None, run)), money.ZERO) for run in runs]
@@ -127,6 +127,16 @@ def _sums(amounts: pa.StringArray, many: np.ndarray) -> list[Decimal]:
         summed = np.add.reduceat(parts, ends - many).tolist()
         sums = [money.EXACT.scaleb(a + (b << 32) + (c << 64) + (d << 96), -_FIXED.scale) for a, b, c, d in summed]
     return [money.EXACT.normalize(amount) for amount in sums]
+
+
+def _fixed(amounts: pa.StringArray) -> pa.Decimal128Array | None:
+    """The amounts, null as nothing; None where one has more places, or more digits, than fit."""
+    filled = pc.coalesce(amounts, _NOUGHT) if amounts.null_count else amounts
+    try:
+        fixed, about = filled.cast(_FIXED), in_memory(filled.cast(pa.float64()), np.float64)
+    except pa.ArrowInvalid:
+        return None
+    return fixed if np.abs(about).max(initial=0) < _NOT_WRAPPED else None
 
 
 def _key_and_names(combination: tuple) -> tuple[tuple, Names]:
