@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from w365core import frames
+from w365core.arrays import lines_of
 from w365core.frames import Column
-from w365core.reconcile import findings, rows
+from w365core.reconcile import columns, findings, names, rows
+from w365core.reconcile.columns import NOWHERE
 from w365core.reconcile.shown import shown
 from w365core.reconciliation import CHANGE_LOG_IN, EXPLANATION, FINDING, LINE_IN, ROW, SUBSCRIPTION_IN
 
-_UNUSED = ("subscription_id", "currency")  # columns of lines that are not converted, as most of the change logs' are not
+_UNUSED = ("subscription_id", "currency")  # columns of lines that are read otherwise, as most of the change logs' are
 _REPLAYED = ("event", "quantity", "effective_date")
 
 
@@ -37,36 +39,35 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
 
     `currency` is the invoice's. Numbers are text of any number of digits; a text that is no number is an AssertionError.
     """
-    currency = currency.strip().upper()
-    ours = _in_order(_frame(subscriptions, SUBSCRIPTION_IN), "subscription_id")
-    ids = ours.get_column("subscription_id").to_arrow()
-    judged = rows.judged(
-        _frame(_compared(lines), [column for column in LINE_IN if column.name not in _UNUSED]).with_columns(_places(lines, ids)),
+    ours = _in_order(_batch(subscriptions, SUBSCRIPTION_IN))
+    ids = ours["subscription_id"]
+    given = rows.Given(
+        _compared(_batch(lines, [column for column in LINE_IN if column.name not in _UNUSED])),
         ours,
-        _frame(change_logs, [column for column in CHANGE_LOG_IN if column.name in _REPLAYED]).with_columns(_places(change_logs, ids)),
-        printed=lambda places, names: _frame(
-            change_logs.select(names).take(places.to_arrow()), [c for c in CHANGE_LOG_IN if c.name in names]
-        ),
-        currency=currency,
+        _batch(change_logs, [column for column in CHANGE_LOG_IN if column.name in _REPLAYED]),
+        _places(lines, ids),
+        _places(change_logs, ids),
+        printed=lambda places, names: _batch(change_logs, [c for c in CHANGE_LOG_IN if c.name in names], at=columns.numbers(places)),
+        currency=currency.strip().upper(),
     )
-    return Reconciled(
-        _shown(shown(judged, currency=currency), ROW),
-        _table(judged.change_logs.sort("line_id", "change_log_id"), EXPLANATION),
-        _table(findings.found(judged, currency=currency).sort("line_id", "line_number", "kind"), FINDING),
-    )
+    judged = rows.judged(given)
+    return Reconciled(_table(shown(judged), ROW), _changes(judged), _found(findings.found(judged)))
 
 
-def _frame(table: pa.Table, columns: Sequence[Column]) -> pl.DataFrame:
-    """In one piece: much of what is done to several at once costs more than putting them together."""
-    return pl.DataFrame(pl.from_arrow(table.select([column.name for column in columns]).combine_chunks()))
+def _batch(table: pa.Table, declared: Sequence[Column], *, at: pa.Array | None = None) -> pa.RecordBatch:
+    """These columns, each in one piece, in the types that they are declared in; some of the rows."""
+    schema = frames.arrow_schema(tuple(declared))
+    arrays = (columns.in_one_piece(table[field.name]) for field in schema)
+    arrays = (array if at is None else array.take(at) for array in arrays)
+    return pa.RecordBatch.from_arrays([array.cast(field.type) for array, field in zip(arrays, schema, strict=True)], schema=schema)
 
 
-def _compared(lines: pa.Table) -> pa.Table:
+def _compared(lines: pa.RecordBatch) -> pa.RecordBatch:
     """The lines with the provider's ids as they compare: without blanks around them, in lower case."""
     for name in ("provider_subscription_id", "provider_customer_id"):
-        printed = lines[name].combine_chunks()
+        printed = lines[name]
         same = pc.ascii_lower(pc.ascii_trim_whitespace(printed)) if _is_ascii(printed) else pc.utf8_lower(pc.utf8_trim_whitespace(printed))
-        lines = lines.set_column(lines.column_names.index(name), name, same)
+        lines = lines.set_column(lines.schema.get_field_index(name), name, same)
     return lines
 
 
@@ -76,23 +77,39 @@ def _is_ascii(text: pa.Array) -> bool:
     return letters is None or int(np.frombuffer(letters, dtype=np.int8).min(initial=0)) >= 0
 
 
-def _in_order(frame: pl.DataFrame, by: str) -> pl.DataFrame:
-    """Sorted; what comes so already, as the store gives it, is left alone."""
-    return frame if frame.get_column(by).is_sorted() else frame.sort(by)
+def _in_order(subscriptions: pa.RecordBatch) -> pa.RecordBatch:
+    """By their ids; what comes so already, as the store gives it, is left alone."""
+    ids = subscriptions["subscription_id"]
+    return subscriptions if columns.text(ids).is_sorted() else subscriptions.take(pc.sort_indices(ids))
 
 
-def _places(table: pa.Table, ids: pa.Array) -> pl.Series:
-    """The place of each row's subscription among ours; null where it is none of them. Its id is needed for nothing else, so that it stays in Arrow."""
-    named = table["subscription_id"].combine_chunks()
-    return pl.Series("subscription", pl.from_arrow(pc.index_in(named, value_set=ids.cast(named.type)))).cast(pl.Int64)
+def _places(table: pa.Table, ids: pa.Array) -> np.ndarray:
+    """The place of each row's subscription among ours; NOWHERE where it is none of them. Its id is needed for nothing else."""
+    named = columns.in_one_piece(table["subscription_id"])
+    return columns.whole(pc.index_in(named, value_set=ids.cast(named.type)), null=NOWHERE)
 
 
-def _table(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pa.Table:
-    return _shown(frame.get_column, columns)
+def _changes(judged: rows.Judged) -> pa.Table:
+    """The change logs outside their rows' views, in the order of `line_id` and `change_log_id`."""
+    changes, keyed = judged.changes, judged.keyed
+    line_id = names.line_ids(keyed.owner[changes.row], keyed.window[changes.row], keyed, judged.owners)
+    told = {
+        "line_id": line_id,
+        "billing": changes.billing,
+        "outside": columns.truths(np.ones(len(line_id), dtype=bool)),
+        "worth": changes.worth,
+        "worth_currency": changes.worth_currency,
+    }
+    found = _table(lambda name: told[name] if name in told else changes.printed[name], EXPLANATION)
+    return found.sort_by([("line_id", "ascending"), ("change_log_id", "ascending")])
 
 
-def _shown(column: Callable[[str], pl.Series], columns: tuple[Column, ...]) -> pa.Table:
-    """Each column is in Arrow before the next one is made."""
-    schema = frames.arrow_schema(columns)
-    arrays = (column(field.name).to_arrow(compat_level=pl.CompatLevel.newest()).cast(field.type) for field in schema)
-    return pa.Table.from_arrays(list(arrays), schema=schema)
+def _found(told: list[dict[str, Any]]) -> pa.Table:
+    batch = lines_of(FINDING, {column.name: [one[column.name] for one in told] for column in FINDING}, len(told))
+    return pa.Table.from_batches([batch])
+
+
+def _table(column: Callable[[str], pa.Array], declared: tuple[Column, ...]) -> pa.Table:
+    """Each column is made before the next one."""
+    schema = frames.arrow_schema(declared)
+    return pa.Table.from_arrays([column(field.name) for field in schema], schema=schema)

@@ -6,18 +6,23 @@ worked out on Python's decimals: slower, and to the same digit. Arithmetic on pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from w365core import money
-from w365core.reconcile import places
+from w365core import arrays, money
+from w365core.reconcile import columns, places
+from w365core.reconcile.columns import NOWHERE, Maybe
+from w365core.reconcile.groups import Groups
 
 INT64_DIGITS, INT128_DIGITS = 18, 38
-_PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
 # Beyond 16 digits or 12 places: sums of a hundred million numbers of less fit into the widest integer.
 TOO_LONG = r"[0-9]{17}|\.[0-9]{13}"
 _REMEMBERED = 1 << 16
@@ -42,112 +47,148 @@ def plain(found: Decimal) -> str:
     return format(money.trimmed(found) if found else money.ZERO, "f")
 
 
-def readable(numbers: pl.Series) -> pl.Series:
+def readable(numbers: pa.Array) -> pa.Array:
     """Numbers in plain notation; blank is null. Few texts are written otherwise, and only then is each distinct one read."""
-    return numbers if numbers.str.contains(_PLAIN).all() else canonical(numbers)  # nulls do not count
+    return numbers if _are_plain(numbers) else canonical(numbers)
 
 
-def canonical(numbers: pl.Series) -> pl.Series:
+def _are_plain(numbers: pa.Array) -> bool:
+    """Whether numbers are written without an exponent or a plus, and none is blank: told by all their letters at once."""
+    letters = np.frombuffer(numbers.buffers()[2] or b"", np.uint8)
+    return (
+        ord("-") <= letters.min(initial=ord("9"))
+        and letters.max(initial=0) <= ord("9")
+        and (pc.min(pc.binary_length(numbers)).as_py() != 0)
+    )
+
+
+def canonical(numbers: pa.Array) -> pa.Array:
     """Every number in its one plain text, without zeros at the end; blank is null. Each distinct text is read once."""
+    if len(numbers) <= _FEW:
+        return columns.texts(map(_canonical, numbers.to_pylist()))
     printed, place = places.distinct(numbers)
-    known = [plain(number(text)) if text and text.strip() else None for text in printed]
-    return places.at(pl.Series(numbers.name, known, dtype=pl.String), place)
+    return columns.at(columns.texts(map(_canonical, printed)), place)
 
 
-def digits(numbers: pl.Series) -> tuple[int, int]:
+def _canonical(text: str | None) -> str | None:
+    return plain(number(text)) if text and text.strip() else None
+
+
+def digits(numbers: pa.Array) -> tuple[int, int]:
     """The most digits before and behind the point."""
-    if not len(numbers):
-        return 1, 0
-    size, point = numbers.str.len_bytes(), numbers.str.find(".", literal=True)
-    whole = pl.select(pl.coalesce(point, size).max()).item()
-    return int(whole or 1), int((size - point - 1).max() or 0)
+    size, point = columns.whole(pc.binary_length(numbers), null=0), columns.whole(pc.find_substring(numbers, "."), null=NOWHERE)
+    before = np.where(point == NOWHERE, size, point)
+    return int(before.max(initial=0)) or 1, int(np.where(point == NOWHERE, 0, size - point - 1).max(initial=0))
 
 
-def scaled(*columns: pl.Series) -> tuple[int, list[pl.Series]] | None:
+def scaled(*sides: pa.Array) -> tuple[int, list[Maybe]] | None:
     """The scale that holds every one of these numbers, and the numbers as integers of it; None where no integer has so many digits.
 
     There is room for the sum of all of them in any of them.
     """
-    room = len(str(sum(len(column) for column in columns))) + 1
-    if not any("." in (column.first() or "") for column in columns if len(column)):
-        whole = [column.cast(pl.Int64, strict=False) for column in columns]
-        if all(_is_short(number, column, room) for number, column in zip(whole, columns, strict=True)):
-            return 0, whole
+    room = len(str(sum(map(len, sides)))) + 1
+    if not any("." in (side[0].as_py() or "") for side in sides if len(side)):
+        whole = [columns.text(side).cast(pl.Int64, strict=False) for side in sides]
+        if all(_is_short(number, side, room) for number, side in zip(whole, sides, strict=True)):
+            return 0, [columns.maybe(number) for number in whole]
     for written in (readable, canonical):  # zeros at the end are digits too, but costly to take away
-        columns = [written(column) for column in columns]
-        found = [digits(column) for column in columns]
+        sides = [written(side) for side in sides]
+        found = [digits(side) for side in sides]
         behind = max((places for _, places in found), default=0)
         needed = max((before for before, _ in found), default=1) + behind + room
         if needed <= INT64_DIGITS or (needed <= INT128_DIGITS and written is canonical):
             kind = pl.Int64 if needed <= INT64_DIGITS else pl.Int128
-            return behind, [at_scale(column, behind).cast(kind) for column in columns]
+            return behind, [columns.maybe(at_scale(side, behind, kind)) for side in sides]
     return None
 
 
-def _is_short(whole: pl.Series, printed: pl.Series, room: int) -> bool:
+def _is_short(whole: pl.Series, printed: pa.Array, room: int) -> bool:
     """Whether every text is a whole number, of so few digits that there is room for the sum of all."""
     most = 10 ** (INT64_DIGITS - room)
-    return whole.null_count() == printed.null_count() and bool(whole.is_between(-most, most).all())
+    return whole.null_count() == printed.null_count and (whole.max() or 0) <= most and (whole.min() or 0) >= -most
 
 
-def at_scale(numbers: pl.Series, places: int) -> pl.Series:
-    """Numbers of at most so many places, and of at most 38 digits, as integers of that scale."""
-    if places:
-        return numbers.cast(pl.Decimal(INT128_DIGITS, places)).to_physical()
-    return numbers.cast(pl.Int64 if digits(numbers)[0] <= INT64_DIGITS else pl.Int128)
+def at_scale(numbers: pa.Array, places: int, kind: pl.DataType) -> pl.Series:
+    """Numbers of at most so many places, and of at most 38 digits, as integers of that scale and of this kind, which holds them."""
+    texts = columns.text(numbers)
+    found = None if places else texts.cast(kind, strict=False)  # half as dear as decimals, which know "5." too
+    if found is None or found.null_count() != numbers.null_count:
+        found = texts.cast(pl.Decimal(INT128_DIGITS, places), strict=False).to_physical().cast(kind)
+    assert found.null_count() == numbers.null_count, "a text is no number; numbers come here checked"
+    return found
 
 
-def text(whole: pl.Expr, scale: int) -> pl.Expr:
-    """Integers of a scale as plain text, without zeros at the end."""
+def texts(numbers: Maybe, scale: int) -> pa.Array:
+    """Integers of a scale as plain text, without zeros at the end; null where they are unknown. Where they lie close together, as quantities do, each is written once."""
+    values, known = numbers.values, numbers.known
+    if values.dtype == object:
+        cells = zip(values.tolist(), known.tolist(), strict=True)
+        return columns.texts(plain(Decimal(one).scaleb(-scale, money.EXACT)) if is_known else None for one, is_known in cells)
+    among = values if known.all() else values[known]
+    if not len(among):
+        return pa.nulls(len(values), pa.string())
+    least, most = int(among.min()), int(among.max())
+    if most - least >= len(values):
+        return columns.at(_written(values, scale), np.where(known, np.arange(len(values)), NOWHERE))
+    return columns.at(_written(np.arange(least, most + 1), scale), np.where(known, values - least, NOWHERE))
+
+
+def _written(values: np.ndarray, scale: int) -> pa.Array:
     if not scale:
-        return whole.cast(pl.String)
-    size, share = whole.abs(), 10**scale
-    before = (size // share).cast(pl.String)
-    if share <= _MOST_WRITTEN:
-        behind = pl.lit(_written(scale)).gather((size % share).cast(pl.Int64))
-    else:
-        digits = (size % share).cast(pl.String).str.zfill(scale).str.strip_chars_end("0")
-        behind = pl.when(digits == "").then(pl.lit("")).otherwise("." + digits)
-    return pl.when(whole < 0).then(pl.lit("-")).otherwise(pl.lit("")) + before + behind
+        return columns.numbers(values).cast(pa.string())
+    size, share = np.abs(values), 10**scale
+    before, behind = columns.numbers(size // share).cast(pa.string()), size % share
+    sign = columns.named(["", "-"], (values < 0).astype(np.int64))
+    digits = _behind_the_point(scale) if share <= _MOST_WRITTEN else None
+    after = digits.take(columns.numbers(behind)) if digits is not None else columns.arrow(_digits(pl.Series(behind), scale))
+    return pc.binary_join_element_wise(sign, before, after, arrays.scalar(""))
 
 
 @cache
-def _written(scale: int) -> pl.Series:
+def _behind_the_point(scale: int) -> pa.Array:
     """What follows the point of every number of this scale: nothing, ".01", ".1" …"""
-    return pl.Series([f".{number:0{scale}}".rstrip("0").rstrip(".") for number in range(10**scale)])
+    return columns.arrow(_digits(pl.Series(range(10**scale)), scale))
 
 
-def texts(whole: pl.Series, scale: int) -> pl.Series:
-    """The same of a column: where the numbers lie close together, as quantities do, each is written once."""
-    least, most = whole.min(), whole.max()
-    if whole.dtype != pl.Int64 or least is None or most - least >= len(whole):
-        return whole.to_frame("whole").select(text(pl.col("whole"), scale)).to_series()
-    every = pl.int_range(least, most + 1, dtype=pl.Int64, eager=True).to_frame("whole").select(text(pl.col("whole"), scale)).to_series()
-    return places.at(every, (whole - least).cast(pl.Int64))
+def _digits(behind: pl.Series, scale: int) -> pl.Series:
+    printed = ("." + behind.cast(pl.String).str.zfill(scale)).str.strip_chars_end("0")
+    return printed.str.strip_suffix(".")
 
 
-def each_combination(frame: pl.DataFrame, columns: Sequence[str], answer: Callable[..., Any], *, name: str, kind: pl.DataType) -> pl.Series:
-    """What `answer` says of the values in these columns, row by row; of many, each distinct combination is asked once."""
-    if frame.is_empty():
-        return pl.Series(name, [], dtype=kind)
-    if len(frame) <= _FEW:
-        return pl.Series(name, [answer(*values) for values in frame.select(columns).iter_rows()], dtype=kind)
-    distinct, place = places.combinations(frame, columns)
-    return pl.Series(name, [answer(*values) for values in distinct.iter_rows()], dtype=kind).gather(place)
+@dataclass(frozen=True)
+class Scaled:
+    """Numbers as integers of one scale."""
+
+    numbers: Maybe
+    scale: int
 
 
-def sums(frame: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
-    """`by`, and the exact sum of a column of texts as text; null where all are."""
-    texts = frame.get_column(of)
-    found = scaled(texts)
+def scaled_as_one(printed: pa.Array) -> Scaled:
+    """Any numbers, of as many digits as they print; unknown where a text is null or blank."""
+    found = scaled(printed)
     if found is not None:
-        scale, (whole,) = found
-        grouped = frame.select(by).with_columns(whole.alias(of)).group_by(by)
-        summed = grouped.agg(pl.when(pl.col(of).count() > 0).then(pl.col(of).sum()).alias(of))
-        return summed.with_columns(text(pl.col(of), scale).alias(of))
-    totals: dict[Any, Decimal] = {}
-    for key, printed in zip(frame.get_column(by).to_list(), texts.to_list(), strict=True):
-        if printed:
-            totals[key] = money.EXACT.add(totals.get(key, money.ZERO), number(printed))
-    known = pl.DataFrame({by: list(totals), of: [plain(total) for total in totals.values()]}, {by: frame.schema[by], of: pl.String})
-    return frame.select(by).unique().join(known, on=by, how="left")
+        return Scaled(found[1][0], found[0])
+    read = [number(text) if text and text.strip() else None for text in printed.to_pylist()]
+    scale = max([0, *(-one.as_tuple().exponent for one in read if one is not None)])
+    values = [0 if one is None else int(one.scaleb(scale, money.EXACT)) for one in read]
+    return Scaled(Maybe(np.array(values, dtype=object), np.array([one is not None for one in read], dtype=bool)), scale)
+
+
+def summed(printed: pa.Array, groups: Groups) -> Scaled:
+    """The exact sum of each group's; unknown where all are."""
+    found = scaled_as_one(printed)
+    return Scaled(Maybe(groups.sum(found.numbers.filled(0)), groups.any(found.numbers.known)), found.scale)
+
+
+def each_combination(cells: Sequence[pa.Array], answer: Callable[..., Any]) -> list:
+    """What `answer` says of the values in these columns, row by row; of many rows, each distinct combination is asked once."""
+    if len(cells[0]) <= _FEW:
+        return [answer(*values) for values in rows_of(cells)]
+    first, place = places.combinations(cells)
+    answers = [answer(*values) for values in rows_of([columns.at(column, first) for column in cells])]
+    return [answers[number] for number in place.tolist()]
+
+
+def rows_of(cells: Sequence[pa.Array]) -> Iterator[tuple]:
+    """The values of each row in these columns."""
+    return zip(*(columns.text(column).to_list() for column in cells), strict=True)

@@ -1,182 +1,195 @@
 """What is odd about single lines, beside their quantities? Amounts off, prices above list, windows charged twice, charges after a cancellation.
 
-A finding never blocks. A clean invoice has none: what is netted, or agrees with what we hold, is not charged twice.
+A finding never blocks. A clean invoice has none: what is netted, or agrees with what we hold, is not charged twice. All lines are looked through in columns; the few
+that are left are told one by one.
 """
 
 from __future__ import annotations
 
-import polars as pl
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from w365core import money
 from w365core.charge_types import Charge
-from w365core.reconcile import amounts, exact, names, our_side, places, quantities
+from w365core.reconcile import amounts, columns, exact, names, quantities
+from w365core.reconcile.columns import NEVER, NOWHERE
+from w365core.reconcile.keys import Lines, is_of
 from w365core.reconcile.rows import Judged
+from w365core.reconcile.verdicts import CODES
 from w365core.reconciliation import FindingKind, Verdict
 
-SCHEMA = {
-    **{"line_id": pl.String, "line_number": pl.Int64, "kind": pl.String, "expected": pl.String, "found": pl.String, "amount": pl.String},
-    **{"currency": pl.String, "reason": pl.String},
-}
 _TERMS = ("billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
 _PRICES = ("subtotal", "effective_unit_price", "unit_price", "exchange_rate")
-_PRINTED = ("line_number", "provider_subscription_id", *_PRICES, "order_date", *_TERMS)
-_SAID = ("kind", "expected", "found", "amount", "reason")
 _CHARGES_SEATS = (Charge.CYCLE, Charge.ADD, Charge.REMOVE)
 _PRICED = (*_CHARGES_SEATS, Charge.CANCEL, Charge.CONVERT)
+_DAY = 86_400_000_000  # microseconds
+_EPOCH = date(1970, 1, 1)
 
 
-def found(judged: Judged, *, currency: str) -> pl.DataFrame:
-    """Every finding, in the columns of FINDING."""
-    parts = [
-        _amount_off(judged, currency),
-        _above_list(judged),
-        _charged_twice(judged),
-        _after_cancellation(judged),
-        _after_deactivation(judged),
+class Finding(NamedTuple):
+    """About the row of this key, or one of its lines: what was found there, what was expected, and how far that is apart."""
+
+    key: int
+    line_number: int | None
+    kind: FindingKind
+    expected: str
+    found: str
+    amount: str
+    reason: str
+
+
+def found(judged: Judged) -> list[dict[str, Any]]:
+    """Every finding, in the columns of FINDING, in the order of rows, lines and kinds."""
+    told: dict[tuple, Finding] = {}
+    for look in (_amount_off, _above_list, _charged_twice, _after_cancellation, _after_deactivation):
+        for one in look(judged):
+            told.setdefault((one.key, one.line_number, one.kind), one)
+    keys = np.array([one.key for one in told.values()], dtype=np.int64)
+    line_ids = names.line_ids(judged.keyed.owner[keys], judged.keyed.window[keys], judged.keyed, judged.owners).to_pylist()
+    rows = [
+        one._asdict() | {"line_id": line_id, "currency": judged.given.currency}
+        for one, line_id in zip(told.values(), line_ids, strict=True)
     ]
-    together = pl.concat([part.select("key", "line_number", *_SAID) for part in parts])
-    rows = places.at(judged.rows.select("owner", "window"), together.get_column("key"))
-    line_ids = names.line_ids(rows, judged.keyed, judged.tables["subscription"])
-    named = together.hstack([line_ids]).with_columns(pl.lit(currency).alias("currency"))
-    once = named.unique(["line_id", "line_number", "kind"], keep="first", maintain_order=True)
-    return once.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    return sorted(rows, key=lambda row: (row["line_id"], row["line_number"] is not None, row["line_number"] or 0, row["kind"]))
 
 
-def _printed(judged: Judged, lines: pl.DataFrame) -> pl.DataFrame:
-    """Some of the keyed lines with what they print, and `billed`, the quantity they charge for."""
-    billed = judged.billed.select(*_PRINTED, quantities.billed().alias("billed"))
-    return lines.hstack(places.at(billed, lines.get_column("line")))
+def _cells(judged: Judged, lines: Lines, *wanted: str) -> Iterator[tuple]:
+    """What these lines print, a row each; `billed` is the quantity that they charge for."""
+    printed = judged.given.lines.take(columns.numbers(lines.line))
+    return zip(*(columns.text(quantities.billed(printed) if name == "billed" else printed[name]).to_list() for name in wanted), strict=True)
 
 
-def _of(*charges: Charge) -> pl.Expr:
-    return pl.col("charge").is_in([str(charge) for charge in charges])
-
-
-def _amount_off(judged: Judged, currency: str) -> pl.DataFrame:
+def _amount_off(judged: Judged) -> Iterator[Finding]:
     lines = judged.keyed.lines
-    right = places.at(judged.billed.get_column("right"), lines.get_column("line"))
-    lines = _printed(judged, lines.filter(_of(*_PRICED) & ~right))
-    without = pl.col("effective_unit_price").is_null()  # only then does the day of the order matter
-    lines = lines.with_columns(pl.when(without).then(pl.col("order_date")).alias("ordered"))
-    cells = ["billed", "subtotal", "effective_unit_price", "unit_price", "exchange_rate", *_TERMS, "ordered"]
-    expected = exact.each_combination(
-        lines, cells, lambda *cells: amounts.amount_expected(*cells, currency), name="expected", kind=pl.String
+    lines = lines[np.flatnonzero(is_of(lines.charge, *_PRICED) & ~judged.is_right[lines.line])]
+    printed = judged.given.lines.take(columns.numbers(lines.line))
+    without = ~columns.valid(printed["effective_unit_price"]) & (lines.moment != NEVER)  # only then does the day of the order matter
+    cells = [quantities.billed(printed), *(printed[name] for name in (*_PRICES, *_TERMS))]
+    cells.append(columns.numbers(lines.moment, without, kind=pa.timestamp("us")))
+    expected = exact.each_combination(cells, lambda *cells: amounts.amount_expected(*cells, judged.given.currency))
+    off = np.array([one is not None for one in expected], dtype=bool)
+    said = zip(
+        _cells(judged, lines[off], "line_number", "subtotal", "billed"), lines.key[off].tolist(), filter(None, expected), strict=True
     )
-    off = lines.with_columns(expected).filter(pl.col("expected").is_not_null())
-    return _told(off, FindingKind.AMOUNT_OFF, found="subtotal").with_columns(
-        pl.format(
-            "The amount is {}, and the provider's own rules of rounding give {} for its price and {} seats.", "found", "expected", "billed"
-        ).alias("reason")
-    )
+    for (number, subtotal, billed), key, due in said:
+        reason = f"The amount is {subtotal}, and the provider's own rules of rounding give {due} for its price and {billed} seats."
+        yield Finding(key, number, FindingKind.AMOUNT_OFF, due, subtotal, _apart(subtotal, due), reason)
 
 
-def _above_list(judged: Judged) -> pl.DataFrame:
-    listed = judged.terms.get_column("list_exceeded").alias("expected")
-    if listed.null_count() == len(listed):
-        return _none()
-    lines = judged.keyed.lines.filter(listed.is_not_null()[judged.keyed.lines.get_column("terms")])
-    above = _charges(lines.with_columns(places.at(listed, lines.get_column("terms"))))
-    told = _told(_printed(judged, above), FindingKind.ABOVE_LIST, found="effective_unit_price")
-    excess = [
-        exact.plain(money.half_up(money.EXACT.multiply(money.EXACT.multiply(exact.number(amount), exact.number(rate or "1")), exact.number(seats or "1")), places=2))
-        for amount, rate, seats in told.select("amount", "exchange_rate", "billed").iter_rows()
-    ]  # fmt: skip
-    return told.with_columns(
-        pl.Series("amount", excess, pl.String),
-        pl.format("A seat costs {} in this window, and the list price for it is {}.", "found", "expected").alias("reason"),
-    )
+def _above_list(judged: Judged) -> Iterator[Finding]:
+    exceeded = judged.terms.exceeded
+    is_above = np.array([price is not None for price in exceeded], dtype=bool)
+    if not is_above.any():
+        return
+    lines = _charging(judged)
+    lines = lines[np.flatnonzero(is_above[lines.terms])]
+    cells = _cells(judged, lines, "line_number", "effective_unit_price", "exchange_rate", "billed")
+    for (number, price, rate, billed), key, terms in zip(cells, lines.key.tolist(), lines.terms.tolist(), strict=True):
+        listed = exceeded[terms]
+        excess = money.EXACT.multiply(exact.number(_apart(price, listed)), exact.number(rate or "1"))
+        amount = exact.plain(money.half_up(money.EXACT.multiply(excess, exact.number(billed or "1")), places=2))
+        reason = f"A seat costs {price} in this window, and the list price for it is {listed}."
+        yield Finding(key, number, FindingKind.ABOVE_LIST, listed, price, amount, reason)
 
 
-def _charged_twice(judged: Judged) -> pl.DataFrame:
+def _charged_twice(judged: Judged) -> Iterator[Finding]:
     """Cycle charges of one provider subscription and window that stand when credits of the same seats are taken from them, where we hold another number."""
-    several = judged.keyed.lines.select("key", "alone", "charge").filter(~pl.col("alone") & _of(Charge.CYCLE))
-    several = several.filter(pl.col("key").is_duplicated()).get_column("key").unique()
-    rows = places.at(judged.rows.select("verdict", "subscription"), several)
-    agreed = (rows.get_column("verdict") == str(Verdict.CONFIRMED)) | rows.get_column("subscription").is_null()
-    doubtful = several.filter(~agreed)
-    if not len(doubtful):
-        return _none()
-    lines = judged.keyed.lines.filter(_of(Charge.CYCLE, Charge.CANCEL)).join(doubtful.to_frame(), on="key", how="semi")
-    lines = _printed(judged, lines).with_columns(pl.coalesce(pl.col("seats").cast(pl.String), "billed").alias("same_seats"))  # 2 is 2.0
-    return _standing(lines.select("key", "line_number", "provider_subscription_id", "charge", "sign", "same_seats", "subtotal"))
+    lines, rows = judged.keyed.lines, judged.looked_into
+    cycles = judged.keyed.rows.count(is_of(lines.charge, Charge.CYCLE))
+    doubtful = (cycles > 1) & (rows.verdict != CODES[Verdict.CONFIRMED]) & (rows.subscription != NOWHERE)
+    lines = lines[np.flatnonzero(doubtful[lines.key] & is_of(lines.charge, Charge.CYCLE, Charge.CANCEL))]
+    if not len(lines):
+        return
+    seats = [seats if known else None for seats, known in zip(lines.seats.values.tolist(), lines.seats.known.tolist(), strict=True)]
+    is_charge = (is_of(lines.charge, Charge.CYCLE) & (lines.sign > 0)).tolist()
+    cells = _cells(judged, lines, "line_number", "provider_subscription_id", "subtotal", "billed")
+    charges: dict[int, list[tuple]] = {}
+    credits = Counter()
+    for (number, own, subtotal, billed), key, held, charge, sign in zip(
+        cells, lines.key.tolist(), seats, is_charge, lines.sign.tolist(), strict=True
+    ):
+        same = (own, billed if held is None else held)  # 2 is 2.0
+        credits[key, same] += sign < 0
+        if charge:
+            charges.setdefault(key, []).append((number, same, subtotal))
+    for key, charged in charges.items():
+        yield from _standing(key, sorted(charged, key=lambda one: one[0]), credits)
 
 
-def _standing(lines: pl.DataFrame) -> pl.DataFrame:
-    cycles = lines.filter(_of(Charge.CYCLE))
-    several = cycles.filter(pl.struct("key", "provider_subscription_id").is_duplicated() & (pl.col("sign") > 0)).select("key").unique()
-    mine = lines.join(several, on="key", how="semi")
-    same = ["key", "provider_subscription_id", "same_seats"]
-    mine = mine.with_columns(
-        pl.when(_of(Charge.CYCLE) & (pl.col("sign") > 0))
-        .then(pl.col("line_number").rank("ordinal").over([*same, "charge", "sign"]))
-        .alias("place"),
-        (pl.col("sign") < 0).sum().over(same).alias("credits"),
-    )
-    standing = mine.filter(pl.col("place") > pl.col("credits"))
-    standing = standing.filter(pl.len().over("key", "provider_subscription_id") > 1)
-    totals = exact.sums(standing, by="key", of="subtotal").rename({"subtotal": "found"})
-    first = standing.sort("line_number").group_by("key", maintain_order=True).agg(pl.len().alias("times"), pl.col("subtotal").first())
-    told = first.join(totals, on="key")
-    amount = [exact.plain(money.EXACT.subtract(exact.number(every), exact.number(one)).copy_abs()) for every, one in told.select("found", "subtotal").iter_rows()]  # fmt: skip
-    return told.with_columns(
-        pl.lit(None, pl.Int64).alias("line_number"),
-        pl.lit(str(FindingKind.CHARGED_TWICE)).alias("kind"),
-        pl.col("subtotal").alias("expected"),
-        pl.Series("amount", amount, pl.String),
-        pl.format("The window is charged {} times ({} together), and no credit takes one back.", "times", "found").alias("reason"),
-    )
+def _standing(key: int, charged: Sequence[tuple], credits: Counter) -> Iterator[Finding]:
+    """The finding about a window's charges, the first line first, if any two of one provider subscription stand."""
+    taken, standing = Counter(), []
+    for _, same, subtotal in charged:
+        taken[same] += 1
+        if taken[same] > credits[key, same]:
+            standing.append((same[0], subtotal))
+    times = Counter(own for own, _ in standing)
+    amounts = [subtotal for own, subtotal in standing if times[own] > 1]
+    if amounts:
+        together = exact.plain(money.total(map(exact.number, amounts)))
+        reason = f"The window is charged {len(amounts)} times ({together} together), and no credit takes one back."
+        yield Finding(key, None, FindingKind.CHARGED_TWICE, amounts[0], together, _apart(together, amounts[0]), reason)
 
 
-def _after_cancellation(judged: Judged) -> pl.DataFrame:
+def _after_cancellation(judged: Judged) -> Iterator[Finding]:
     """Charges in a window that starts after the provider cancelled the subscription on this invoice."""
-    cancelled = judged.keyed.lines.filter(_of(Charge.CANCEL))
-    if cancelled.is_empty():
-        return _none()
-    day = pl.coalesce(pl.col("order_date").cast(pl.Date), pl.col("charge_start"))
-    ends = _printed(judged, cancelled).filter(pl.col("provider_subscription_id").is_not_null()).group_by("provider_subscription_id")
-    ends = ends.agg(day.min().alias("since"), pl.col("key").unique().alias("cancelled_windows"))
-    charges = _printed(judged, _charges(judged.keyed.lines))
-    later = charges.join(ends, on="provider_subscription_id", maintain_order="left")
-    later = later.filter((pl.col("charge_start") > pl.col("since")) & ~pl.col("key").is_in("cancelled_windows"))
-    return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
-        pl.format("The subscription was cancelled on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias("reason")
-    )
+    cancelled = judged.keyed.lines[np.flatnonzero(is_of(judged.keyed.lines.charge, Charge.CANCEL))]
+    since: dict[str, int] = {}
+    windows: dict[str, set[int]] = {}
+    own = columns.at(judged.given.lines["provider_subscription_id"], cancelled.line)
+    days = np.where(cancelled.moment == NEVER, judged.billed.start[cancelled.line], cancelled.moment // _DAY)
+    for name, day, key in zip(own.to_pylist(), days.tolist(), cancelled.key.tolist(), strict=True):
+        if name is not None:
+            windows.setdefault(name, set()).add(key)
+            if day != NEVER:
+                since[name] = min(day, since.get(name, day))
+    if not since:
+        return
+    lines = _charging(judged)
+    names_of = columns.at(judged.given.lines["provider_subscription_id"], lines.line)
+    lines = lines[np.flatnonzero(columns.flags(pc.is_in(names_of, value_set=own.drop_null())))]
+    cells = _cells(judged, lines, "provider_subscription_id", "line_number", "subtotal")
+    for (name, number, subtotal), key, start in zip(cells, lines.key.tolist(), judged.billed.start[lines.line].tolist(), strict=True):
+        if start > since.get(name, start) and key not in windows[name]:
+            reason = f"The subscription was cancelled on {_printed(since[name])}, and this window starts after it."
+            yield _ended(key, number, subtotal, reason)
 
 
-def _after_deactivation(judged: Judged) -> pl.DataFrame:
+def _after_deactivation(judged: Judged) -> Iterator[Finding]:
     """Charges in a window that starts after our last Deactivate log, with no Activate or Create log between."""
-    day = pl.col("effective_day").cast(pl.Date)
-    ended = judged.history.ended.filter(day.is_not_null())
-    if ended.is_empty():
-        return _none()
-    ends = ended.group_by("subscription").agg(day.max().alias("since"))
-    begins = our_side.of_events(judged.history.logs, ("activate", "create")).join(ends, on="subscription", how="semi")
-    begins = begins.group_by("subscription").agg(day.max().alias("again"))
-    later = _charges(judged.keyed.lines).join(ends, on="subscription").join(begins, on="subscription", how="left")
-    later = _printed(judged, later.filter(~(pl.col("again") >= pl.col("since")).fill_null(False)))
-    later = later.filter(pl.col("charge_start") > pl.col("since"))
-    return _told(later, FindingKind.BILLED_AFTER_CANCELLATION, found="subtotal", expected=False).with_columns(
-        pl.format("We deactivated the subscription on {}, and this window starts after it.", pl.col("since").cast(pl.String)).alias(
-            "reason"
-        )
-    )
+    ended, count = judged.history.of_events("deactivate"), len(judged.offered.offer)
+    if not len(ended):
+        return
+    since, again = ended.last(count=count), judged.history.of_events("activate", "create").last(count=count)
+    lines = _charging(judged)
+    subscription, start = judged.keyed.subscription[lines.key], judged.billed.start[lines.line]
+    day = since[subscription]
+    later = np.flatnonzero((subscription != NOWHERE) & (day != NEVER) & (again[subscription] < day) & (start > day))
+    cells = _cells(judged, lines[later], "line_number", "subtotal")
+    for (number, subtotal), key, ended_on in zip(cells, lines.key[later].tolist(), day[later].tolist(), strict=True):
+        reason = f"We deactivated the subscription on {_printed(ended_on)}, and this window starts after it."
+        yield _ended(key, number, subtotal, reason)
 
 
-def _none() -> pl.DataFrame:
-    return pl.DataFrame(schema={"key": pl.Int64, "line_number": pl.Int64, **dict.fromkeys(_SAID, pl.String)})
+def _ended(key: int, number: int | None, subtotal: str, reason: str) -> Finding:
+    return Finding(key, number, FindingKind.BILLED_AFTER_CANCELLATION, "0", subtotal, _apart(subtotal, "0"), reason)
 
 
-def _charges(lines: pl.DataFrame) -> pl.DataFrame:
+def _charging(judged: Judged) -> Lines:
     """Lines that charge for seats, but for those that change nothing: the re-bill of a pair counts, its credit does not."""
-    return lines.filter(_of(*_CHARGES_SEATS) & (pl.col("sign") > 0))
+    lines = judged.keyed.lines
+    return lines[np.flatnonzero(is_of(lines.charge, *_CHARGES_SEATS) & (lines.sign > 0))]
 
 
-def _told(lines: pl.DataFrame, kind: FindingKind, *, found: str, expected: bool = True) -> pl.DataFrame:
-    """Lines as findings: what was found, how far it is from what is expected (without an expectation: all of it)."""
-    lines = lines.with_columns(pl.lit(str(kind)).alias("kind"), pl.col(found).alias("found"))
-    lines = lines if expected else lines.with_columns(pl.lit("0").alias("expected"))
-    off = [
-        exact.plain(money.EXACT.subtract(exact.number(one), exact.number(other)).copy_abs())
-        for one, other in lines.select("found", "expected").iter_rows()
-    ]
-    return lines.with_columns(pl.Series("amount", off, pl.String))
+def _apart(one: str, other: str) -> str:
+    return exact.plain(money.EXACT.subtract(exact.number(one), exact.number(other)).copy_abs())
+
+
+def _printed(day: int) -> str:
+    return str(_EPOCH + timedelta(days=day))

@@ -4,82 +4,123 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from w365core.charge_types import Charge, charge_of
-from w365core.reconcile import places
+from w365core.reconcile import columns, groups, places
+from w365core.reconcile.columns import NEVER, NOWHERE, Columns, Maybe
+from w365core.reconcile.groups import Groups
 
-CHARGES = pl.Enum([str(charge) for charge in Charge])
+CHARGES = {charge: number for number, charge in enumerate(Charge)}
 _SPAN, _ORIGIN = 1 << 22, 1 << 20  # days of a key: from the year 1 to beyond 9999
 
 
 @dataclass(frozen=True)
-class Keyed:
-    """The lines in the order of their rows. Of each: its place among the lines as they were given (`line`), its row's place (`key`), whether it is
-    `first` there or even `alone`, `subscription`, `window`, `owner` (a subscription, else a customer behind them all), `charge`, `sign`, `moment`,
-    `seats` and `terms`. How many lines each row has; what is printed of each window, and of each customer that stands for a subscription."""
+class Billed(Columns):
+    """The lines as they were given, in numbers: the place of its subscription among ours (NOWHERE: none) and of its window and its terms among all of them,
+    what it charges for (`charge`, a number of CHARGES, and `seats`), and the days of its window (NEVER: none)."""
 
-    lines: pl.DataFrame
-    sizes: pl.Series
-    windows: pl.DataFrame
+    subscription: np.ndarray
+    window: np.ndarray
+    terms: np.ndarray
+    charge: np.ndarray
+    seats: Maybe
+    start: np.ndarray
+
+
+@dataclass(frozen=True)
+class Lines(Columns):
+    """Lines in the order of their rows. Of each: its place among the lines as they were given (`line`), its row's place (`key`), whether it is `alone` there,
+    `sign` of its amount (-1, 0, 1), the `moment` of its order (microseconds; NEVER comes before all), and what is known of it in numbers."""
+
+    line: np.ndarray
+    key: np.ndarray
+    alone: np.ndarray
+    charge: np.ndarray
+    sign: np.ndarray
+    moment: np.ndarray
+    seats: Maybe
+    terms: np.ndarray
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """Lines, and the `rows` that they form. Of each row: its subscription (NOWHERE: none), its `owner` (a subscription, else a customer behind them all), its
+    window. What is printed of each window, and of each customer that stands for a subscription."""
+
+    lines: Lines
+    rows: Groups
+    subscription: np.ndarray
+    owner: np.ndarray
+    window: np.ndarray
+    windows: Windows
     customers: pl.Series
 
 
-LOOKED_AT = ("line", "subscription", "window", "charge", "subtotal", "order_date", "seats", "terms", "provider_customer_id")
+@dataclass(frozen=True)
+class Windows:
+    """The days of each window (NEVER where it is blank), in the order of both, blank ones first; and each as it is printed in a row's name."""
+
+    start: np.ndarray
+    end: np.ndarray
+    printed: list[str]
 
 
-def numbered(subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """Subscriptions, which stand in the order of their ids, with that place as `subscription`, and `seats`, which are 0 where one is suspended."""
-    statuses, of_each = places.distinct(subscriptions.get_column("status"))
-    known = pl.Series("suspended", [(status or "").strip().lower() == "suspended" for status in statuses], dtype=pl.Boolean)
-    suspended = places.at(known, of_each)
-    seats = pl.when("suspended").then(0).otherwise(pl.col("seats")).cast(subscriptions.schema["seats"]).alias("seats")
-    place = pl.int_range(pl.len(), dtype=pl.Int64).alias("subscription")
-    return subscriptions.with_columns(suspended, place).with_columns(seats)
+def is_of(charge: np.ndarray, *charges: Charge) -> np.ndarray:
+    """Which of these are one of those charges."""
+    return np.array([one in charges for one in CHARGES])[charge]
 
 
-def keyed(lines: pl.DataFrame, windows: pl.DataFrame, *, owners: int) -> Keyed:
-    """By one number for the owner and the window, in the order of both; `owners` is how many subscriptions there are. Of lines with `line`, `seats`, `terms`,
-    `charge` and `window`."""
-    amount = pl.col("subtotal")
-    customers, owner = _owned(lines, owners)
-    known = lines.select(
-        *("line", "subscription", "window", "charge"),
-        pl.when(amount.is_null() | ~amount.str.contains("^[^eE]*[1-9]")).then(0).when(amount.str.starts_with("-")).then(-1).otherwise(1).alias("sign"),
-        pl.col("order_date").cast(pl.Datetime("us")).cast(pl.Int64).alias("moment"),
-        *("seats", "terms"),
-    )  # fmt: skip
-    of_each = max(1, len(windows))
-    number, order = places.in_order(owner * of_each + lines.get_column("window"), most=(owners + len(customers)) * of_each)
-    is_first = number.ne_missing(number.shift())
-    sizes = is_first.arg_true().cast(pl.Int64).extend_constant(len(lines), 1).diff().tail(-1).alias("lines")
-    key = is_first.cum_sum().cast(pl.Int64) - 1
-    placed = known.with_columns(owner.alias("owner"))[order]
-    placed = placed.with_columns(key.alias("key"), is_first.alias("first"), (sizes == 1)[key].alias("alone"))
-    return Keyed(placed, sizes, windows, customers)
+def charges(lines: pa.Table) -> np.ndarray:
+    """What each line's type means, as a number of CHARGES."""
+    types, place = places.distinct(lines["charge_type"])
+    return np.array([CHARGES[charge_of(text)] for text in types], dtype=np.int64)[place]
 
 
-def charges(lines: pl.DataFrame) -> pl.Series:
-    """What each line's type means."""
-    types, place = places.distinct(lines.get_column("charge_type"))
-    return places.at(pl.Series("charge", [str(charge_of(text)) for text in types], dtype=CHARGES), place)
+def windows(lines: pa.Table) -> tuple[Windows, np.ndarray]:
+    """The windows, and each line's place among them."""
+    start, end = (columns.whole(lines[name], null=-_ORIGIN) + _ORIGIN for name in ("charge_start", "charge_end"))
+    known, place = places.ranked(start * _SPAN + end)
+    days = [np.where(day > 0, day - _ORIGIN, NEVER) for day in (known // _SPAN, known % _SPAN)]
+    printed = [columns.numbers(day, day != NEVER, kind=pa.date32()).to_pylist() for day in days]
+    return Windows(*days, [f"/{start or ''}/{end or ''}" for start, end in zip(*printed, strict=True)]), place
 
 
-def windows(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """The windows in the order of their days, blank ones first, each as it is printed in a row's name, and each line's place among them."""
-    start, end = ((lines.get_column(name).cast(pl.Int64) + _ORIGIN).fill_null(0) for name in ("charge_start", "charge_end"))
-    number = start * _SPAN + end
-    known = number.unique().sort()
-    days = pl.DataFrame({"charge_start": known // _SPAN, "charge_end": known % _SPAN})
-    days = days.select(pl.when(pl.all() > 0).then((pl.all() - _ORIGIN).cast(pl.Int32).cast(pl.Date)))
-    printed = (pl.col(name).dt.to_string("%Y-%m-%d").fill_null("") for name in days.columns)
-    place = known.search_sorted(number).cast(pl.Int64).alias("window")
-    return days.with_columns(pl.format("/{}/{}", *printed).alias("printed_window")), place
+def keyed(lines: pa.Table, billed: Billed, chosen: np.ndarray, windows: Windows, *, owners: int) -> Keyed:
+    """The chosen of the lines by one number for the owner and the window, in the order of both; `owners` is how many subscriptions there are."""
+    subscription, window = billed.subscription[chosen], billed.window[chosen]
+    customers, owner = _owned(lines, chosen, subscription, owners)
+    of_each = max(1, len(windows.start))
+    number, order = places.in_order(owner * of_each + window, most=(owners + len(customers)) * of_each)
+    rows = groups.of_sorted(number)
+    line, first = chosen[order], order[rows.bounds[:-1]]
+    mine = billed[line]
+    found = Lines(
+        line=line,
+        key=rows.of_row,
+        alone=(rows.sizes == 1)[rows.of_row],
+        charge=mine.charge,
+        sign=_signs(columns.text(columns.at(lines["subtotal"], line))),
+        moment=columns.whole(columns.at(lines["order_date"], line), null=NEVER),
+        seats=mine.seats,
+        terms=mine.terms,
+    )
+    return Keyed(found, rows, subscription[first], owner[first], window[first], windows, customers)
 
 
-def _owned(lines: pl.DataFrame, owners: int) -> tuple[pl.Series, pl.Series]:
+def _signs(amounts: pl.Series) -> np.ndarray:
+    """Of amounts: 0 where nothing but zeros is printed, or nothing at all."""
+    is_some, is_less = columns.are_true(amounts.str.contains("^[^eE]*[1-9]")), columns.are_true(amounts.str.starts_with("-"))
+    return np.where(is_some, np.where(is_less, -1, 1), 0)
+
+
+def _owned(lines: pa.Table, chosen: np.ndarray, subscription: np.ndarray, owners: int) -> tuple[pl.Series, np.ndarray]:
     """The customers of lines without a subscription, in the order of their ids, and whose each line is: a subscription's, else such a customer's."""
-    owner = lines.get_column("subscription")
-    lost = lines.filter(owner.is_null()).get_column("provider_customer_id").fill_null("").alias("customer")
-    place = (lost.rank("dense").cast(pl.Int64) - 1 + owners).alias("owner")
-    return lost.unique().sort(), owner.clone().scatter(owner.is_null().arg_true(), place) if len(lost) else owner
+    is_lost = subscription == NOWHERE
+    lost = columns.text(columns.at(lines["provider_customer_id"], chosen[is_lost])).fill_null("").alias("customer")
+    owner = subscription.copy()
+    if len(lost):
+        owner[is_lost] = lost.rank("dense").to_numpy().astype(np.int64) - 1 + owners
+    return lost.unique().sort(), owner

@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from w365core.reconcile import exact, places
+from w365core import arrays
+from w365core.reconcile import columns, exact, groups, places
+from w365core.reconcile.columns import FOREVER, NOWHERE
+from w365core.reconcile.groups import Groups
 from w365core.reconcile.keys import Keyed
 
 NOT_ON_INVOICE = "not-on-invoice"
 _OF_LINES = ("provider_subscription_id", "provider_customer_id", "account_id", "customer_name", "product_id", "product_name")
 
 
-def owners(keyed: Keyed, subscriptions: pl.DataFrame) -> pl.Series:
+def owners(keyed: Keyed, subscription_ids: pa.Array) -> pa.Array:
     """What all are called whose a row can be, in the order of their numbers."""
-    ours = subscriptions.get_column("subscription_id")
-    return pl.concat([ours, "customer:" + keyed.customers]) if len(keyed.customers) else ours
+    return pa.concat_arrays([subscription_ids, columns.arrow("customer:" + keyed.customers)]) if len(keyed.customers) else subscription_ids
 
 
-def are_apart(owners: pl.Series) -> bool:
+def are_apart(owners: pa.Array) -> bool:
     """Whether the names stand in their order, whatever comes after each: none begins the next."""
-    each = pl.DataFrame({"name": owners.slice(1), "before": owners.head(-1)})
-    return bool(each.select((pl.col("name") > pl.col("before")) & ~pl.col("name").str.starts_with(pl.col("before"))).to_series().all())
+    names = columns.text(owners)
+    name, before = names.slice(1), names.head(max(0, len(names) - 1))
+    return bool((name > before).all()) and not name.str.starts_with(before).any()
 
 
-def line_ids(rows: pl.DataFrame, keyed: Keyed, subscriptions: pl.DataFrame) -> pl.Series:
-    """What each row is called in every run: whose it is, and the window; a row without a line has no window."""
-    whose = owners(keyed, subscriptions)
-    windows = pl.concat([keyed.windows.get_column("printed_window"), pl.Series([f"/{NOT_ON_INVOICE}"])])
-    owner, window = rows.get_column("owner"), rows.get_column("window").fill_null(len(windows) - 1)
-    return (
-        pl.DataFrame([whose[owner].alias("owner"), windows[window].alias("window")])
-        .select(pl.concat_str("owner", "window").alias("line_id"))
-        .to_series()
-    )
+def line_ids(owner: np.ndarray, window: np.ndarray, keyed: Keyed, owners: pa.Array) -> pa.Array:
+    """What each row is called in every run: whose it is, and the window; a row without a line has no window (NOWHERE)."""
+    windows = arrays.text_array([*keyed.windows.printed, f"/{NOT_ON_INVOICE}"])
+    of_window = np.where(window == NOWHERE, len(windows) - 1, window)
+    return pc.binary_join_element_wise(columns.at(owners, owner), columns.at(windows, of_window), arrays.scalar(""))
 
 
-def of_windows(rows: pl.DataFrame, keyed: Keyed, subscriptions: pl.DataFrame) -> pl.DataFrame:
-    """The `line_id` of each row and the days of its window."""
-    days = places.at(keyed.windows.select("charge_start", "charge_end"), rows.get_column("window"))
-    return days.hstack([line_ids(rows, keyed, subscriptions)])
-
-
-def printed(billed: pl.DataFrame, keyed: Keyed, absent: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+def printed(lines: pa.RecordBatch, keyed: Keyed, absent: pa.RecordBatch) -> tuple[dict[str, pa.Array], np.ndarray]:
     """The names and the subtotal of lines, of rows of several lines (the least names and the sum), and of subscriptions without a line; and in which place
-    (`source`) each row's stand."""
-    lines = billed.select(*_OF_LINES, "subtotal")
-    several = keyed.lines.select("key", "line", "alone").filter(~pl.col("alone"))
-    many = several.select("key").hstack(places.at(lines, several.get_column("line")))
-    least = many.group_by("key", maintain_order=True).agg(pl.col(_OF_LINES).min())
-    summed = least.join(exact.sums(many, by="key", of="subtotal"), on="key", how="left", maintain_order="left")
-    ours = absent.select(pl.col("provider_subscription_id").str.to_lowercase(), pl.col("name").alias("product_name"))
-    whole = pl.concat([lines, summed.drop("key"), ours], how="diagonal", rechunk=True)
-    firsts = keyed.lines.select("line", "first").filter("first").get_column("line").cast(pl.Int64)
-    of_many = pl.int_range(len(lines), len(lines) + len(least), dtype=pl.Int64, eager=True)
-    of_absent = pl.int_range(len(lines) + len(least), len(whole), dtype=pl.Int64, eager=True)
-    source = firsts.scatter(least.get_column("key"), of_many) if len(least) else firsts
-    return whole, pl.concat([source, of_absent]).alias("source")
+    each row's stand, of those without a line after those with one."""
+    several = np.flatnonzero(keyed.rows.sizes > 1)
+    place, rows = groups.within(keyed.rows.bounds, several)
+    line = keyed.lines.line[place]
+    ours = {"provider_subscription_id": _lower(absent["provider_subscription_id"]), "product_name": absent["name"]}
+    whole = {}
+    for name in (*_OF_LINES, "subtotal"):
+        mine = columns.at(lines[name], line)
+        of_several = _least(mine, rows) if name != "subtotal" else _sum(mine, rows)
+        whole[name] = pa.concat_arrays([lines[name], of_several, ours.get(name, pa.nulls(len(absent), pa.string()))])
+    source = keyed.lines.line[keyed.rows.bounds[:-1]]
+    source[several] = len(lines) + np.arange(len(several))
+    return whole, np.concatenate([source, len(lines) + len(several) + np.arange(len(absent))])
+
+
+def _lower(texts: pa.Array) -> pa.Array:
+    return columns.arrow(columns.text(texts).str.to_lowercase())
+
+
+def _least(texts: pa.Array, rows: Groups) -> pa.Array:
+    """The least text of each of these; null where all are."""
+    values, place = places.encoded(texts)
+    known = values.to_pylist()
+    order = sorted(range(len(known)), key=known.__getitem__)
+    rank = np.append(np.argsort(order), FOREVER).astype(np.int64)
+    least = rows.least(rank[place], FOREVER)
+    return columns.named([known[number] for number in order], np.where(least == FOREVER, NOWHERE, least))
+
+
+def _sum(amounts: pa.Array, rows: Groups) -> pa.Array:
+    found = exact.summed(amounts, rows)
+    return exact.texts(found.numbers, found.scale)

@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
 
-from w365core.reconcile import places, prices
+from w365core.reconcile import columns, exact, places, prices
 
-_TERMS = ("selling_price", "cost_price", "unit", "comparable")
+_TERMS = ("selling_price", "cost_price", "unit")
 
 
 @dataclass(frozen=True)
-class Ours:
-    """Subscriptions with `our_currency` and `offer`, a number; and each offer in the place of its number: its prices, their `unit`, whether they are
-    `comparable`, in the invoice's currency, and both per month, to the last digit (`monthly_`, null unless comparable) and as they are shown (`shown_`)."""
+class Offer:
+    """What one or more subscriptions cost and are sold for, per `unit`, whether that is in the invoice's currency (`comparable`), and as it is shown, per month."""
 
-    subscriptions: pl.DataFrame
-    offers: pl.DataFrame
+    selling_price: str | None
+    cost_price: str | None
+    unit: str | None
+    comparable: bool
+    shown_selling_price: str | None
+    shown_cost_price: str | None
 
 
-def offered(subscriptions: pl.DataFrame, currency: str) -> Ours:
+@dataclass(frozen=True)
+class Offered:
+    """The offer of each subscription, by its place among `offers`; and the currency that each is in, by its place among `currencies`."""
+
+    offers: list[Offer]
+    offer: np.ndarray
+    currencies: list[str | None]
+    currency: np.ndarray
+
+    def column(self, name: str) -> list[str | None]:
+        """One field of every offer."""
+        return [getattr(offer, name) for offer in self.offers]
+
+
+def offered(subscriptions: pa.Table, currency: str) -> Offered:
     """The subscriptions as they are priced for an invoice in this currency."""
-    printed, of_each = places.distinct(subscriptions.get_column("currency"))
-    codes = pl.Series("our_currency", printed, dtype=pl.String).str.strip_chars().str.to_uppercase()
-    comparable = (codes == currency).fill_null(False).alias("comparable")
-    subscriptions = subscriptions.with_columns(places.at(codes, of_each), places.at(comparable, of_each))
-    found, offer = places.combinations(subscriptions, _TERMS)
-    told: dict[str, list[str | None]] = {}
-    for name in ("cost_price", "selling_price"):
-        cells = found.select(name, "unit", "comparable").rows()
-        told[f"monthly_{name}"] = [prices.exact_text(price, unit) if comparable else None for price, unit, comparable in cells]
-        told[f"shown_{name}"] = [prices.shown_text(price, unit) for price, unit, _ in cells]
-    return Ours(
-        subscriptions.with_columns(offer.alias("offer")),
-        found.with_columns(pl.Series(name, texts, pl.String) for name, texts in told.items()),
-    )
+    printed, of_each = places.distinct(subscriptions["currency"])
+    codes = [text if text is None else text.strip().upper() for text in printed]
+    comparable = columns.truths(np.array([code == currency for code in codes], dtype=bool)[of_each])
+    cells = [*(subscriptions[name] for name in _TERMS), comparable]
+    first, offer = places.combinations(cells)
+    found = exact.rows_of([columns.at(column, first) for column in cells])
+    return Offered([_offer(*terms) for terms in found], offer, codes, of_each)
+
+
+@lru_cache(1 << 14)
+def _offer(selling_price: str | None, cost_price: str | None, unit: str | None, comparable: bool) -> Offer:
+    return Offer(selling_price, cost_price, unit, comparable, *(prices.shown_text(price, unit) for price in (selling_price, cost_price)))

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TypeVar
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
 
 from w365core.frames import folded
-from w365core.reconcile import places
+from w365core.reconcile import columns, exact, groups, places
+from w365core.reconcile.columns import FOREVER, NEVER, NOWHERE, Columns, Maybe
+from w365core.reconcile.groups import Groups
 from w365core.reconciliation import Fit
 
 _SPAN = 1 << 22  # days of a key: from the year 1 to beyond 9999
 _ORIGIN = 1 << 20
 KNOWN_TO_PROVIDER = ("provisioned", "notapplicable")
-_TOLD = ("effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
-Printed = Callable[[pl.Series, Sequence[str]], pl.DataFrame]  # the change logs at these places, in these columns of CHANGE_LOG_IN
-Numbers = TypeVar("Numbers")
 STUCK = ("awaitingprovisioning", "failedprovisioning")
+_TOLD = ("effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
+_PROVISIONED, _LATER, _EFFECTIVE = range(3)  # the days of a log
+Printed = Callable[[np.ndarray, Sequence[str]], pa.RecordBatch]  # the change logs at these places, in these columns of CHANGE_LOG_IN
 
 
 @dataclass(frozen=True)
@@ -31,141 +32,172 @@ class View:
     """What the provider can have known: logs whose `day` is at most the snapshot plus `days`; `known` means only what was provisioned."""
 
     fit: Fit
-    day: str
+    day: int
     days: int = 0
     known: bool = True
 
 
 VIEWS = (
-    View(Fit.SNAPSHOT, "provisioned_day"),
-    View(Fit.SCHEDULED, "later_day"),
-    *(View(Fit.SHIFTED, day, days) for days in (-1, 1, -2, 2) for day in ("provisioned_day", "later_day")),
-    View(Fit.EFFECTIVE, "effective_day", known=False),
+    View(Fit.SNAPSHOT, _PROVISIONED),
+    View(Fit.SCHEDULED, _LATER),
+    *(View(Fit.SHIFTED, day, days) for days in (-1, 1, -2, 2) for day in (_PROVISIONED, _LATER)),
+    View(Fit.EFFECTIVE, _EFFECTIVE, known=False),
 )
 
 
 @dataclass(frozen=True)
+class Subscribed(Columns):
+    """Our subscriptions, in the order of their ids: how many seats of each we hold, none of a `suspended` one, and whether it is `expected` on the invoice."""
+
+    seats: Maybe
+    suspended: np.ndarray
+    expected: np.ndarray
+
+
+@dataclass(frozen=True)
+class Events(Columns):
+    """Change logs of one kind: whose each is, and its effective day (NEVER: unknown)."""
+
+    subscription: np.ndarray
+    day: np.ndarray
+
+    def last(self, *, count: int) -> np.ndarray:
+        """The last day for each of so many subscriptions; NEVER where there is none."""
+        found = np.full(count, NEVER)
+        np.maximum.at(found, self.subscription, self.day)
+        return found
+
+
+@dataclass(frozen=True)
 class History:
-    """The change logs of ours, as they were given (`logs`, with `seats`); and in the order of subscription and effective day, those without a day last: the
-    place of each (`log`), the key it is found by, and what all before come to (`running`, with what all come to at its end). `starts` says where each
-    subscription's begin there, and where the last one's end. `ended` are those that deactivate."""
+    """Our change logs in the order of subscription and effective day, those without a day last: the place of each as it was given (`log`), the key it is found by,
+    and what all before come to (`running`, with what all come to at its end). `starts` says where each subscription's begin there, and where the last one's end.
+    Of the logs as they were given: whose each is, its day and its seats, and the words of its event, by their place among `words`."""
 
-    logs: pl.DataFrame
-    log: pl.Series
-    keys: pl.Series
-    running: pl.Series
-    starts: pl.Series
-    ended: pl.DataFrame
+    log: np.ndarray
+    keys: np.ndarray
+    running: np.ndarray
+    starts: np.ndarray
+    subscription: np.ndarray
+    day: np.ndarray
+    seats: np.ndarray
+    words: list[str | None]
+    event: np.ndarray
 
-
-def replayed(logs: pl.DataFrame, *, subscriptions: int) -> History:
-    """The history that logs with a `subscription` (a whole number; others are nobody's) and `seats` tell."""
-    day = (logs.get_column("effective_date").cast(pl.Int64) + _ORIGIN).fill_null(_SPAN - 1)
-    moments = logs.get_column("subscription") * _SPAN + day
-    keys, log = places.in_order(moments.fill_null(subscriptions * _SPAN), most=subscriptions * _SPAN)  # nobody's come last
-    keys, log = (column.head(len(moments) - moments.null_count()) for column in (keys, log))
-    seats = logs.get_column("seats")[log].fill_null(0)
-    running = pl.concat([pl.Series([0], dtype=seats.dtype), seats.cum_sum()])
-    starts = places.starts(logs.get_column("subscription"), count=subscriptions)
-    return History(logs, log.alias("log"), keys, running, starts, of_events(logs, ("deactivate",)))
+    def of_events(self, *events: str) -> Events:
+        """The logs of these events, however they are spelled."""
+        is_one = np.array([folded(word or "") in events for word in self.words], dtype=bool)
+        found = np.flatnonzero(is_one[self.event] & (self.subscription != NOWHERE)) if is_one.any() else np.zeros(0, dtype=np.int64)
+        return Events(self.subscription[found], self.day[found])
 
 
-def by_subscription(history: History) -> pl.DataFrame:
-    """For each subscription: how many logs it has, what they come to (null without any), and the last day on which it was deactivated."""
-    begin, end = history.starts.head(-1), history.starts.tail(-1)
-    held = pl.DataFrame({
-        "subscription": pl.int_range(len(begin), dtype=pl.Int64, eager=True),
-        "logs": end - begin,
-        "all_logs": history.running[end] - history.running[begin],
-    }).with_columns(pl.when(pl.col("logs") > 0).then(pl.col("logs", "all_logs")))  # fmt: skip
-    ended = history.ended.group_by("subscription").agg(pl.col("effective_day").max().alias("deactivated_day"))
-    ended = ended.with_columns(pl.lit(True).alias("was_deactivated"))
-    return places.beside(held, ended, by="subscription").with_columns(pl.col("was_deactivated").fill_null(False))
+@dataclass(frozen=True)
+class Held:
+    """For each subscription: how many logs it has and what they come to (unknown without any); whether it was ever deactivated, and the last day on which it was."""
+
+    logs: np.ndarray
+    all_logs: Maybe
+    was_deactivated: np.ndarray
+    deactivated_day: np.ndarray
 
 
-def of_events(logs: pl.DataFrame, events: tuple[str, ...]) -> pl.DataFrame:
-    """`subscription` and `effective_day` of the logs of these events, however they are spelled."""
-    spelled = [word for word in logs.get_column("event").unique().to_list() if folded(word or "") in events]
-    found = logs.filter(pl.col("event").is_in(spelled)) if spelled else logs.clear()
-    return found.select("subscription", pl.col("effective_date").cast(pl.Int32).alias("effective_day")).drop_nulls("subscription")
+@dataclass(frozen=True)
+class Told(Columns):
+    """Some change logs: the place of each among all, its seats, what its states mean, whether it was invoiced; and its `days`, one of _PROVISIONED, _LATER and
+    _EFFECTIVE in a column each (FOREVER: unknown)."""
+
+    log: np.ndarray
+    seats: np.ndarray
+    known: np.ndarray
+    stuck: np.ndarray
+    archived: np.ndarray
+    invoiced: np.ndarray
+    days: np.ndarray
 
 
-def key(subscription: Numbers, day: Numbers) -> Numbers:
+@dataclass(frozen=True)
+class Pairs:
+    """Windows, each with all logs of its subscription: the `logs`, window by window, and which of them lie `inside` each view."""
+
+    logs: Told
+    windows: Groups
+    inside: np.ndarray  # a row for each of VIEWS
+
+    @property
+    def sums(self) -> np.ndarray:
+        """What each view comes to, a row for each, a column for each window."""
+        return self.windows.sum(np.where(self.inside, self.logs.seats, 0))
+
+
+def subscribed(subscriptions: pa.RecordBatch, seats: Maybe) -> Subscribed:
+    statuses, of_each = places.distinct(subscriptions["status"])
+    suspended = np.array([(status or "").strip().lower() == "suspended" for status in statuses], dtype=bool)[of_each]
+    return Subscribed(
+        Maybe(np.where(suspended, 0, seats.values), seats.known | suspended), suspended, columns.flags(subscriptions["expected"])
+    )
+
+
+def replayed(logs: pa.RecordBatch, *, subscription: np.ndarray, seats: Maybe, count: int) -> History:
+    """The history that logs tell, each of a `subscription` (a place among `count`; those of NOWHERE are nobody's)."""
+    day, held = columns.whole(logs["effective_date"], null=NEVER), seats.filled(0)
+    of_key = np.where(day == NEVER, _SPAN - 1, day + _ORIGIN)
+    is_ours = subscription != NOWHERE
+    moments = np.where(is_ours, subscription * _SPAN + of_key, count * _SPAN)  # nobody's come last
+    keys, log = places.in_order(moments, most=count * _SPAN)
+    starts = np.bincount(subscription[is_ours] + 1, minlength=count + 1).cumsum()
+    keys, log = keys[: starts[-1]], log[: starts[-1]]
+    running = np.concatenate([np.zeros(1, held.dtype), held[log].cumsum()])
+    words, event = places.distinct(logs["event"])
+    return History(log, keys, running, starts, subscription, day, held, words, event)
+
+
+def held(history: History) -> Held:
+    """What the logs of each subscription say of all of its time."""
+    begin, end = history.starts[:-1], history.starts[1:]
+    ended, was_deactivated = history.of_events("deactivate"), np.zeros(len(begin), dtype=bool)
+    was_deactivated[ended.subscription] = True
+    sums = history.running[end] - history.running[begin]
+    return Held(end - begin, Maybe(sums, end > begin), was_deactivated, ended.last(count=len(begin)))
+
+
+def key(subscription: np.ndarray, day: np.ndarray) -> np.ndarray:
     """What the last log of a subscription by a day is found by."""
     return subscription * _SPAN + (day + _ORIGIN)
 
 
-def seats_on(history: History, *, subscription: pl.Series, day: pl.Series) -> pl.Series:
+def seats_on(history: History, subscription: np.ndarray, day: np.ndarray) -> np.ndarray:
     """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
-    last = key(subscription, day.cast(pl.Int64))
-    until = history.running[places.after(history.keys, last.fill_null(-1))]
-    below = places.at(history.running, places.at(history.starts, subscription))
-    return (until - below).zip_with(last.is_not_null(), pl.repeat(None, len(last), dtype=until.dtype, eager=True))
+    until = history.running[np.searchsorted(history.keys, key(subscription, day), side="right")]
+    return until - history.running[history.starts[subscription]]
 
 
-def looked_at(history: History, subscriptions: pl.Series, printed: Printed) -> pl.DataFrame:
-    """The logs of these subscriptions, with `log`: days as numbers, and what the states of each mean."""
-    wanted = subscriptions.drop_nulls().unique().sort()
-    place, of_wanted = places.within(history.starts, wanted)
-    whose = pl.DataFrame({"log": history.log[place], "subscription": wanted[of_wanted]})
-    logs = printed(whose.get_column("log"), _TOLD).hstack([history.logs.get_column("seats")[whose.get_column("log")]])
-    effective = pl.col("effective_date").cast(pl.Int32)
-    provisioned = pl.coalesce(pl.col("provisioned_on").cast(pl.Int32), effective)
-    return whose.hstack(_states(logs)).hstack(
-        logs.select(
-            pl.col("seats").fill_null(0),
-            effective.alias("effective_day"),
-            provisioned.alias("provisioned_day"),
-            pl.max_horizontal(provisioned, effective).alias("later_day"),
-            pl.col("invoice_number").str.strip_chars().ne("").fill_null(False).alias("invoiced"),
-        )
-    )
+def looked_at(history: History, subscription: np.ndarray, snapshot: np.ndarray, printed: Printed) -> Pairs:
+    """Windows, of a subscription and with the day of their snapshot (NEVER: none) each, beside all logs of their subscriptions."""
+    wanted, of_window = places.ranked(subscription)
+    place, of_wanted = groups.within(history.starts, wanted)
+    told = _told(history, history.log[place], printed)
+    place, windows = groups.within(of_wanted.bounds, of_window)
+    logs, until = told[place], snapshot[windows.of_row]
+    apart = [day - until for day in logs.days.T]
+    inside = [(apart[view.day] <= view.days) & logs.known if view.known else apart[view.day] <= view.days for view in VIEWS]
+    return Pairs(logs, windows, np.array(inside))
 
 
-def _states(logs: pl.DataFrame) -> pl.DataFrame:
-    """What the words of each log mean. There are few combinations of them."""
-    distinct, place = places.combinations(logs, ["provisioning_status", "status_reason"])
-    said = [[folded(word or "") for word in words] for words in distinct.iter_rows()]
-    meant = {
-        "known": [status in KNOWN_TO_PROVIDER for status, _ in said],
-        "stuck": [status in STUCK for status, _ in said],
-        "archived": [reason == "archived" for _, reason in said],
-    }
-    return places.at(pl.DataFrame(meant, dict.fromkeys(meant, pl.Boolean)), place)
+def _told(history: History, log: np.ndarray, printed: Printed) -> Told:
+    cells = printed(log, _TOLD)
+    effective, provisioned = (columns.whole(cells[name], null=NEVER) for name in ("effective_date", "provisioned_on"))
+    later, provisioned = np.maximum(provisioned, effective), np.where(provisioned == NEVER, effective, provisioned)
+    days = np.column_stack([provisioned, later, effective])
+    known, stuck, archived = _states(cells)
+    numbers, place = places.distinct(cells["invoice_number"])
+    invoiced = np.array([bool((number or "").strip()) for number in numbers], dtype=bool)[place]
+    return Told(log, history.seats[log], known, stuck, archived, invoiced, np.where(days == NEVER, FOREVER, days))
 
 
-def _inside(view: View) -> pl.Expr:
-    is_in = pl.col(view.day) <= pl.col("snapshot_day") + view.days
-    return (is_in & pl.col("known") if view.known else is_in).fill_null(False)
-
-
-def views(windows: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
-    """For windows with `row`, `subscription` and `snapshot_day`: the same and, per place in VIEWS, what that view comes to (`view_0` …)."""
-    pairs = windows.select("row", "subscription", "snapshot_day").join(logs, on="subscription", maintain_order="none")
-    summed = pairs.select("row", *_counted()).group_by("row").sum()
-    nothing = [pl.col(f"view_{place}").fill_null(0) for place in range(len(VIEWS))]
-    return windows.join(summed, on="row", how="left").with_columns(nothing)
-
-
-# Expressions are made once: at an invoice of usual size, making them costs as much as evaluating them.
-@cache
-def _counted() -> tuple[pl.Expr, ...]:
-    return tuple(pl.when(_inside(view)).then("seats").otherwise(0).alias(f"view_{place}") for place, view in enumerate(VIEWS))
-
-
-@cache
-def first_fit(of: str) -> pl.Expr:
-    """The place of the first view that comes to the quantity of this column; null where none does."""
-    return pl.coalesce(pl.when(pl.col(f"view_{place}") == pl.col(of)).then(pl.lit(place, pl.Int8)) for place in range(len(VIEWS)))
-
-
-def with_logs(windows: pl.DataFrame, logs: pl.DataFrame) -> pl.DataFrame:
-    """Every log of these windows (`row`, `subscription`, `snapshot_day`, `view`), with `outside`: whether it lies outside the window's view."""
-    pairs = windows.join(logs, on="subscription")
-    return pairs.with_columns(_outside())
-
-
-@cache
-def _outside() -> pl.Expr:
-    inside = pl.coalesce(pl.when(pl.col("view") == place).then(_inside(view)) for place, view in enumerate(VIEWS))
-    return (~inside).alias("outside")
+def _states(cells: pa.RecordBatch) -> np.ndarray:
+    """Whether each log is known to the provider, stuck, archived. There are few combinations of words that say it."""
+    words = [cells["provisioning_status"], cells["status_reason"]]
+    first, place = places.combinations(words)
+    said = [[folded(word or "") for word in row] for row in exact.rows_of([columns.at(column, first) for column in words])]
+    meant = [(status in KNOWN_TO_PROVIDER, status in STUCK, reason == "archived") for status, reason in said]
+    return np.array(meant, dtype=bool).reshape(-1, 3).T[:, place]

@@ -5,16 +5,21 @@ Prices compare at 4 places, half up. Every function takes the texts of one combi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
 
 from w365core import money
 from w365core.charge_types import Charge
-from w365core.reconcile import amounts, exact, places
+from w365core.reconcile import amounts, columns, exact, places
 from w365core.reconcile.calendar_months import billing_months, months_of_price, whole_months
+from w365core.reconcile.columns import NOWHERE
+from w365core.reconcile.groups import Groups
+from w365core.reconcile.keys import Billed, Lines, is_of
 from w365core.reconcile.provider_side import SEATS
 from w365core.reconciliation import PriceVerdict
 
@@ -56,39 +61,65 @@ def _per_month(price: str, rate: Decimal, months: int) -> Decimal:
     return money.half_up(money.EXACT.divide(money.EXACT.multiply(exact.number(price), rate), Decimal(months)), places=PLACES)
 
 
-def terms_of(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """The distinct terms of these lines, each with the list price that it is above (`list_exceeded`), and the number of each line's: those of the same window,
-    prices, rate and billing share one."""
-    terms, number = places.combinations(lines, OF_COST)
-    cells = terms.select("effective_unit_price", "unit_price", "billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
-    exceeded = [amounts.list_exceeded(*cells) for cells in cells.iter_rows()]
-    return terms.with_columns(pl.Series("list_exceeded", exceeded, pl.String)), number.alias("terms")
+@dataclass(frozen=True)
+class Terms:
+    """The distinct terms of lines: those of the same window, prices, rate and billing share one. What each prints (`cells`, in the columns of OF_COST), the list price
+    that it is above (None: it is not), and the number of each line's."""
+
+    cells: list[tuple]
+    exceeded: list[str | None]
+    prices: pa.Array
+    rates: pa.Array
+    number: np.ndarray
 
 
-def unit_costs(lines: pl.DataFrame, terms: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """What a seat costs by each of these terms, for another line and for one of the cycle, at twice its number and one more: the place of the cost among all of
-    them, which come as text, the least first. Only what a line asks for is known."""
-    number = pl.col("terms") * 2 + (pl.col("charge") == str(Charge.CYCLE))
-    asked = places.named(lines.select(pl.when(is_seat()).then(number)).to_series(), count=2 * len(terms))
-    cells = terms.select(OF_COST).rows()
-    answers = {number: unit_cost(*cells[number // 2], bool(number % 2)) for number in asked}
+@dataclass(frozen=True)
+class Costs:
+    """What a seat costs by each of the terms, for a line of another kind and for one of the cycle, at twice its number and one more: the place of the cost among all of
+    them, the least first (NOWHERE: not known). Only what a line asks for is known."""
+
+    place: np.ndarray
+    printed: list[str]
+
+
+def terms_of(lines: pa.RecordBatch) -> Terms:
+    """The terms of these lines."""
+    first, number = places.combinations([lines[name] for name in OF_COST])
+    found = [columns.at(lines[name], first) for name in OF_COST]
+    cells = list(exact.rows_of(found))
+    exceeded = [
+        amounts.list_exceeded(effective, price, frequency, term, start, end) for start, end, effective, price, _, frequency, term in cells
+    ]
+    return Terms(cells, exceeded, found[OF_COST.index("effective_unit_price")], found[OF_COST.index("exchange_rate")], number)
+
+
+def unit_costs(billed: Billed, terms: Terms) -> Costs:
+    """The costs that lines ask for."""
+    asked = _number(billed.terms, billed.charge)[is_of(billed.charge, *SEATS)]
+    answers = {
+        number: unit_cost(*terms.cells[number // 2], bool(number % 2))
+        for number in np.flatnonzero(np.bincount(asked, minlength=1)).tolist()
+    }
     costs = sorted({cost for cost in answers.values() if cost is not None})
-    places_of = {cost: place for place, cost in enumerate(costs)}
-    known = pl.Series("cost", [places_of.get(answers.get(number)) for number in range(2 * len(cells))], dtype=pl.Int64)
-    return known, pl.Series("unit_cost", [exact.plain(cost) for cost in costs], dtype=pl.String)
+    place_of = {cost: place for place, cost in enumerate(costs)}
+    place = np.full(2 * len(terms.cells), NOWHERE)
+    for number, cost in answers.items():
+        place[number] = NOWHERE if cost is None else place_of[cost]
+    return Costs(place, [exact.plain(cost) for cost in costs])
 
 
-def costs_of(lines: pl.DataFrame, known: pl.Series) -> pl.DataFrame:
-    """`key` and `cost`: that of its last cycle line, without any of the last other line of seats; last by order date, then the highest."""
-    is_cycle = (pl.col("charge") == str(Charge.CYCLE)).alias("is_cycle")
-    found = lines.filter(is_seat()).select("key", "alone", "moment", is_cycle, number=pl.col("terms") * 2 + is_cycle)
-    found = found.with_columns(known[found.get_column("number")])
-    last = found.filter(~pl.col("alone")).sort("is_cycle", "moment", "cost", nulls_last=False).group_by("key", maintain_order=True)
-    return pl.concat([found.filter("alone").select("key", "cost"), last.agg(pl.col("cost").last())])
+def costs_of(lines: Lines, rows: Groups, known: Costs) -> np.ndarray:
+    """The cost of each row: that of its last cycle line, without any of the last other line of seats; last by order date, then the highest. NOWHERE: not known."""
+    seats = lines[np.flatnonzero(is_of(lines.charge, *SEATS))]
+    cost = known.place[_number(seats.terms, seats.charge)]
+    order = np.lexsort((cost, seats.moment, is_of(seats.charge, Charge.CYCLE), seats.key))
+    found = np.full(len(rows), NOWHERE)
+    found[seats.key[order]] = cost[order]  # of several the last one stays
+    return found
 
 
-def is_seat() -> pl.Expr:
-    return pl.col("charge").is_in([str(charge) for charge in SEATS])
+def _number(terms: np.ndarray, charge: np.ndarray) -> np.ndarray:
+    return terms * 2 + is_of(charge, Charge.CYCLE)
 
 
 def monthly(price: str | None, unit: str | None) -> Decimal | None:
@@ -101,14 +132,8 @@ def monthly(price: str | None, unit: str | None) -> Decimal | None:
     return money.EXACT.divide(exact.number(price), Decimal(months))
 
 
-def exact_text(price: str | None, unit: str | None) -> str | None:
-    """The same with all its digits."""
-    found = monthly(price, unit)
-    return None if found is None else exact.plain(found)
-
-
 def shown_text(price: str | None, unit: str | None) -> str | None:
-    """The same as it is shown: at 4 places where it had to be divided."""
+    """A price of ours per unit and month as it is shown: at 4 places where it had to be divided."""
     found = monthly(price, unit)
     if found is None:
         return None

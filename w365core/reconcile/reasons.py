@@ -6,11 +6,18 @@ A sentence has places for what its row says. Text and cells are laid side by sid
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from w365core.reconcile import places
+from w365core import arrays
+from w365core.reconcile import columns, exact, places, provider_side
+from w365core.reconcile.columns import NEVER, NOWHERE, Columns, Maybe
+from w365core.reconcile.verdicts import CODES
 from w365core.reconciliation import Verdict
 
 AGREES = "The quantities are equal."
@@ -40,60 +47,78 @@ _SENTENCES = {
 _NUMBERS = {sentence: number for number, sentence in enumerate(_SENTENCES)}
 
 
-@cache
-def _number() -> pl.Expr:
+_PLAINLY = np.array([_NUMBERS[verdict] for verdict in Verdict])
+_PLACES = ("theirs", "ours", "then", "residual", "why", "day", "outside")
+_UNKNOWN = dict.fromkeys(_PLACES, "an unknown quantity") | {"day": "an unknown day"}
+
+
+@dataclass(frozen=True)
+class Facts(Columns):
+    """What sentences say of rows: `verdict` (a number of verdicts.CODES), whether it is a coincidence, why the provider's quantity is not known (a place in
+    provider_side.WHY, or NOWHERE), how many logs there are and how many lie outside, the day of the snapshot, and the quantities."""
+
+    verdict: np.ndarray
+    changed_since: np.ndarray
+    settles: np.ndarray
+    why: np.ndarray
+    logs: np.ndarray
+    outside: np.ndarray
+    snapshot: np.ndarray
+    theirs: Maybe
+    ours: Maybe
+    then: Maybe
+    residual: Maybe
+
+
+def _sentence(facts: Facts) -> np.ndarray:
     """Which of the sentences is a row's."""
-    cannot = pl.col("verdict") == str(Verdict.NOT_RECONCILABLE)
-    plainly = pl.col("verdict").replace_strict({str(verdict): _NUMBERS[verdict] for verdict in Verdict}, return_dtype=pl.Int64)
-    return (
-        pl.when(pl.col("changed_since"))
-        .then(_NUMBERS[_COINCIDENCE])
-        .when(cannot & pl.col("why").is_not_null())
-        .then(_NUMBERS[_CANNOT_TELL])
-        .when(cannot & pl.col("our_quantity").is_null())
-        .then(_NUMBERS[_NO_QUANTITY])
-        .when(cannot & (pl.col("logs").fill_null(0) == 0))
-        .then(_NUMBERS[_NO_LOGS])
-        .when((pl.col("verdict") == str(Verdict.CHANGE_LOG_MISMATCH)) & pl.col("residual_settles"))
-        .then(_NUMBERS[_SETTLES])
-        .otherwise(plainly)
-        .alias("number")
+    cannot = facts.verdict == CODES[Verdict.NOT_RECONCILABLE]
+    return columns.first_true(
+        [
+            (facts.changed_since, _NUMBERS[_COINCIDENCE]),
+            (cannot & (facts.why != NOWHERE), _NUMBERS[_CANNOT_TELL]),
+            (cannot & ~facts.ours.known, _NUMBERS[_NO_QUANTITY]),
+            (cannot & (facts.logs == 0), _NUMBERS[_NO_LOGS]),
+            ((facts.verdict == CODES[Verdict.CHANGE_LOG_MISMATCH]) & facts.settles, _NUMBERS[_SETTLES]),
+        ],
+        _PLAINLY[facts.verdict],
     )
 
 
-@cache
-def _said() -> dict[str, pl.Expr]:
-    """What stands in the places of sentences."""
-    unknown = "an unknown quantity"
-    return {
-        "theirs": pl.col("provider_quantity").fill_null(unknown),
-        "ours": pl.col("our_quantity").fill_null(unknown),
-        "then": pl.col("our_quantity_then").fill_null(unknown),
-        "residual": pl.col("residual").fill_null(unknown),
-        "why": pl.col("why"),
-        "day": pl.col("snapshot").dt.to_string("%Y-%m-%d").fill_null("an unknown day"),
-        "outside": pl.col("logs_outside").fill_null(0).cast(pl.String),
-    }
+def _said(facts: Facts, scale: int) -> Iterator[pa.Array]:
+    """What can stand in the places of sentences, in their order; null where it is unknown."""
+    for seats in (facts.theirs, facts.ours, facts.then, facts.residual):
+        yield exact.texts(seats, scale)
+    yield columns.named(provider_side.WHY, facts.why)
+    days, day = places.ranked(facts.snapshot)
+    printed = columns.numbers(days, days != NEVER, kind=pa.date32()).to_pylist()
+    yield columns.named([found and str(found) for found in printed], day)
+    yield exact.texts(Maybe(facts.outside, np.ones(len(facts), dtype=bool)), 0)
 
 
 @cache
-def _pieces() -> tuple[pl.DataFrame, dict[str, tuple[str, ...]]]:
-    """Every sentence cut at its places, a row each: the texts between them, and which cells come after each text, where any do."""
+def _pieces() -> list[tuple[list[str], np.ndarray]]:
+    """Every sentence cut at its places: the texts that come first, and which of _PLACES comes after each (NOWHERE: none); then the texts after those, and so on."""
     cut = [re.split(r"\{(\w+)\}", sentence) for sentence in _SENTENCES.values()]
-    most = max(map(len, cut))
-    whole = {f"piece_{place}": [one[place] if place < len(one) else "" for one in cut] for place in range(most)}
-    slots = {name: tuple(sorted({said for said in said_there if said})) for name, said_there in whole.items() if int(name[6:]) % 2}
-    return pl.DataFrame(whole), slots
+    pieces = []
+    for number in range(0, max(map(len, cut)), 2):
+        after = [_PLACES.index(one[number + 1]) if number + 1 < len(one) else NOWHERE for one in cut]
+        pieces.append(([one[number] if number < len(one) else "" for one in cut], np.array(after)))
+    return pieces
 
 
-def reason(rows: pl.DataFrame) -> pl.Series:
-    """The sentences of rows with `verdict`, `why`, `logs`, `logs_outside`, `snapshot`, `changed_since` and the quantities as text."""
-    pieces, slots = _pieces()
-    cells = rows.select(**_said()).hstack(places.at(pieces, rows.select(_number()).to_series()))
-    texts = [pl.col(name) if name not in slots else _cell(name, slots[name]) for name in pieces.columns]
-    return cells.select(pl.concat_str(texts).alias("reason")).to_series()
-
-
-def _cell(name: str, said: tuple[str, ...]) -> pl.Expr:
-    """What a row says at this place of its sentence; nothing where the sentence is shorter."""
-    return pl.coalesce(*(pl.when(pl.col(name) == one).then(one) for one in said), pl.lit(""))
+def reasons(facts: Facts, scale: int) -> pa.Array:
+    """The sentence of each row; its quantities are of this scale."""
+    sentence, said = _sentence(facts), list(_said(facts, scale))
+    # All that can be said stands in one column, one thing after the other; behind it what is said instead, and nothing.
+    cells = pa.concat_arrays([*said, arrays.text_array([*_UNKNOWN.values(), ""])])
+    known = np.concatenate([columns.valid(one) for one in said])
+    parts = []
+    for texts, after in _pieces():
+        place = after[sentence]
+        cell = place * len(facts) + np.arange(len(facts))
+        instead = len(known) + np.where(place == NOWHERE, len(_PLACES), place)
+        parts.append(columns.named(texts, sentence))
+        if (after != NOWHERE).any():
+            parts.append(columns.at(cells, np.where((place != NOWHERE) & known[np.maximum(cell, 0)], cell, instead)))
+    return pc.binary_join_element_wise(*parts, arrays.scalar(""))

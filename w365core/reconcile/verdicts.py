@@ -5,113 +5,132 @@ A cheap pass over all rows leaves those that have to be explained; only their lo
 
 from __future__ import annotations
 
-import polars as pl
+from dataclasses import dataclass, replace
 
-from w365core.reconcile import our_side
-from w365core.reconcile.our_side import VIEWS, History, Printed
+import numpy as np
+
+from w365core.reconcile import columns, our_side
+from w365core.reconcile.columns import NEVER, NOWHERE, Columns, Maybe
+from w365core.reconcile.our_side import VIEWS, Held, History, Pairs, Printed, Subscribed, Told
+from w365core.reconcile.provider_side import Charged
 from w365core.reconciliation import Verdict
 
-EXPLAINING = "explaining"  # not yet judged: the views decide
-LOOKED_AT = ("row", "subscription", "snapshot_day", "verdict", "to_check", "provider_quantity", "ours", "all_logs")
+CODES = {verdict: number for number, verdict in enumerate(Verdict)}
+EXPLAINING = len(CODES)  # not yet judged: the views decide
+FITS = tuple(str(view.fit) for view in VIEWS)
 
 
-def _lit(verdict: Verdict) -> pl.Expr:
-    return pl.lit(str(verdict))
+@dataclass(frozen=True)
+class Rows(Columns):
+    """Rows of lines. Of each: its subscription (NOWHERE: none), its `verdict` (a number of CODES), the seats that the provider charges, that we hold, and that we held
+    on the day of the `snapshot` (NEVER: unknown); how many logs its subscription has, what all of them come to; and what the views say of a row that was looked into:
+    the place in FITS of the one that fits (NOWHERE: none), what is left of the difference, whether that would settle it, whether the row agrees by coincidence, and how
+    many logs lie outside the view."""
+
+    subscription: np.ndarray
+    snapshot: np.ndarray
+    verdict: np.ndarray
+    theirs: Maybe
+    ours: Maybe
+    then: Maybe
+    logs: np.ndarray
+    all_logs: Maybe
+    fit: np.ndarray
+    residual: Maybe
+    settles: Maybe
+    changed_since: np.ndarray
+    outside: np.ndarray
 
 
-def judged(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with `verdict` as far as it follows from quantities alone, else EXPLAINING, and `to_check`: confirmed rows that may be right by coincidence.
+@dataclass(frozen=True)
+class Outside:
+    """The rows that were looked into and differ, or agree by coincidence; and the change logs outside their views, each with the place of its `row`."""
 
-    Needs has_subscription, suspended, provider_quantity, ours, ours_then, logs, all_logs, was_deactivated, deactivated_day and snapshot_day.
-    """
-    still_billed = (
-        pl.col("suspended")
-        & (pl.col("provider_quantity") > 0)
-        & (~pl.col("was_deactivated").fill_null(False) | (pl.col("deactivated_day") <= pl.col("snapshot_day")).fill_null(False))
+    looked_into: np.ndarray
+    row: np.ndarray
+    logs: Told
+
+
+def judged(subscription: np.ndarray, snapshot: np.ndarray, charged: Charged, ours: Subscribed, held: Held, history: History) -> Rows:
+    """Rows with their verdicts as far as they follow from quantities alone, else EXPLAINING."""
+    theirs, seats, all_logs = charged.seats, columns.looked_up(ours.seats, subscription), columns.looked_up(held.all_logs, subscription)
+    is_ours, suspended = subscription != NOWHERE, columns.or_else(ours.suspended, subscription, False)
+    logs, day = columns.or_else(held.logs, subscription, 0), columns.or_else(held.deactivated_day, subscription, NEVER)
+    on_day = np.flatnonzero((snapshot != NEVER) & (logs > 0))
+    then = Maybe(our_side.seats_on(history, subscription[on_day], snapshot[on_day]), np.ones(len(on_day), dtype=bool))
+    then = columns.put(columns.unknown(len(logs)), on_day, then)
+    ended_by_then = ~columns.or_else(held.was_deactivated, subscription, False) | ((day != NEVER) & (day <= snapshot))
+    verdict = columns.first_true(
+        [
+            (~is_ours, CODES[Verdict.NO_SUBSCRIPTION]),
+            (~theirs.known, CODES[Verdict.NOT_RECONCILABLE]),
+            (suspended & (theirs.values > 0) & ended_by_then, CODES[Verdict.SUSPENDED_BUT_BILLED]),
+            (theirs.equals(seats), CODES[Verdict.CONFIRMED]),
+            ((logs == 0) | ~seats.known | (snapshot == NEVER), CODES[Verdict.NOT_RECONCILABLE]),
+            (all_logs.differs(seats), CODES[Verdict.CHANGE_LOG_MISMATCH]),
+        ],
+        EXPLAINING,
     )
-    verdict = (
-        pl.when(~pl.col("has_subscription"))
-        .then(_lit(Verdict.NO_SUBSCRIPTION))
-        .when(pl.col("provider_quantity").is_null())
-        .then(_lit(Verdict.NOT_RECONCILABLE))
-        .when(still_billed)
-        .then(_lit(Verdict.SUSPENDED_BUT_BILLED))
-        .when(pl.col("provider_quantity") == pl.col("ours"))
-        .then(_lit(Verdict.CONFIRMED))
-        .when((pl.col("logs").fill_null(0) == 0) | pl.col("ours").is_null() | pl.col("snapshot_day").is_null())
-        .then(_lit(Verdict.NOT_RECONCILABLE))
-        .when(pl.col("all_logs") != pl.col("ours"))
-        .then(_lit(Verdict.CHANGE_LOG_MISMATCH))
-        .otherwise(pl.lit(EXPLAINING))
+    nowhere, none, unknown = np.full(len(logs), NOWHERE), np.zeros(len(logs), dtype=bool), columns.unknown(len(logs))
+    return Rows(
+        *(subscription, snapshot, verdict, theirs, seats, then, logs, all_logs),
+        fit=nowhere,
+        residual=unknown,
+        settles=Maybe(none, none),
+        changed_since=none,
+        outside=np.zeros(len(logs), dtype=np.int64),
     )
-    to_check = (
-        (pl.col("verdict") == str(Verdict.CONFIRMED)) & (pl.col("all_logs") == pl.col("ours")) & (pl.col("ours_then") != pl.col("ours"))
-    )
-    return rows.with_columns(verdict.alias("verdict")).with_columns(to_check.fill_null(False).alias("to_check"))
 
 
-def looked_into(rows: pl.DataFrame, history: History, printed: Printed) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows (with `row`) that need the views: `row`, `verdict`, `view` (the fit's, else null), `residual`, `residual_settles`, `changed_since`; and their logs,
-    each with `outside`."""
-    quantity = pl.col("provider_quantity")
-    mismatch = pl.col("verdict") == str(Verdict.CHANGE_LOG_MISMATCH)
-    explaining = pl.col("verdict") == EXPLAINING
-    logs = our_side.looked_at(history, rows.get_column("subscription"), printed)
-    found = our_side.views(rows, logs).with_columns(
-        our_side.first_fit("provider_quantity").alias("fit_view"),
-        (pl.col("ours") - pl.col("all_logs")).alias("missing"),
-        (quantity - pl.col("ours") + pl.col("all_logs")).alias("without_missing"),
+def looked_into(rows: Rows, history: History, printed: Printed) -> tuple[Rows, Outside]:
+    """The rows with what the views of our logs say of those that differ, or may agree by coincidence; and the logs outside their views."""
+    explaining, mismatch = rows.verdict == EXPLAINING, rows.verdict == CODES[Verdict.CHANGE_LOG_MISMATCH]
+    agrees = rows.verdict == CODES[Verdict.CONFIRMED]
+    deeper = np.flatnonzero(explaining | mismatch | (agrees & rows.all_logs.equals(rows.ours) & rows.then.differs(rows.ours)))
+    windows = rows[deeper]
+    explaining, mismatch, agrees = explaining[deeper], mismatch[deeper], agrees[deeper]
+    pairs = our_side.looked_at(history, windows.subscription, windows.snapshot, printed)
+    sums = pairs.sums
+    missing = windows.ours - windows.all_logs
+    fit, would_fit = _first_fit(sums, windows.theirs.values), _first_fit(sums, (windows.theirs - missing).values)
+    changed_since = agrees & (fit == NOWHERE)
+    fit = np.where(explaining, fit, NOWHERE)
+    is_left = mismatch | (explaining & (fit == NOWHERE))
+    residual = Maybe(np.where(mismatch, missing.values, windows.theirs.values - sums[0]), is_left)
+    is_kept = changed_since | mismatch | explaining
+    inside = pairs.inside[np.where(fit == NOWHERE, 0, fit)[pairs.windows.of_row], np.arange(len(pairs.logs))]
+    is_outside = ~inside & is_kept[pairs.windows.of_row]
+    found = replace(
+        windows,
+        verdict=np.where(explaining, _weakest(pairs, is_outside, fit != NOWHERE), windows.verdict),
+        fit=fit,
+        residual=residual,
+        settles=Maybe(would_fit != NOWHERE, mismatch),
+        changed_since=changed_since,
+        outside=pairs.windows.count(is_outside),
     )
-    found = found.with_columns(
-        our_side.first_fit("without_missing").is_not_null().alias("settles"),
-        ((pl.col("verdict") == str(Verdict.CONFIRMED)) & pl.col("fit_view").is_null()).alias("changed_since"),
-    )
-    found = found.filter(pl.col("changed_since") | mismatch | explaining)
-    found = found.with_columns(
-        pl.when(explaining).then(pl.col("fit_view")).alias("fit_view"),
-        pl.when(mismatch)
-        .then(pl.col("missing"))
-        .when(explaining & pl.col("fit_view").is_null())
-        .then(quantity - pl.col("view_0"))
-        .alias("residual"),
-        pl.when(mismatch).then(pl.col("settles")).alias("residual_settles"),
-    ).with_columns(pl.col("fit_view").fill_null(0).alias("view"))
-    found = found.select(
-        "row", "subscription", "snapshot_day", "verdict", "fit_view", "view", "residual", "residual_settles", "changed_since"
-    )
-    with_logs = our_side.with_logs(found.select("row", "subscription", "snapshot_day", "view"), logs)
-    return _weakest(found, with_logs), with_logs
+    logs = np.flatnonzero(is_outside)
+    outside = Outside(deeper[is_kept], deeper[pairs.windows.of_row[logs]], pairs.logs[logs])
+    return columns.put(rows, deeper, found), outside
 
 
-def _weakest(found: pl.DataFrame, with_logs: pl.DataFrame) -> pl.DataFrame:
+def _first_fit(sums: np.ndarray, seats: np.ndarray) -> np.ndarray:
+    """The first view that comes to these seats, window by window; NOWHERE where none does."""
+    fits = sums == seats
+    return np.where(fits.any(axis=0), fits.argmax(axis=0), NOWHERE)
+
+
+def _weakest(pairs: Pairs, outside: np.ndarray, is_fit: np.ndarray) -> np.ndarray:
     """A fit's verdict is the weakest log outside it; without a fit the logs outside the snapshot explain a part, or nothing does."""
-    billed = pl.col("invoiced")
-    outside = (
-        with_logs.filter("outside")
-        .group_by("row")
-        .agg(
-            pl.len().alias("logs_outside"),
-            pl.col("stuck").any().alias("any_stuck"),
-            (pl.col("archived") & ~billed).any().alias("any_excluded"),
-            (~pl.col("archived") & ~billed).any().alias("any_open"),
-        )
+    logs, windows = pairs.logs, pairs.windows
+    still = outside & ~logs.invoiced
+    return columns.first_true(
+        [
+            (is_fit & windows.any(outside & logs.stuck), CODES[Verdict.PROVISIONING_GAP]),
+            (is_fit & windows.any(still & logs.archived), CODES[Verdict.EXCLUDED]),
+            (is_fit & windows.any(still & ~logs.archived), CODES[Verdict.EXPLAINED_NOT_INVOICED]),
+            (is_fit, CODES[Verdict.EXPLAINED_INVOICED]),
+            (windows.any(outside), CODES[Verdict.PARTLY_EXPLAINED]),
+        ],
+        CODES[Verdict.UNEXPLAINED],
     )
-    found = found.join(outside, on="row", how="left")
-    is_fit = pl.col("fit_view").is_not_null()
-    verdict = (
-        pl.when(pl.col("verdict") != EXPLAINING)
-        .then(pl.col("verdict"))
-        .when(is_fit & pl.col("any_stuck"))
-        .then(_lit(Verdict.PROVISIONING_GAP))
-        .when(is_fit & pl.col("any_excluded"))
-        .then(_lit(Verdict.EXCLUDED))
-        .when(is_fit & pl.col("any_open"))
-        .then(_lit(Verdict.EXPLAINED_NOT_INVOICED))
-        .when(is_fit)
-        .then(_lit(Verdict.EXPLAINED_INVOICED))
-        .when(pl.col("logs_outside").fill_null(0) > 0)
-        .then(_lit(Verdict.PARTLY_EXPLAINED))
-        .otherwise(_lit(Verdict.UNEXPLAINED))
-    )
-    fit = pl.col("fit_view").replace_strict(list(range(len(VIEWS))), [str(view.fit) for view in VIEWS], return_dtype=pl.String)
-    return found.with_columns(verdict.alias("verdict"), fit.alias("fit"))

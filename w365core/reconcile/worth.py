@@ -5,18 +5,19 @@ Days: the days from the change to the cycle's end, the day of the change charged
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
 
-from w365core import money
 from w365core.frames import folded
-from w365core.reconcile import places, products
+from w365core.reconcile import columns, exact, places
 from w365core.reconcile.calendar_months import months_later, named_months, whole_months
+from w365core.reconcile.columns import NOWHERE
 
 _DAY = timedelta(days=1)
-_DAYS = ("effective_date", "prorate_unit", "frequency", "contract_start", "charge_start", "charge_end")
 
 
 @lru_cache(1 << 14)
@@ -64,17 +65,10 @@ def share(
     return months * (after - effective).days, (after - first).days
 
 
-def worths(changes: pl.DataFrame) -> pl.Series:
-    """The signed worth of each change in its currency, as text: its `quantity` at its `monthly` price for its share of the cycle; null where its quantity,
-    day, price or currency is unknown. `charge_start` and `charge_end` are of the window it explains."""
-    days, place = places.combinations(changes, _DAYS)
-    shares = pl.DataFrame([share(*cells) for cells in days.iter_rows()], {"numerator": pl.Int64, "denominator": pl.Int64}, orient="row")
-    factors = changes.select("quantity", pl.col("monthly").alias("price")).hstack(places.at(shares, place))
-    currency = changes.get_column("worth_currency")
-    found = pl.repeat(None, len(changes), dtype=pl.String, eager=True).alias("worth")
-    for code in currency.unique().to_list():
-        if code:
-            found = found.scatter(
-                (currency == code).arg_true(), products.rounded(factors.filter(currency == code), coin=money.minor_units(code))
-            )
-    return found
+def shares(days: Sequence[pa.Array]) -> tuple[np.ndarray, np.ndarray]:
+    """What each change is charged for: so many monthly prices, NOWHERE where that is not known, out of so many. `days` are the columns that `share` takes."""
+    first, place = places.combinations(days)
+    found = [share(*cells) for cells in exact.rows_of([columns.at(column, first) for column in days])]
+    known = [(NOWHERE, 1) if numerator is None else (numerator, denominator) for numerator, denominator in found]
+    numerator, denominator = np.array(known, dtype=np.int64).reshape(-1, 2).T
+    return numerator[place], denominator[place]
