@@ -48,6 +48,14 @@ def test_in_a_free_pair_the_rebill_is_the_larger_of_an_add_and_the_smaller_of_a_
     assert seats(*pair) == int(new)
 
 
+def test_a_free_pair_may_stand_beside_quantities_of_many_digits():
+    """Of more digits than the machine's integers hold; half of the lines of an event without amounts are credits."""
+    many = "1234567890.123456789012345678"
+    pair = [line("addQuantity", quantity, "0", ordered="2026-10-10T09:00:00") for quantity in (many, "2")]
+    assert seats(*pair) == Decimal(many)
+    assert seats(line(quantity="2", subtotal="0"), *pair) == Decimal(many)
+
+
 def test_a_free_cancellation_takes_seats_away():
     assert seats(line(subtotal="0"), line("cancelImmediate", "4", "0.00")) == 6
 
@@ -255,6 +263,16 @@ def test_a_change_is_worth_its_share_of_the_cycle(prorate, worth):
     made = reconciled([line(quantity="12")], [subscription(prorate_unit=prorate)], [CREATED, log("-2", "2026-10-10")])
     (change,) = made.change_logs.to_pylist()
     assert (change["worth"], change["billing"], made.rows.to_pylist()[0]["unbilled"]) == (worth, "not_invoiced", worth)
+
+
+def test_a_price_of_a_year_is_divided_once_with_the_proration():
+    """3 x 2.50 / 12 is 0.625: by a price per month that was cut off before, it came to 0.62."""
+    ours = subscription(prorate_unit="Months", unit="Annual", selling_price="2.50")
+    made = reconciled([line(quantity="9")], [ours], [log("7", "2026-01-01"), log("3", "2026-10-10", selling_price=None)])
+    assert [change["worth"] for change in made.change_logs.to_pylist()] == ["0.63"]
+    assert made.rows.to_pylist()[0]["unbilled"] == "0.63"
+    (missing,) = reconciled([], [ours | {"quantity": "3", "cost_price": "2.50", "expected": True}]).rows.to_pylist()
+    assert (missing["verdict"], missing["money_at_risk"]) == ("not_on_invoice", "0.63")
 
 
 def test_numbers_stay_exact_to_the_last_digit():

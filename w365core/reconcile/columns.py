@@ -177,11 +177,16 @@ def truths(values: np.ndarray, known: np.ndarray | None = None) -> pa.Array:
     return pa.Array.from_buffers(pa.bool_(), len(values), [validity, pa.py_buffer(np.packbits(values, bitorder="little"))])
 
 
-def at(cells: pa.Array, places: np.ndarray) -> pa.Array:
-    """The cells at these places, each as often as it is named; null at NOWHERE."""
+def index(places: np.ndarray) -> pa.Array:
+    """Places as Arrow takes by them, null at NOWHERE."""
+    return numbers(places, places != NOWHERE)
+
+
+def at(cells: pa.Array, places: np.ndarray | pa.Array) -> pa.Array:
+    """The cells at these places, or at those of an `index`, each as often as it is named; null at NOWHERE."""
     if not len(cells):
         return pa.nulls(len(places), cells.type)
-    return cells.take(numbers(places, places != NOWHERE))
+    return cells.take(index(places) if isinstance(places, np.ndarray) else places)
 
 
 def texts(cells: Iterable[str | None]) -> pa.Array:
@@ -189,6 +194,6 @@ def texts(cells: Iterable[str | None]) -> pa.Array:
     return arrays.text_array(list(cells))
 
 
-def named(names: Sequence[str | None], numbers: np.ndarray) -> pa.Array:
+def named(names: Sequence[str | None], numbers: np.ndarray | pa.Array) -> pa.Array:
     """The name of each number; null at NOWHERE."""
     return at(arrays.text_array(names), numbers)

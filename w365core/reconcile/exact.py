@@ -87,10 +87,9 @@ def scaled(*sides: pa.Array) -> tuple[int, list[Maybe]] | None:
     There is room for the sum of all of them in any of them.
     """
     room = len(str(sum(map(len, sides)))) + 1
-    if not any("." in (side[0].as_py() or "") for side in sides if len(side)):
-        whole = [columns.text(side).cast(pl.Int64, strict=False) for side in sides]
-        if all(_is_short(number, side, room) for number, side in zip(whole, sides, strict=True)):
-            return 0, [columns.maybe(number) for number in whole]
+    whole = [_whole(side) for side in sides] if not any("." in (side[0].as_py() or "") for side in sides if len(side)) else [None]
+    if all(found is not None and _are_short(found, room) for found in whole):
+        return 0, whole
     for written in (readable, canonical):  # zeros at the end are digits too, but costly to take away
         sides = [written(side) for side in sides]
         found = [digits(side) for side in sides]
@@ -102,10 +101,21 @@ def scaled(*sides: pa.Array) -> tuple[int, list[Maybe]] | None:
     return None
 
 
-def _is_short(whole: pl.Series, printed: pa.Array, room: int) -> bool:
-    """Whether every text is a whole number, of so few digits that there is room for the sum of all."""
+def _whole(numbers: pa.Array) -> Maybe | None:
+    """Whole numbers, if every text is one, and is written as one."""
+    if not _are_plain(numbers):
+        return None
+    try:
+        found = numbers.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    return Maybe(columns.whole(found, null=0), columns.valid(found))
+
+
+def _are_short(whole: Maybe, room: int) -> bool:
+    """Whether they have so few digits that there is room for the sum of all."""
     most = 10 ** (INT64_DIGITS - room)
-    return whole.null_count() == printed.null_count and (whole.max() or 0) <= most and (whole.min() or 0) >= -most
+    return -most <= whole.values.min(initial=0) and whole.values.max(initial=0) <= most
 
 
 def at_scale(numbers: pa.Array, places: int, kind: pl.DataType) -> pl.Series:
@@ -128,7 +138,7 @@ def texts(numbers: Maybe, scale: int) -> pa.Array:
     if not len(among):
         return pa.nulls(len(values), pa.string())
     least, most = int(among.min()), int(among.max())
-    if most - least >= len(values):
+    if most - least >= len(among):
         return columns.at(_written(values, scale), np.where(known, np.arange(len(values)), NOWHERE))
     return columns.at(_written(np.arange(least, most + 1), scale), np.where(known, values - least, NOWHERE))
 

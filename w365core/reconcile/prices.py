@@ -34,6 +34,7 @@ OF_COST = (
     "billing_frequency",
     "term_and_billing_cycle",
 )
+_DAYS = OF_COST[:2]
 
 
 @lru_cache(1 << 14)
@@ -82,9 +83,9 @@ class Costs:
     printed: list[str]
 
 
-def terms_of(lines: pa.RecordBatch) -> Terms:
-    """The terms of these lines."""
-    first, number = places.combinations([lines[name] for name in OF_COST])
+def terms_of(lines: pa.RecordBatch, window: np.ndarray) -> Terms:
+    """The terms of these lines; `window` has a number for the days of each, which is looked at instead of them."""
+    first, number = places.combinations([columns.numbers(window), *(lines[name] for name in OF_COST if name not in _DAYS)])
     found = [columns.at(lines[name], first) for name in OF_COST]
     cells = list(exact.rows_of(found))
     exceeded = [

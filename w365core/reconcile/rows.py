@@ -103,7 +103,8 @@ def judged(given: Given) -> Judged:
     seats = quantities.seats_of(*(charged, subscriptions["quantity"], given.logs["quantity"]), of_line=given.of_line, of_log=given.of_log)
     ours = our_side.subscribed(subscriptions, seats.subscriptions)
     history = our_side.replayed(given.logs, subscription=given.of_log, seats=seats.logs, count=len(ours))
-    terms, (windows, window) = prices.terms_of(lines), keys.windows(lines)
+    windows, window = keys.windows(lines)
+    terms = prices.terms_of(lines, window)
     billed = Billed(given.of_line, window, terms.number, keys.charges(lines), seats.lines, columns.whole(lines["charge_start"], null=NEVER))
     is_right = right_amounts.plainly_right(
         lines["subtotal"], terms.prices, terms.rates, terms=terms.number, seats=seats.lines, scale=seats.scale, currency=currency

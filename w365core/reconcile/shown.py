@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -31,12 +32,24 @@ class _Shown:
     rows: All
     looked_into: np.ndarray
 
+    @cached_property
+    def _source(self) -> pa.Array:
+        return columns.index(self.rows.source)
+
+    @cached_property
+    def _subscription(self) -> pa.Array:
+        return columns.index(self.rows.subscription)
+
+    @cached_property
+    def _offer(self) -> pa.Array:
+        return columns.index(self.offer)
+
     def named(self, name: str) -> pa.Array:
         """What is printed on the lines, and of a subscription without a line on that."""
-        return columns.at(self.judged.names[name], self.rows.source)
+        return columns.at(self.judged.names[name], self._source)
 
     def of_subscription(self, name: str) -> pa.Array:
-        return columns.at(self.judged.given.subscriptions[name], self.rows.subscription)
+        return columns.at(self.judged.given.subscriptions[name], self._subscription)
 
     def of_ours(self, name: str) -> pa.Array:
         """Ours where we know it, else what the provider prints."""
@@ -58,9 +71,9 @@ class _Shown:
         return exact.texts(seats, self.judged.scale)
 
     def of_offer(self, name: str) -> pa.Array:
-        return columns.named(self.judged.offered.column(name), self.offer)
+        return columns.named(self.judged.offered.column(name), self._offer)
 
-    @property
+    @cached_property
     def offer(self) -> np.ndarray:
         return columns.or_else(self.judged.offered.offer, self.rows.subscription, NOWHERE)
 
