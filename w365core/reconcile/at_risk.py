@@ -51,12 +51,12 @@ def money_at_risk(
     months = np.array([*([1] * len(costs)), *(2 * [months_of_price(offer.unit) for offer in offers]), 1])
     found = products.rounded(
         Scaled(quantity, scale),
-        Scaled(price.numbers[place], price.scale),
+        price[place],
         np.ones_like(place),
         months[place],
         coin=money.minor_units(currency),
     )
-    size = columns.either(_of(rows.verdict, _CALM), Maybe(np.zeros_like(place), place == place), Maybe(np.abs(found.values), found.known))
+    size = columns.either(_of(rows.verdict, _CALM), columns.certain(np.zeros_like(place)), Maybe(np.abs(found.values), found.known))
     here = np.arange(len(rows))
     whole = pc.utf8_ltrim(exact.canonical(columns.at(subtotal, np.where(of_subtotal, here, NOWHERE))), "-")
     cells = pa.concat_arrays([exact.texts(size, money.minor_units(currency)), whole])

@@ -79,6 +79,11 @@ def looked_up(numbers: Maybe, places: np.ndarray) -> Maybe:
     return Maybe(numbers.values[places], numbers.known[places] & (places != NOWHERE)) if len(numbers) else unknown(len(places))
 
 
+def certain(values: np.ndarray) -> Maybe:
+    """Numbers that are all known."""
+    return Maybe(values, np.ones(len(values), dtype=bool))
+
+
 def maybe(numbers: pl.Series) -> Maybe:
     """Whole numbers of polars; the widest become Python's."""
     known = are_known(numbers)

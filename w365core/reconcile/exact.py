@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from w365core import arrays, money
 from w365core.reconcile import columns, places
-from w365core.reconcile.columns import NOWHERE, Maybe
+from w365core.reconcile.columns import NOWHERE, Chosen, Maybe
 from w365core.reconcile.groups import Groups
 
 INT64_DIGITS, INT128_DIGITS = 18, 38
@@ -171,6 +171,9 @@ class Scaled:
 
     numbers: Maybe
     scale: int
+
+    def __getitem__(self, chosen: Chosen) -> Scaled:
+        return Scaled(self.numbers[chosen], self.scale)
 
 
 def scaled_as_one(printed: pa.Array) -> Scaled:

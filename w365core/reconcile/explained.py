@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 from w365core import money
 from w365core.reconcile import columns, exact, places, products, worth
 from w365core.reconcile.calendar_months import months_of_price
-from w365core.reconcile.columns import NOWHERE, Maybe
+from w365core.reconcile.columns import NOWHERE, Columns, Maybe
 from w365core.reconcile.exact import Scaled
 from w365core.reconcile.groups import Groups
 from w365core.reconcile.offers import Offered
@@ -19,6 +20,7 @@ from w365core.reconcile.verdicts import Outside
 from w365core.reconciliation import CHANGE_LOG_IN, LogBilling
 
 _PRINTED = tuple(column.name for column in CHANGE_LOG_IN if column.name != "subscription_id")
+_TERMS = ("prorate_unit", "frequency", "contract_start")
 _BILLING = (LogBilling.INVOICED, LogBilling.EXCLUDED, LogBilling.NOT_INVOICED)
 
 
@@ -35,6 +37,16 @@ class Explained:
     unbilled: Maybe
 
 
+@dataclass(frozen=True)
+class _Factors(Columns):
+    """What a change is worth: `quantity` x `price` x `numerator` / `denominator`."""
+
+    quantity: Scaled
+    price: Scaled
+    numerator: np.ndarray
+    denominator: np.ndarray
+
+
 def explained(
     outside: Outside,
     subscription: np.ndarray,
@@ -46,46 +58,55 @@ def explained(
 ) -> Explained:
     """What the logs outside say. Of every row: its `subscription` among `ours`, and the days of its `window`."""
     cells, mine = printed(outside.logs.log, _PRINTED), subscription[outside.row]
-    terms = [columns.at(ours[name], mine) for name in ("prorate_unit", "frequency", "contract_start")]
-    numerator, denominator = worth.shares([cells["effective_date"], *terms, *(columns.at(day, outside.row) for day in window)])
-    has_price = columns.valid(cells["selling_price"])
-    offer = offered.offer[mine]
-    price = exact.scaled_as_one(pa.concat_arrays([cells["selling_price"], columns.texts(offered.column("selling_price"))]))
-    price = Scaled(price.numbers[np.where(has_price, np.arange(len(mine)), len(mine) + offer)], price.scale)
+    codes, code = _currencies(cells, offered, mine)
+    factors = _factors(
+        cells, offered, mine, [columns.at(ours[name], mine) for name in _TERMS], [columns.at(day, outside.row) for day in window]
+    )
+    worths, printed_worth = _worths(factors, codes, code)
+    billing = columns.first_true([(outside.logs.invoiced, 0), (outside.logs.archived, 1)], 2)
+    is_ours = np.array([one == currency for one in codes], dtype=bool)[code]
+    return Explained(
+        row=outside.row,
+        printed=cells,
+        billing=columns.named([str(one) for one in _BILLING], billing),
+        worth=printed_worth,
+        worth_currency=columns.named(codes, code),
+        unbilled=_unbilled(outside, billing == 2, worths.where(is_ours), count=len(subscription)),
+    )
+
+
+def _factors(
+    cells: pa.RecordBatch, offered: Offered, subscription: np.ndarray, terms: Sequence[pa.Array], window: Sequence[pa.Array]
+) -> _Factors:
+    """What is multiplied: the change of seats, its own price, else its subscription's, and its share of so many months of that price."""
+    numerator, denominator = worth.shares([cells["effective_date"], *terms, *window])
+    offer, is_own = offered.offer[subscription], columns.valid(cells["selling_price"])
+    prices = exact.scaled_as_one(pa.concat_arrays([cells["selling_price"], columns.texts(offered.column("selling_price"))]))
+    price = prices.numbers[np.where(is_own, np.arange(len(offer)), len(offer) + offer)].where(numerator != NOWHERE)
     months = np.array([months_of_price(one.unit) for one in offered.offers], dtype=np.int64)[offer]
     quantity = exact.scaled_as_one(cells["quantity"])
-    quantity = Scaled(quantity.numbers.where(numerator != NOWHERE), quantity.scale)
-    codes, code = _currencies(cells["currency"], has_price, offered, mine)
-    whole, texts, place = columns.unknown(len(mine)), [], np.full(len(mine), NOWHERE)
+    return _Factors(quantity, Scaled(price, prices.scale), numerator, denominator * months)
+
+
+def _worths(factors: _Factors, codes: list[str | None], code: np.ndarray) -> tuple[Maybe, pa.Array]:
+    """What each is worth, in whole coins of its currency and as text; unknown without one."""
+    worths, texts, place = columns.unknown(len(code)), [columns.texts([])], np.full(len(code), NOWHERE)
     for number in np.unique(code).tolist():
         if not codes[number]:
             continue
         rows, coin = np.flatnonzero(code == number), money.minor_units(codes[number])
-        found = products.rounded(
-            *(Scaled(of.numbers[rows], of.scale) for of in (quantity, price)), numerator[rows], (denominator * months)[rows], coin=coin
-        )
-        whole = columns.put(whole, rows, found)
+        mine = factors[rows]
+        found = products.rounded(mine.quantity, mine.price, mine.numerator, mine.denominator, coin=coin)
+        worths = columns.put(worths, rows, found)
         place[rows] = sum(map(len, texts)) + np.arange(len(rows))
         texts.append(exact.texts(found, coin))
-    billing = columns.first_true([(outside.logs.invoiced, 0), (outside.logs.archived, 1)], 2)
-    return Explained(
-        outside.row,
-        cells,
-        columns.named([str(one) for one in _BILLING], billing),
-        columns.at(pa.concat_arrays([*texts, columns.texts([])]), place),
-        columns.named(codes, code),
-        _unbilled(
-            outside, billing == 2, whole.where(np.array([one == currency for one in codes], dtype=bool)[code]), count=len(subscription)
-        ),
-    )
+    return worths, columns.at(pa.concat_arrays(texts), place)
 
 
-def _currencies(
-    printed: pa.Array, has_price: np.ndarray, offered: Offered, subscription: np.ndarray
-) -> tuple[list[str | None], np.ndarray]:
+def _currencies(cells: pa.RecordBatch, offered: Offered, subscription: np.ndarray) -> tuple[list[str | None], np.ndarray]:
     """The currency of each log's price: its own, where it prints both; else of its subscription."""
-    own, of_log = places.distinct(printed)
-    is_own = has_price & np.array([one is not None for one in own], dtype=bool)[of_log]
+    own, of_log = places.distinct(cells["currency"])
+    is_own = columns.valid(cells["selling_price"]) & np.array([one is not None for one in own], dtype=bool)[of_log]
     codes = [*offered.currencies, *(one and one.upper() for one in own)]
     return codes, np.where(is_own, len(offered.currencies) + of_log, offered.currency[subscription])
 

@@ -93,7 +93,7 @@ def _said(facts: Facts, scale: int) -> Iterator[pa.Array]:
     days, day = places.ranked(facts.snapshot)
     printed = columns.numbers(days, days != NEVER, kind=pa.date32()).to_pylist()
     yield columns.named([found and str(found) for found in printed], day)
-    yield exact.texts(Maybe(facts.outside, np.ones(len(facts), dtype=bool)), 0)
+    yield exact.texts(columns.certain(facts.outside), 0)
 
 
 @cache

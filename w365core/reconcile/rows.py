@@ -169,7 +169,7 @@ def _of_absent(ours: Subscribed, absent: np.ndarray, source: np.ndarray) -> All:
 
 
 def _of_agreed(agreed: Agreed, cost: np.ndarray) -> All:
-    seats = Maybe(agreed.seats, np.ones(len(agreed), dtype=bool))
+    seats = columns.certain(agreed.seats)
     verdict = np.full(len(agreed), CODES[Verdict.CONFIRMED], dtype=np.int8)
     return All(
         owner=agreed.subscription, window=agreed.window, subscription=agreed.subscription, lines=np.ones_like(agreed.line),

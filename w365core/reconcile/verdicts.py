@@ -57,7 +57,7 @@ def judged(subscription: np.ndarray, snapshot: np.ndarray, charged: Charged, our
     is_ours, suspended = subscription != NOWHERE, columns.or_else(ours.suspended, subscription, False)
     logs, day = columns.or_else(held.logs, subscription, 0), columns.or_else(held.deactivated_day, subscription, NEVER)
     on_day = np.flatnonzero((snapshot != NEVER) & (logs > 0))
-    then = Maybe(our_side.seats_on(history, subscription[on_day], snapshot[on_day]), np.ones(len(on_day), dtype=bool))
+    then = columns.certain(our_side.seats_on(history, subscription[on_day], snapshot[on_day]))
     then = columns.put(columns.unknown(len(logs)), on_day, then)
     ended_by_then = ~columns.or_else(held.was_deactivated, subscription, False) | ((day != NEVER) & (day <= snapshot))
     verdict = columns.first_true(
