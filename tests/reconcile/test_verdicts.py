@@ -280,6 +280,15 @@ def test_numbers_stay_exact_to_the_last_digit():
     assert (found["quantity_difference"], found["subtotal"]) == ("0.000000000001", "12345678901234567890.123456789012345678901234567891")
 
 
+def test_one_quantity_of_many_digits_changes_nothing_for_the_others():
+    """All quantities are then Python's integers; amounts and prices of usual size are not."""
+    many = subscription("12345678901234567890", subscription_id="s2")
+    ours = [subscription("10"), many]
+    one, other = reconciled([line(), line(subscription_id="s2")], ours).rows.to_pylist()
+    assert one == row([line()])
+    assert other["quantity_difference"] == "-12345678901234567880"
+
+
 def test_quantities_of_too_many_digits_are_said_not_rounded_and_harm_no_other_subscription():
     wide = "1234567890123456789012.123456789012345678901234567891"
     made = reconciled([line(), line(subscription_id="s2", quantity=wide)], [subscription(), subscription(wide, subscription_id="s2")])

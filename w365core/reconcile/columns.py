@@ -92,6 +92,11 @@ def maybe(numbers: pl.Series) -> Maybe:
     return Maybe(numbers.to_numpy() if numbers.dtype == pl.Int64 else np.array(numbers.to_list(), dtype=object), known)
 
 
+def series(values: np.ndarray, kind: pl.DataType) -> pl.Series:
+    """Whole numbers as polars has them, of a kind that holds them."""
+    return pl.Series(values.tolist(), dtype=kind) if values.dtype == object else pl.Series(values).cast(kind)
+
+
 def are_known(cells: pl.Series) -> np.ndarray:
     """Which of them are not null."""
     return cells.is_not_null().to_numpy() if cells.null_count() else np.ones(len(cells), dtype=bool)

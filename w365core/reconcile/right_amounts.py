@@ -29,9 +29,7 @@ def plainly_right(
     kind = pl.Int128 if before + behind + 1 > exact.INT64_DIGITS else pl.Int64
     price, rate, amount = (exact.at_scale(column, behind, kind) for column, (_, behind) in zip(cells, found, strict=True))
     of_seat = (price * rate).abs() * pl.Series([10 ** (behind - of_product)], dtype=kind)
-    due = of_seat[pl.Series(terms)] * pl.Series(
-        np.abs(seats.filled(0)).tolist() if kind == pl.Int128 else np.abs(seats.filled(0)), dtype=kind
-    )
+    due = of_seat[pl.Series(terms)] * columns.series(np.abs(seats.filled(0)), kind)
     amount = amount.abs() * pl.Series([10 ** (behind - found[2][1])], dtype=kind)
     apart = (due - amount.extend_constant(None, 1)[pl.Series(subtotal)]).abs()
     is_near = apart <= pl.Series([10 ** (behind - coin)], dtype=kind)
