@@ -205,6 +205,22 @@ def test_the_order_of_lines_subscriptions_and_logs_changes_nothing(planted):
         assert product.rows(*given, currency=batch.currency) == kernel
 
 
+@pytest.mark.parametrize("many", ["12345678901234567890", "12345678901234567890.123456789012345"])
+def test_one_number_of_many_digits_changes_nothing_for_all_others(planted, many: str):
+    """All quantities and prices of a call are then Python's integers instead of the machine's, and every rule is gone through with them."""
+    strange = [(adversarial.subscriptions(300 + number, 300, currency), currency) for number, currency in enumerate(CURRENCIES)]
+    for given, currency in [(batch.given, batch.currency) for batch, _, _ in planted[:3]] + strange:
+        lines, subscriptions, change_logs = given
+        wide = subscriptions[0] | {
+            "subscription_id": "wide",
+            "quantity": many,
+            "cost_price": many,
+            "selling_price": many,
+            "expected": False,
+        }
+        assert product.rows(lines, [*subscriptions, wide], change_logs, currency=currency) == product.rows(*given, currency=currency)
+
+
 def test_buckets_of_subscriptions_say_together_what_one_call_says(planted):
     batch, kernel, _ = planted[1]
     parts = [product.rows(*_bucket(batch.given, number), currency=batch.currency) for number in range(BUCKETS)]
