@@ -289,6 +289,22 @@ def test_one_quantity_of_many_digits_changes_nothing_for_the_others():
     assert other["quantity_difference"] == "-12345678901234567880"
 
 
+@pytest.mark.parametrize("places", [18, 21, 30])
+def test_prices_and_quantities_of_many_places_are_no_trouble_where_nothing_is_to_be_told(places):
+    many = "5." + places * "3"
+    for priced in ({"selling_price": many}, {"cost_price": many}):
+        assert row([line()], [subscription(**priced)])["verdict"] == "confirmed"
+        assert not reconciled([], [subscription(**priced)]).rows.num_rows
+    assert row([line(quantity=many)], [subscription(many)])["our_quantity"] == many
+
+
+def test_what_is_not_billed_may_come_to_more_than_a_machine_integer_holds():
+    """Ten changes of 100,000,000 seats at 100,000,000 each."""
+    logs = [log("100000000", "2026-10-21", selling_price="100000000", change_log_id=f"x{number}") for number in range(10)]
+    found = row([line()], [subscription("1000000010", prorate_unit="Months")], [log("10", "2026-09-01"), *logs])
+    assert found["unbilled"] == "100000000000000000"
+
+
 def test_quantities_of_too_many_digits_are_said_not_rounded_and_harm_no_other_subscription():
     wide = "1234567890123456789012.123456789012345678901234567891"
     made = reconciled([line(), line(subscription_id="s2", quantity=wide)], [subscription(), subscription(wide, subscription_id="s2")])

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from w365core import frames
-from w365core.arrays import lines_of
 from w365core.frames import Column
 from w365core.reconcile import columns, findings, names, rows
 from w365core.reconcile.columns import NOWHERE
 from w365core.reconcile.shown import shown
-from w365core.reconciliation import CHANGE_LOG_IN, EXPLANATION, FINDING, LINE_IN, ROW, SUBSCRIPTION_IN
+from w365core.reconciliation import CHANGE_LOG_IN, EXPLANATION, LINE_IN, ROW, SUBSCRIPTION_IN
 
 _UNUSED = ("subscription_id", "currency")  # columns of lines that are read otherwise, as most of the change logs' are
 _REPLAYED = ("event", "quantity", "effective_date")
@@ -51,7 +49,7 @@ def reconcile(lines: pa.Table, subscriptions: pa.Table, change_logs: pa.Table, *
         currency=currency.strip().upper(),
     )
     judged = rows.judged(given)
-    return Reconciled(_table(shown(judged), ROW), _changes(judged), _found(findings.found(judged)))
+    return Reconciled(_table(shown(judged), ROW), _changes(judged), findings.found(judged))
 
 
 def _batch(table: pa.Table, declared: Sequence[Column], *, at: pa.Array | None = None) -> pa.RecordBatch:
@@ -102,11 +100,6 @@ def _changes(judged: rows.Judged) -> pa.Table:
     }
     found = _table(lambda name: told[name] if name in told else changes.printed[name], EXPLANATION)
     return found.sort_by([("line_id", "ascending"), ("change_log_id", "ascending")])
-
-
-def _found(told: list[dict[str, Any]]) -> pa.Table:
-    batch = lines_of(FINDING, {column.name: [one[column.name] for one in told] for column in FINDING}, len(told))
-    return pa.Table.from_batches([batch])
 
 
 def _table(column: Callable[[str], pa.Array], declared: tuple[Column, ...]) -> pa.Table:

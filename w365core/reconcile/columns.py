@@ -17,6 +17,7 @@ from w365core import arrays
 
 NOWHERE = -1  # a place that is none
 NEVER, FOREVER = -(1 << 61), 1 << 61  # a day or a moment that is unknown: before all others, or after them
+_HELD = 1 << 63
 Chosen = np.ndarray | slice
 Same = TypeVar("Same", bound="Columns")
 
@@ -62,6 +63,12 @@ class Maybe(Columns):
 def or_else(cells: np.ndarray, places: np.ndarray, otherwise: Any) -> np.ndarray:
     """The cells at these places; something else at NOWHERE."""
     return np.append(cells, np.array([otherwise], dtype=cells.dtype))[places]
+
+
+def with_room(numbers: np.ndarray) -> np.ndarray:
+    """The numbers, so that any of them can be summed: Python's, where the machine's would not hold the sum."""
+    most = max(int(numbers.max(initial=0)), -int(numbers.min(initial=0)))
+    return numbers if most * len(numbers) < _HELD else numbers.astype(object)
 
 
 def either(mask: np.ndarray, these: Maybe, others: Maybe) -> Maybe:

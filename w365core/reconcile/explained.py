@@ -114,6 +114,6 @@ def _currencies(cells: pa.RecordBatch, offered: Offered, subscription: np.ndarra
 def _unbilled(outside: Outside, still: np.ndarray, worth: Maybe, *, count: int) -> Maybe:
     """Of the rows that were looked into; unknown where one of their logs that is `still` to bill has no worth in the invoice's currency."""
     rows = Groups(np.append(np.searchsorted(outside.row, outside.looked_into), len(outside.row)))
-    sums = rows.sum(np.where(still, worth.filled(0), 0))
+    sums = rows.sum(columns.with_room(np.where(still, worth.filled(0), 0)))
     found = Maybe(sums, ~rows.any(still & ~worth.known))
     return columns.put(columns.unknown(count), outside.looked_into, found)

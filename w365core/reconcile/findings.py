@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from w365core import money
+from w365core import arrays, money
 from w365core.charge_types import Charge
 from w365core.reconcile import amounts, columns, exact, names, quantities
 from w365core.reconcile.columns import NEVER, NOWHERE
 from w365core.reconcile.keys import Lines, is_of
 from w365core.reconcile.rows import Judged
 from w365core.reconcile.verdicts import CODES
-from w365core.reconciliation import FindingKind, Verdict
+from w365core.reconciliation import FINDING, FindingKind, Verdict
 
 _TERMS = ("billing_frequency", "term_and_billing_cycle", "charge_start", "charge_end")
 _PRICES = ("subtotal", "effective_unit_price", "unit_price", "exchange_rate")
@@ -44,19 +44,19 @@ class Finding(NamedTuple):
     reason: str
 
 
-def found(judged: Judged) -> list[dict[str, Any]]:
+def found(judged: Judged) -> pa.Table:
     """Every finding, in the columns of FINDING, in the order of rows, lines and kinds."""
     told: dict[tuple, Finding] = {}
     for look in (_amount_off, _above_list, _charged_twice, _after_cancellation, _after_deactivation):
         for one in look(judged):
-            told.setdefault((one.key, one.line_number, one.kind), one)
-    keys = np.array([one.key for one in told.values()], dtype=np.int64)
-    line_ids = names.line_ids(judged.keyed.owner[keys], judged.keyed.window[keys], judged.keyed, judged.owners).to_pylist()
-    rows = [
-        one._asdict() | {"line_id": line_id, "currency": judged.given.currency}
-        for one, line_id in zip(told.values(), line_ids, strict=True)
-    ]
-    return sorted(rows, key=lambda row: (row["line_id"], row["line_number"] is not None, row["line_number"] or 0, row["kind"]))
+            told.setdefault(one[:3], one)
+    cells = dict(zip(Finding._fields, zip(*told.values(), strict=True), strict=False))
+    key = np.array(cells.get("key", ()), dtype=np.int64)
+    line_ids = names.line_ids(judged.keyed.owner[key], judged.keyed.window[key], judged.keyed, judged.owners)
+    currency = len(told) * [judged.given.currency]
+    batch = arrays.lines_of(FINDING, cells | {"line_id": line_ids.to_pylist(), "currency": currency}, len(told))
+    in_order = [(name, "ascending", "at_start") for name in ("line_id", "line_number", "kind")]
+    return pa.Table.from_batches([batch.take(pc.sort_indices(batch, sort_keys=in_order))])
 
 
 def _cells(judged: Judged, lines: Lines, *wanted: str) -> Iterator[tuple]:
@@ -119,7 +119,7 @@ def _charged_twice(judged: Judged) -> Iterator[Finding]:
         if charge:
             charges.setdefault(key, []).append((number, same, subtotal))
     for key, charged in charges.items():
-        yield from _standing(key, sorted(charged, key=lambda one: one[0]), credits)
+        yield from _standing(key, sorted(charged, key=lambda one: (one[0] is not None, one[0])), credits)
 
 
 def _standing(key: int, charged: Sequence[tuple], credits: Counter) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ def rounded(quantity: Scaled, price: Scaled, numerator: np.ndarray, denominator:
     most = up
     for factor in factors:
         most *= int(np.abs(factor).max(initial=0))
-    if 2 * (most + down * int(denominator.max(initial=0))) >= _HELD:
+    if 2 * (most + down * int(denominator.max(initial=1))) >= _HELD:
         factors, denominator = [factor.astype(object) for factor in factors], denominator.astype(object)
     size = factors[0] * factors[1] * factors[2] * up
     share = denominator * down
