@@ -13,11 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w365core.kernels.reconcile import Reconciled, reconcile
+from w365core.reconcile import findings
 
 MOST_LOGS = 225_000
 Bucket = tuple[pa.Table, pa.Table, pa.Table]  # lines, subscriptions, change logs
 Over = Callable[[Callable[[Bucket], Reconciled], Iterable[Bucket]], Iterable[Reconciled]]  # as `map`
-_KEYS = {"rows": [("line_id", "ascending")], "change_logs": [("line_id", "ascending"), ("change_log_id", "ascending")]}
+_KEYS = {
+    "rows": [("line_id", "ascending")],
+    "change_logs": [("line_id", "ascending"), ("change_log_id", "ascending")],
+    "findings": findings.IN_ORDER,
+}
 
 
 def reconcile_all(
@@ -30,8 +35,7 @@ def reconcile_all(
     buckets += buckets % 2  # so that of two at once none is alone at the end
     done = list(over(lambda bucket: reconcile(*bucket, currency=currency), _buckets((lines, subscriptions, change_logs), buckets)))
     whole = {name: pa.concat_tables([getattr(one, name) for one in done]).sort_by(keys) for name, keys in _KEYS.items()}
-    findings = pa.concat_tables([one.findings for one in done]).sort_by([("line_id", "ascending"), ("line_number", "ascending")])
-    return Reconciled(**whole, findings=findings)
+    return Reconciled(**whole)
 
 
 def _buckets(tables: Bucket, buckets: int) -> Iterator[Bucket]:

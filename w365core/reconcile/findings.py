@@ -30,6 +30,9 @@ _CHARGES_SEATS = (Charge.CYCLE, Charge.ADD, Charge.REMOVE)
 _PRICED = (*_CHARGES_SEATS, Charge.CANCEL, Charge.CONVERT)
 _DAY = 86_400_000_000  # microseconds
 _EPOCH = date(1970, 1, 1)
+IN_ORDER = [
+    (name, "ascending", "at_start") for name in ("line_id", "line_number", "kind")
+]  # a finding about a whole row before those of its lines
 
 
 class Finding(NamedTuple):
@@ -55,8 +58,7 @@ def found(judged: Judged) -> pa.Table:
     line_ids = names.line_ids(judged.keyed.owner[key], judged.keyed.window[key], judged.keyed, judged.owners)
     currency = len(told) * [judged.given.currency]
     batch = arrays.lines_of(FINDING, cells | {"line_id": line_ids.to_pylist(), "currency": currency}, len(told))
-    in_order = [(name, "ascending", "at_start") for name in ("line_id", "line_number", "kind")]
-    return pa.Table.from_batches([batch.take(pc.sort_indices(batch, sort_keys=in_order))])
+    return pa.Table.from_batches([batch]).sort_by(IN_ORDER)
 
 
 def _cells(judged: Judged, lines: Lines, *wanted: str) -> Iterator[tuple]:
