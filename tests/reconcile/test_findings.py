@@ -74,3 +74,36 @@ def test_a_charge_after_our_deactivation_is_found_unless_it_was_activated_again(
     assert kinds([line()], [subscription(status="Suspended")], logs) == [(1, "billed_after_cancellation")]
     assert kinds([line()], logs=[*logs, log("10", "2026-09-20", event="Activate")]) == []
     assert kinds([line()], logs=[log("10", "2026-01-01"), log("-10", "2026-10-10", event="Deactivate")]) == []
+
+
+def test_a_log_of_nobody_deactivates_nobody():
+    assert kinds([line()], logs=[log("10", "2026-01-01"), log("-10", "2026-09-10", event="Deactivate", subscription_id="s9")]) == []
+
+
+def test_a_line_of_nobody_is_not_charged_after_somebodys_deactivation():
+    logs = [log("10", "2026-01-01"), log("-10", "2026-09-10", event="Deactivate")]
+    assert kinds([line(subscription_id=None)], [subscription(status="Suspended")], logs) == []
+
+
+def test_a_cancellation_takes_a_charge_back_too():
+    assert kinds([line(), line(), line("cancelImmediate", subtotal="-40")], [subscription("12")]) == []
+
+
+def test_what_is_charged_twice_is_held_against_the_first_line_by_number():
+    found = reconciled([line(line_number=2, subtotal="41"), line(line_number=1)]).findings.to_pylist()
+    assert [(one["expected"], one["found"]) for one in found if one["kind"] == "charged_twice"] == [("40", "81")]
+
+
+@pytest.mark.parametrize(
+    "said,is_found",
+    [
+        ({"quantity": "1", "subtotal": "0.1204", "effective_unit_price": "0.1004"}, True),  # two coins of 0.1004, not of 0.10
+        ({"subtotal": "40.1", "effective_unit_price": "4.01"}, False),  # a coin above the list
+        (
+            {"quantity": "1", "subtotal": "1234567890123456.7891", "effective_unit_price": "1234567890123456.7891", "unit_price": None},
+            False,
+        ),
+    ],
+)
+def test_an_amount_may_be_off_by_what_rounding_can_come_to_and_no_more(said, is_found):
+    assert bool(kinds([line(**said)])) is is_found

@@ -32,12 +32,11 @@ class Billed(Columns):
 
 @dataclass(frozen=True)
 class Lines(Columns):
-    """Lines in the order of their rows. Of each: its place among the lines as they were given (`line`), its row's place (`key`), whether it is `alone` there,
+    """Lines in the order of their rows. Of each: its place among the lines as they were given (`line`), its row's place (`key`), the
     `sign` of its amount (-1, 0, 1), the `moment` of its order (microseconds; NEVER comes before all), and what is known of it in numbers."""
 
     line: np.ndarray
     key: np.ndarray
-    alone: np.ndarray
     charge: np.ndarray
     sign: np.ndarray
     moment: np.ndarray
@@ -100,7 +99,6 @@ def keyed(lines: pa.Table, billed: Billed, chosen: np.ndarray, windows: Windows,
     found = Lines(
         line=line,
         key=rows.of_row,
-        alone=(rows.sizes == 1)[rows.of_row],
         charge=mine.charge,
         sign=_signs(columns.text(columns.at(lines["subtotal"], line))),
         moment=columns.whole(columns.at(lines["order_date"], line), null=NEVER),

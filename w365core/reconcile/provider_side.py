@@ -80,50 +80,42 @@ def _signs(lines: Lines) -> np.ndarray:
 
 
 def _free_changes(changes: Lines) -> np.ndarray:
-    """Zero-amount halves of pairs: half of an event's lines are credits; in an add the smaller quantities, in a removal the larger. A quantity that is not known is no
-    credit."""
+    """Zero-amount halves of pairs: half of an event's lines are credits; in an add the smaller quantities, in a removal the larger."""
     size = np.where(is_of(changes.charge, Charge.ADD), changes.seats.values, -changes.seats.values)
     size = np.unique(size, return_inverse=True)[1]
-    order = np.lexsort((size, ~changes.seats.known, changes.sign != 0, changes.moment, changes.charge, changes.key))
-    sorted_ = changes[order]
-    differs = [np.diff(of, prepend=of[:1] - 1) != 0 for of in (sorted_.key, sorted_.charge, sorted_.moment)]
+    order = np.lexsort((size, changes.sign != 0, changes.moment, changes.charge, changes.key))
+    ordered = changes[order]
+    differs = [np.diff(of, prepend=of[:1] - 1) != 0 for of in (ordered.key, ordered.charge, ordered.moment)]
     event = groups.of_sorted(np.logical_or.reduce(differs).cumsum())
-    wanted = event.sizes // 2 - event.count(sorted_.sign < 0)
+    wanted = event.sizes // 2 - event.count(ordered.sign < 0)
     place = np.arange(len(order)) - event.bounds[:-1][event.of_row]  # the free ones of an event come first, the smaller before the larger
-    sign = np.where(sorted_.sign != 0, sorted_.sign, np.where(sorted_.seats.known & (place < wanted[event.of_row]), -1, 1))
+    sign = np.where(ordered.sign != 0, ordered.sign, np.where(place < wanted[event.of_row], -1, 1))
     return sign[np.argsort(order)]
 
 
 def _rebilled(lines: Lines, last: np.ndarray, ours: Maybe) -> _Rebilled:
-    """Of windows of change pairs only, whose last ones these are. Several re-bills at once: the one that no credit takes back, else the end that is ours."""
-    found = _Rebilled(columns.unknown(len(ours)), np.zeros(len(ours), dtype=bool))
+    """Of windows of change pairs only, whose last ones these are; all their quantities are known, or nobody asks. Several re-bills at once: the one that no credit takes
+    back, else the end that is ours."""
+    seats, is_any = columns.unknown(len(ours)), np.zeros(len(ours), dtype=bool)
     changes = lines[np.flatnonzero(last)]
     if not len(changes):
-        return found
+        return _Rebilled(seats, is_any)
     quantities, code = np.unique(changes.seats.values, return_inverse=True)
-    number = changes.key * (len(quantities) + 1) + np.where(changes.seats.known, code, len(quantities))
+    number = changes.key * len(quantities) + code
     order = np.argsort(number, kind="stable")
     ends = groups.of_sorted(number[order])
     sign, number = changes.sign[order], number[order][ends.bounds[:-1]]
     rebills, credits = ends.count(sign > 0), ends.count(sign < 0)
-    is_end = rebills > 0
-    key, code, stands = (of[is_end] for of in (number // (len(quantities) + 1), number % (len(quantities) + 1), rebills > credits))
-    values = Maybe(np.append(quantities, 0)[code], code < len(quantities))
-    windows = groups.of_sorted(key)
+    key, code, stands = (of[rebills > 0] for of in (number // len(quantities), number % len(quantities), rebills > credits))
+    windows, quantity = groups.of_sorted(key), columns.certain(quantities[code])
     key = key[windows.bounds[:-1]]
     standing = windows.count(stands)
-    one = np.where(windows.sizes == 1, windows.bounds[:-1], _first(stands, windows))
-    equal = values.equals(ours[key][windows.of_row]) & (stands | (standing == 0)[windows.of_row])
-    place = np.where((windows.sizes == 1) | (standing == 1), one, np.where(windows.any(equal), _first(equal, windows), NOWHERE))
-    seats = Maybe(np.zeros(len(ours), dtype=values.values.dtype), np.zeros(len(ours), dtype=bool))
-    seats.values[key], seats.known[key] = values.values[place], values.known[place] & (place != NOWHERE)
-    found.is_any[key] = True
-    return _Rebilled(seats, found.is_any)
+    equal = quantity.equals(ours[key][windows.of_row]) & (stands | (standing == 0)[windows.of_row])
+    place = np.where(windows.sizes == 1, windows.bounds[:-1], np.where(standing == 1, _only(stands, windows), _only(equal, windows)))
+    is_any[key] = True
+    return _Rebilled(columns.put(seats, key, columns.looked_up(quantity, place)), is_any)
 
 
-def _first(mask: np.ndarray, windows: Groups) -> np.ndarray:
-    """The place of the first row of each window that is in the mask; where none is, of any."""
-    found = windows.bounds[:-1].copy()
-    places = np.flatnonzero(mask)[::-1]
-    found[windows.of_row[places]] = places
-    return found
+def _only(mask: np.ndarray, windows: Groups) -> np.ndarray:
+    """The place of the only row of each window that is in the mask; NOWHERE where none is."""
+    return windows.most(np.where(mask, np.arange(len(mask)), NOWHERE), NOWHERE)

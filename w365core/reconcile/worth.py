@@ -27,8 +27,7 @@ def cycle_of(day: date, *, anchor: date, months: int) -> tuple[date, date]:
     start = months_later(anchor, number * months)
     if start > day:
         number, start = number - 1, months_later(anchor, (number - 1) * months)
-    end = months_later(anchor, (number + 1) * months)
-    return (end, months_later(anchor, (number + 2) * months)) if end <= day else (start, end)
+    return start, months_later(anchor, (number + 1) * months)
 
 
 def anchored(contract_start: date | None, frequency: str | None, start: date | None, end: date | None) -> tuple[date, int] | None:
