@@ -43,7 +43,7 @@ from w365core.store.reconciliations import Run
 if TYPE_CHECKING:
     from w365core.kernels.reconcile import Reconciled
 
-RULES = 2  # which rules a run was worked out by: another number makes every run a new one
+RULES = 3  # which rules a run was worked out by: another number makes every run a new one
 KEPT = ("Active", "Active Usage", "Populating")
 _MOST_NAMED = 5
 _UNPAID = {"repaid": None, "repaid_by": [], "is_closed": False}  # a finding of a preview
