@@ -19,6 +19,7 @@ from w365core.errors import ConfigurationMissing, ProviderRefused, ProviderUnava
 from w365core.jobs import configuring, syncing, tokens
 from w365core.jobs.context import Context
 from w365core.providers.streamone_tokens import Exchanged, exchange
+from w365core.sandbox.streamone import ISSUED
 from w365core.store.tables import stored_token
 
 OTHER = "another-token-a-person-made"
@@ -62,7 +63,7 @@ def test_each_exchange_uses_the_token_that_the_one_before_brought(configured: Co
         assert customers(configured, served) == 2
         row = kept(configured)
         assert row.exchanging_since is None and (row.expires_at - row.issued_at).days == 32
-        assert b"rt-" not in row.encrypted and REFRESH.encode() not in row.encrypted
+        assert ISSUED.encode() not in row.encrypted and REFRESH.encode() not in row.encrypted
         sealed.add(row.encrypted)
     assert len(sealed) == 3
     assert customers(with_environment(configured, W365_REFRESH_ION_EU=""), served) == 2  # the first one is not needed any more

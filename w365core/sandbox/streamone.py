@@ -29,6 +29,7 @@ from w365core.sandbox.faults import Faults
 
 _MOST_PER_PAGE = 100
 _LIFETIME = 7200  # seconds of an access token
+ISSUED = "streamone-issued-"  # how every token begins: so long that nothing sealed begins so by chance
 _KINDS = ("customers", "subscriptions", "orders")
 _DATES = ("invoiceDate", "billingEndDate")
 
@@ -53,7 +54,7 @@ class Tokens:
         if self.current.get(line) != refresh:
             self.current.pop(line, None)
             return None
-        fresh, access = f"rt-{secrets.token_urlsafe(24)}", f"at-{secrets.token_urlsafe(24)}"
+        fresh, access = (f"{ISSUED}{kind}-{secrets.token_urlsafe(24)}" for kind in ("refresh", "access"))
         self.line_of[fresh], self.current[line] = line, fresh
         self.access[access] = line, time.time() + _LIFETIME
         self.exchanges += 1
