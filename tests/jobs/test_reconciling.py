@@ -49,6 +49,16 @@ def test_equal_seats_are_confirmed_and_the_command_ends_well(books: Books) -> No
     assert (row["verdict"], row["review_state"], row["money_at_risk"]) == ("confirmed", "confirmed", "0.00")
 
 
+@pytest.mark.parametrize("currency", ["EUR ", " eur", "EUR\t", "\u00a0EUR"])
+def test_blanks_around_a_currency_leave_no_line_out(books: Books, currency: str) -> None:
+    books.subscription()
+    books.log("L-1", "10")
+    books.load()
+    books.invoice([seat() | {"Currency": currency}])
+    (row,) = books.reconciled(code=0)["lines"]
+    assert (row["verdict"], row["subtotal"]) == ("confirmed", "100.00")
+
+
 def test_the_same_inputs_are_the_same_run_and_a_changed_one_says_whose_rows_may_differ(books: Books, engine: Engine) -> None:
     books.subscription(), books.subscription("S-2")
     books.log("L-1", "10"), books.log("L-2", "10", of="S-2")

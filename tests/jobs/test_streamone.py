@@ -210,7 +210,7 @@ def test_an_unknown_layout_is_named_by_a_person_and_remembered(configured: Conte
     assert [(one.invoice, one.status) for one in synced(configured).outcomes] == [("4411", "Active/Active")]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
 def test_a_layout_may_be_written_as_in_another_country(configured: Context, served: Served, encoding: str) -> None:
     text = (
         "Kundennr.;Abo;Stück;Netto (EUR);Steuer (EUR);Brutto (EUR);Von;Bemerkung\r\n"
@@ -233,6 +233,44 @@ def test_a_layout_may_be_written_as_in_another_country(configured: Context, serv
         days = connection.execute(select(license_line.c.charge_start).order_by(license_line.c.line_number)).scalars().all()
         beside = connection.execute(select(license_line.c.extra).order_by(license_line.c.line_number)).scalars().first()
     assert [str(day) for day in days] == ["2026-10-01", "2026-10-13"] and "Büro; neu" in str(beside)
+
+
+def test_the_order_of_dates_is_remembered_with_the_columns(configured: Context, served: Served, w365) -> None:
+    theirs = "Client,Abo,Von,Bis,Netto (EUR)\n501,SUB-A,02/11/2026,03/11/2026,10.00\n"
+    said = {"Client": "customer_id", "Abo": "subscription_id", "Von": "charge_start", "Bis": "charge_end", "Netto (EUR)": "subtotal"}
+    served.account.invoice(NUMBER, {"detail.csv": theirs}, total="10.00")
+    assert outcome(configured)[1] == "invalid_data"
+    words = [word for header, column in said.items() for word in ("--set", f"{header}={column}")]
+    named = w365("provider", "map-columns", streamones.NAME, "--invoice", NUMBER, *words, "--date-order", "DMY")
+    assert named.returncode == 0, named.stderr
+    assert outcome(configured)[0] == "Active/Active"
+    with configured.engine.connect() as connection:
+        assert [str(day) for day in connection.execute(select(license_line.c.charge_start, license_line.c.charge_end)).one()] == [
+            "2026-11-02",
+            "2026-11-03",
+        ]
+    named = w365("provider", "map-columns", streamones.NAME, "--invoice", NUMBER, "--set", "Abo=subscription_id", "--json")
+    assert '"charge_start": "2026-11-02"' in named.stdout, named.stdout  # what was said once holds for what is shown later
+
+
+def test_an_invoice_without_lines_comes_in_where_it_comes_to_nothing(configured: Context, served: Served) -> None:
+    served.account.invoice(NUMBER, {"detail.csv": PLAIN.splitlines()[0] + "\n"}, total="0.00")
+    assert outcome(configured)[0].startswith("Active/")
+    assert lines(configured) == []
+
+
+def test_the_listed_total_settles_what_a_comma_means(configured: Context, served: Served) -> None:
+    text = "Customer ID;Subscription ID;Quantity;Subtotal;Tax;Total;Currency\n501;SUB-A;4;1.234;0;1.234;EUR\n"
+    served.account.invoice(NUMBER, {"detail.csv": text}, total="1234.00")
+    assert outcome(configured)[0] == "Active/Active"
+    assert lines(configured)[0][4] == Decimal(1234)
+
+
+def test_an_address_that_has_run_out_twice_says_what_can_be_done(configured: Context, served: Served) -> None:
+    served.account.invoice(NUMBER, {"detail.csv": PLAIN})
+    served.faults.replace(["expired-url@detailed"])
+    message = outcome(configured)[2]
+    assert "had run out at once" in message and "Sync the invoice again later" in message and "export operation" not in message
 
 
 def test_a_rebuild_reads_what_was_read_then_whatever_is_said_since(configured: Context, served: Served) -> None:

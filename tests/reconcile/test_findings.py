@@ -89,9 +89,11 @@ def test_a_cancellation_takes_a_charge_back_too():
     assert kinds([line(), line(), line("cancelImmediate", subtotal="-40")], [subscription("12")]) == []
 
 
-def test_what_is_charged_twice_is_held_against_the_first_line_by_number():
-    found = reconciled([line(line_number=2, subtotal="41"), line(line_number=1)]).findings.to_pylist()
-    assert [(one["expected"], one["found"]) for one in found if one["kind"] == "charged_twice"] == [("40", "81")]
+def test_of_what_is_charged_twice_the_largest_is_expected_whatever_the_order():
+    for numbers in ((1, 2), (2, 1)):
+        lines = [line(line_number=number, subtotal=subtotal) for number, subtotal in zip(numbers, ("41", "40.00"), strict=True)]
+        found = reconciled(lines).findings.to_pylist()
+        assert [(one["expected"], one["found"], one["amount"]) for one in found if one["kind"] == "charged_twice"] == [("41", "81", "40")]
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,12 @@ def test_what_is_charged_twice_is_held_against_the_first_line_by_number():
 )
 def test_an_amount_may_be_off_by_what_rounding_can_come_to_and_no_more(said, is_found):
     assert bool(kinds([line(**said)])) is is_found
+
+
+@pytest.mark.parametrize(
+    "currency,price,listed,amount", [("JPY", "200.9", "200", "5"), ("KWD", "2.0125", "2", "0.063"), ("EUR", "4.0113", "4", "0.06")]
+)
+def test_what_is_above_list_comes_to_whole_coins(currency, price, listed, amount):
+    above = line(quantity="5", subtotal="1", effective_unit_price=price, unit_price=listed, currency=currency)
+    found = reconciled([above], [subscription(currency=currency)], currency=currency).findings.to_pylist()
+    assert [one["amount"] for one in found if one["kind"] == "above_list"] == [amount]

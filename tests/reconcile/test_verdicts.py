@@ -265,6 +265,17 @@ def test_a_change_is_worth_its_share_of_the_cycle(prorate, worth):
     assert (change["worth"], change["billing"], made.rows.to_pylist()[0]["unbilled"]) == (worth, "not_invoiced", worth)
 
 
+@pytest.mark.parametrize(
+    "start,frequency,day,worth", [("2025-08-31", "Quarterly", "2026-03-29", "72"), ("2024-02-29", "Annual", "2026-10-28", "100")]
+)
+def test_started_months_keep_the_day_of_the_contract_after_a_shorter_one(start, frequency, day, worth):
+    """The cycle from 28 February has its months from 28 February, 31 March and 30 April; that from 28 February 2026 of a year the 29ths."""
+    ours = subscription(prorate_unit="Months", frequency=frequency, contract_start=date.fromisoformat(start), quantity="12")
+    seats, price = ("2", "12") if frequency == "Quarterly" else ("4", "5")
+    made = reconciled([line()], [ours], [log("10", "2024-01-01"), log(seats, day, selling_price=price, provisioned="2026-12-31")])
+    assert [change["worth"] for change in made.change_logs.to_pylist() if change["effective_date"].isoformat() == day] == [worth]
+
+
 def test_a_price_of_a_year_is_divided_once_with_the_proration():
     """3 x 2.50 / 12 is 0.625: by a price per month that was cut off before, it came to 0.62."""
     ours = subscription(prorate_unit="Months", unit="Annual", selling_price="2.50")

@@ -58,7 +58,8 @@ def left_of_cycle(day: date | None, subscription: Row, row: Row) -> Fraction | N
         anchor = start if oracle.whole_months(start, end) else on(end + DAY, -1)
     first, after = next(cycle for cycle in cycles(anchor, months) if cycle[0] <= day < cycle[1])
     if (subscription["prorate_unit"] or "").lower() == "months":
-        return Fraction(sum(on(first, month + 1) > day for month in range(months)))
+        begun = (first.year - anchor.year) * 12 + first.month - anchor.month
+        return Fraction(sum(on(anchor, begun + month + 1) > day for month in range(months)))
     return Fraction(months * (after - day).days, (after - first).days)
 
 
@@ -105,7 +106,7 @@ def of_line(line: Row, currency: str) -> Iterator[tuple]:
     if listed is not None and charges([line]):
         above = line["effective_unit_price"] - listed
         of_all = Fraction(above) * Fraction(line["exchange_rate"] or 1) * Fraction(1 if quantity(line) is None else quantity(line))
-        yield "above_list", listed, line["effective_unit_price"], rounded(of_all, "EUR")
+        yield "above_list", listed, line["effective_unit_price"], rounded(of_all, currency)
 
 
 def expected(line: Row, currency: str) -> Decimal | None:
@@ -160,20 +161,21 @@ def list_price(line: Row) -> Decimal | None:
 
 
 def charged_twice(row: Row, lines: list[Row]) -> Iterator[tuple]:
-    """Cycle charges of one provider subscription that stand when credits of as many seats are taken from them, where we hold another number."""
+    """Cycle charges of one provider subscription that stand when credits of as many seats are taken from them, the largest ones first, where we hold another number. One of
+    them is right: the largest, so that no more is called odd than must be."""
     if row["verdict"] == "confirmed" or row["subscription_id"] is None:
         return
     standing: list[Row] = []
     for of_it in by(provider, [line for line in lines if kind(line) in CYCLE | {CANCEL}]).values():
         kept: list[Row] = []
-        for same in by(quantity, sorted(of_it, key=lambda line: line["line_number"])).values():
+        for same in by(quantity, sorted(of_it, key=lambda line: -line["subtotal"])).values():
             charged = [line for line in same if kind(line) in CYCLE and line["subtotal"] > 0]
             kept += charged[sum(line["subtotal"] < 0 for line in same) :]
         standing += kept if len(kept) > 1 else []
     if standing:
-        first = min(standing, key=lambda line: line["line_number"])["subtotal"]
+        largest = max(line["subtotal"] for line in standing)
         every = sum((line["subtotal"] for line in standing), Decimal(0))
-        yield "charged_twice", first, every, abs(every - first)
+        yield "charged_twice", largest, every, every - largest
 
 
 def provider(line: Row) -> str:

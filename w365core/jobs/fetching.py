@@ -44,7 +44,7 @@ def fetch(context: Context, provider: Provider, connector: Connector | ListsFile
     if isinstance(connector, ListsFiles):
         listed = fetching_files.fetch(context, provider, connector, header, sync_run_id=sync_run_id)
         version = " ".join(f"{source.feed}:{source.fingerprint[:16]}" for source in listed)
-        return Fetched(tuple(listed), version, currency=layouts.first_currency(context, listed[0]))
+        return Fetched(tuple(listed), version, currency=layouts.first_currency(context, listed[0]) or header.currency)
     return _exported(context, provider, connector, header.number, sync_run_id=sync_run_id)
 
 

@@ -8,6 +8,7 @@ from w365core.jobs.context import Context
 from w365core.jobs.layouts import LayoutUnknown
 from w365core.model import InvoiceHeader, Provider
 from w365core.providers.contract import LineFile, ListsFiles, SasExpired
+from w365core.providers.files import Wanted
 from w365core.store import landing as store_landing
 from w365core.store.layouts import AS_RECEIVED
 from w365core.store.ledger import Source
@@ -19,8 +20,9 @@ def fetch(context: Context, provider: Provider, connector: ListsFiles, header: I
     listed = connector.files_of(header)
     received = [(file.name, _landed(context, provider, connector, header, file, sync_run_id)) for file in listed]
     sources: list[Source] = []
+    wanted = Wanted(may_be_empty=header.total == 0, total=header.total, leeway=provider.tolerance)
     for name, fingerprint in received:
-        told = {"name": name, "invoice_number": header.number, "sync_run_id": sync_run_id}
+        told = {"name": name, "invoice_number": header.number, "sync_run_id": sync_run_id, "wanted": wanted}
         try:
             sources += layouts.plain_sources(context, provider, context.landing.path(fingerprint), **told)
         except LayoutUnknown:
@@ -40,7 +42,13 @@ def _landed(context: Context, provider: Provider, connector: ListsFiles, header:
         try:
             connector.download_file(file, path)
         except SasExpired:
-            connector.download_file(_signed_again(connector, header, file), path)
+            try:
+                connector.download_file(_signed_again(connector, header, file), path)
+            except SasExpired:
+                raise ProviderUnavailable(
+                    f"{provider.name} gave an address for {file.name} of invoice {header.number} that had run out at once, twice. Sync the invoice again later; if "
+                    "it stays so, download the file and import it by hand."
+                ) from None
         fingerprint, size = context.landing.adopt(path)
     store_landing.record_file(
         context.engine,

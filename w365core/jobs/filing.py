@@ -108,9 +108,9 @@ def import_by_hand(context: Context, paths: Sequence[Path], claimed: Claimed, na
     return Filed(outcome, tuple(said(one) for one in read), warnings)
 
 
-def recognised(provider: Provider, paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> list[Recognised]:
-    """Each file, and each file in an archive, with how it is read. Every one is looked at, so that all that is wrong is said at once."""
-    wanted = Wanted(
+def _wanted(provider: Provider, claimed: Claimed) -> Wanted:
+    """What the person says of how the files are written."""
+    return Wanted(
         claimed.date_order,
         claimed.decimal_comma,
         may_be_empty=claimed.total == 0,
@@ -118,6 +118,11 @@ def recognised(provider: Provider, paths: Sequence[Path], claimed: Claimed, name
         total=claimed.total,
         leeway=max(provider.tolerance, claimed.override or provider.tolerance),
     )
+
+
+def recognised(provider: Provider, paths: Sequence[Path], claimed: Claimed, names: Sequence[str] = ()) -> list[Recognised]:
+    """Each file, and each file in an archive, with how it is read. Every one is looked at, so that all that is wrong is said at once."""
+    wanted = _wanted(provider, claimed)
     found, refusals = [], []
     for path, name in zip(paths, names or [path.name for path in paths], strict=True):
         if path.is_dir():
@@ -142,8 +147,7 @@ def _read_for(
         return recognised(provider, paths, claimed, names)
     found: list[Recognised] = []
     for path, name in zip(paths, names or [path.name for path in paths], strict=True):
-        told = {"name": name, "invoice_number": claimed.invoice_number, "sync_run_id": run_id, "date_order": claimed.date_order}
-        told["decimal_comma"] = claimed.decimal_comma
+        told = {"name": name, "invoice_number": claimed.invoice_number, "sync_run_id": run_id, "wanted": _wanted(provider, claimed)}
         named = layouts.by_hand(context, provider, path, **told)
         if named is None:
             found += recognised(provider, [path], claimed, [name])

@@ -28,11 +28,13 @@ from w365core.intake.parse import TextForm, parse
 from w365core.jobs.context import Context
 from w365core.model import Feed, Problem, Provider, shortened
 from w365core.providers import file_bytes, file_kinds, files
+from w365core.providers.files import Wanted
 from w365core.store import landing as store_landing, layouts as store_layouts
 from w365core.store.landing import writing_to
 from w365core.store.ledger import Source
 
 OTHERS = "other_columns"  # where the cells stand that have no place in a plain file
+_UTF16 = "utf-16"
 SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -79,9 +81,13 @@ def printed_in(path: Path, name: str) -> list[Printed]:
 
 def layout_of(context: Context, provider: Provider, printed: Printed) -> tuple[Layout, bool]:
     """The file's layout, and whether a person has said something of it."""
+    told = _told(context, provider, printed)
+    return layouts.layout_of(printed.headers, told.mapping), told.mapping is not None
+
+
+def _told(context: Context, provider: Provider, printed: Printed) -> store_layouts.Told:
     with context.engine.connect() as connection:
-        said = store_layouts.remembered(connection, provider=provider.name, fingerprint=layouts.fingerprint(printed.headers))
-    return layouts.layout_of(printed.headers, said), said is not None
+        return store_layouts.remembered(connection, provider=provider.name, fingerprint=layouts.fingerprint(printed.headers))
 
 
 def plain_sources(
@@ -92,19 +98,25 @@ def plain_sources(
     name: str,
     invoice_number: str,
     sync_run_id: int | None,
-    date_order: DateOrder | None = None,
-    decimal_comma: bool | None = None,
+    wanted: Wanted = Wanted(),
 ) -> list[Source]:
-    """What the received file holds, each as a plain file in the landing. LayoutUnknown says what is still to be named, InputRefused what is broken."""
-    found = [(printed, layout_of(context, provider, printed)[0]) for printed in printed_in(path, name)]
-    for printed, layout in found:
-        if not layout.complete:
+    """What the received file holds, each as a plain file in the landing. `wanted` is what is known of how it is written; the order of dates that was said with the
+    columns holds where it says none. LayoutUnknown says what is still to be named, InputRefused what is broken."""
+    found = [(printed, _told(context, provider, printed)) for printed in printed_in(path, name)]
+    for printed, told in found:
+        if not (layout := layouts.layout_of(printed.headers, told.mapping)).complete:
             raise _unknown(provider, printed, layout, invoice_number)
     return [
         _landed(
-            context, provider, printed, layout, invoice_number=invoice_number, sync_run_id=sync_run_id, wanted=(date_order, decimal_comma)
+            context,
+            provider,
+            printed,
+            layouts.layout_of(printed.headers, told.mapping),
+            invoice_number=invoice_number,
+            sync_run_id=sync_run_id,
+            wanted=replace(wanted, date_order=wanted.date_order or told.date_order),
         )
-        for printed, layout in found
+        for printed, told in found
     ]
 
 
@@ -145,12 +157,12 @@ def _landed(
     *,
     invoice_number: str,
     sync_run_id: int | None,
-    wanted: tuple[DateOrder | None, bool | None],
+    wanted: Wanted,
 ) -> Source:
     with context.landing.aside() as aside:
         with writing_to(context.landing.folder):
             translate(printed, layout, aside)
-        form = files.inspect(aside, name=printed.name, date_order=wanted[0], decimal_comma=wanted[1])
+        ((_, form),) = files.forms_of(aside, wanted, name=printed.name)
         assert form.feed is Feed.PLAIN, "a file in the columns of a plain file is one"
         fingerprint, size = context.landing.adopt(aside)
     store_landing.record_file(
@@ -188,9 +200,11 @@ def translate(printed: Printed, layout: Layout, to: Path) -> None:
 
 
 def first_currency(context: Context, source: Source) -> str:
-    """The currency of its first line."""
+    """The currency of its first line; blank without one."""
     form = files.FileForm.from_dict(dict(source.form or {}))
-    batch = next(files.batches(context.landing.path(source.fingerprint), form, most=1))
+    batch = next(files.batches(context.landing.path(source.fingerprint), form, most=1), None)
+    if batch is None:
+        return ""
     return str(parse(batch, frames.PLAIN).columns["currency"][0] or "").strip().upper()
 
 
@@ -221,7 +235,7 @@ def _printed(source: file_bytes.Source) -> Printed:
 
 def _encoding(source: file_bytes.Source) -> str:
     if file_bytes.beginning(source, 2) in csv_text.UTF16_MARKS:
-        raise file_bytes.refused(source.name, "CSV in UTF-8, but it is UTF-16; save it as CSV UTF-8")
+        return _UTF16
     try:
         for line in file_bytes.byte_lines(source):
             if not line.isascii():
@@ -232,6 +246,13 @@ def _encoding(source: file_bytes.Source) -> str:
 
 
 def _lines(source: file_bytes.Source, encoding: str) -> Iterator[str]:
+    if encoding == _UTF16:
+        try:
+            for block in file_bytes.text_blocks(source, encoding):
+                yield from io.StringIO(block, newline="")
+        except file_bytes.NotThisEncoding as error:
+            raise file_bytes.refused(source.name, "text in UTF-16 to its end", row=error.args[0]) from None
+        return
     for number, line in enumerate(file_bytes.byte_lines(source), 1):
         if b"\0" in line:
             raise file_bytes.refused(source.name, "text without NUL bytes", row=number)
@@ -282,8 +303,8 @@ def shown(
     date_order: DateOrder | None = None,
 ) -> Shown:
     """The file as it would be read, with `said` on top of what was said before. CallRefused for a header or a column that is not there."""
-    with context.engine.connect() as connection:
-        before = store_layouts.remembered(connection, provider=provider.name, fingerprint=layouts.fingerprint(printed.headers))
+    told = _told(context, provider, printed)
+    before, date_order = told.mapping, date_order or told.date_order
     layout = layouts.layout_of(printed.headers, _merged(printed, before or {}, said or {}))
     if not layout.complete:
         rows = _rows(printed)
@@ -309,9 +330,9 @@ def say(context: Context, provider: Provider, printed: Printed, said: Mapping[st
     mark = layouts.fingerprint(printed.headers)
     with context.engine.begin() as connection:
         before = store_layouts.remembered(connection, provider=provider.name, fingerprint=mark)
-        merged = _merged(printed, before or {}, said)
-        if merged != before:
-            store_layouts.remember(connection, provider=provider.name, fingerprint=mark, mapping=merged, who=context.who)
+        told = store_layouts.Told(_merged(printed, before.mapping or {}, said), date_order or before.date_order)
+        if told != before:
+            store_layouts.remember(connection, provider=provider.name, fingerprint=mark, told=told, who=context.who)
     return replace(found, remembered=True)
 
 

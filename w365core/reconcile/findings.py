@@ -95,7 +95,7 @@ def _above_list(judged: Judged) -> Iterator[Finding]:
     for (number, price, rate, billed), key, terms in zip(cells, lines.key.tolist(), lines.terms.tolist(), strict=True):
         listed = exceeded[terms]
         excess = money.EXACT.multiply(exact.number(_apart(price, listed)), exact.number(rate or "1"))
-        amount = exact.plain(money.half_up(money.EXACT.multiply(excess, exact.number(billed or "1")), places=2))
+        amount = exact.plain(money.in_currency(money.EXACT.multiply(excess, exact.number(billed or "1")), judged.given.currency))
         reason = f"A seat costs {price} in this window, and the list price for it is {listed}."
         yield Finding(key, number, FindingKind.ABOVE_LIST, listed, price, amount, reason)
 
@@ -110,33 +110,34 @@ def _charged_twice(judged: Judged) -> Iterator[Finding]:
         return
     seats = [seats if known else None for seats, known in zip(lines.seats.values.tolist(), lines.seats.known.tolist(), strict=True)]
     is_charge = (is_of(lines.charge, Charge.CYCLE) & (lines.sign > 0)).tolist()
-    cells = _cells(judged, lines, "line_number", "provider_subscription_id", "subtotal", "billed")
+    cells = _cells(judged, lines, "provider_subscription_id", "subtotal", "billed")
     charges: dict[int, list[tuple]] = {}
     credits = Counter()
-    for (number, own, subtotal, billed), key, held, charge, sign in zip(
+    for (own, subtotal, billed), key, held, charge, sign in zip(
         cells, lines.key.tolist(), seats, is_charge, lines.sign.tolist(), strict=True
     ):
         same = (own, billed if held is None else held)  # 2 is 2.0
         credits[key, same] += sign < 0
         if charge:
-            charges.setdefault(key, []).append((number, same, subtotal))
+            charges.setdefault(key, []).append((same, exact.number(subtotal)))
     for key, charged in charges.items():
-        yield from _standing(key, sorted(charged, key=lambda one: (one[0] is not None, one[0])), credits)
+        yield from _standing(key, sorted(charged, key=lambda one: one[1], reverse=True), credits)
 
 
 def _standing(key: int, charged: Sequence[tuple], credits: Counter) -> Iterator[Finding]:
-    """The finding about a window's charges, the first line first, if any two of one provider subscription stand."""
+    """The finding about a window's charges, the largest amount first, if any two of one provider subscription stand. The largest is expected, so that no more is called
+    odd than must be."""
     taken, standing = Counter(), []
-    for _, same, subtotal in charged:
+    for same, amount in charged:
         taken[same] += 1
         if taken[same] > credits[key, same]:
-            standing.append((same[0], subtotal))
+            standing.append((same[0], amount))
     times = Counter(own for own, _ in standing)
-    amounts = [subtotal for own, subtotal in standing if times[own] > 1]
+    amounts = [amount for own, amount in standing if times[own] > 1]
     if amounts:
-        together = exact.plain(money.total(map(exact.number, amounts)))
+        largest, together = exact.plain(amounts[0]), exact.plain(money.total(amounts))
         reason = f"The window is charged {len(amounts)} times ({together} together), and no credit takes one back."
-        yield Finding(key, None, FindingKind.CHARGED_TWICE, amounts[0], together, _apart(together, amounts[0]), reason)
+        yield Finding(key, None, FindingKind.CHARGED_TWICE, largest, together, _apart(together, largest), reason)
 
 
 def _after_cancellation(judged: Judged) -> Iterator[Finding]:

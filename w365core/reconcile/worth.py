@@ -60,7 +60,8 @@ def share(
     anchor, months = cycles
     first, after = cycle_of(effective, anchor=anchor, months=months)
     if _by_months(prorate_unit):
-        return months - max(n for n in range(months) if months_later(first, n) <= effective), 1
+        begun = (first.year - anchor.year) * 12 + first.month - anchor.month
+        return months - max(n for n in range(months) if months_later(anchor, begun + n) <= effective), 1
     return months * (after - effective).days, (after - first).days
 
 

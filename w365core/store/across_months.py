@@ -3,7 +3,7 @@
 A difference is a row of the latest run of an invoice that our records do not account for: one of the unexplained part. What a change log explains is none: held
 against our records of today, an old invoice lacks every change that was made since. It goes on while the month before has one of the same subscription, or,
 where none of ours is named, of the same customer of the provider. A credit for the customer, or a window that a later invoice charges with less than nothing,
-repays the oldest difference that it can be for.
+repays the difference of its own window, else the oldest that it can be for; seats without a line were not charged, so that no credit is for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from w365core import money
 from w365core.charge_types import Charge
 from w365core.reconciliation import EXPLAINED, Verdict
-from w365core.store import charges
+from w365core.store import charges, currencies
 from w365core.store.reconciliations import LATEST_RUNS
 
 # Of a row that is no difference.
@@ -58,9 +58,9 @@ _DIFFERENCES = f"""
 """
 _CREDITS = f"""
     with {_MINE}, found as (
-        select l.* from mine join license_line l on l.subscription_id = mine.subscription_id and upper(l.currency) = upper(mine.currency)
+        select l.* from mine join license_line l on l.subscription_id = mine.subscription_id and {currencies.code("l.currency")} = upper(mine.currency)
         union all
-        select l.* from mine join license_line l on l.subscription_id is null and upper(l.currency) = upper(mine.currency)
+        select l.* from mine join license_line l on l.subscription_id is null and {currencies.code("l.currency")} = upper(mine.currency)
             and lower(btrim(l.provider_customer_id)) = mine.customer
     )
     select coalesce(l.subscription_id, {_CUSTOMER}) as whose, p.invoice_number, p.invoice_date, l.charge_start, l.charge_end,
@@ -76,7 +76,7 @@ _CREDITED = f"""
         select p.provider_invoice_id, p.provider, p.invoice_number, p.invoice_date from reconciliation n
         join provider_invoice p using (provider, invoice_number) where n.reconciliation_id = :run
     ), credit as materialized (
-        select l.subscription_id, case when l.subscription_id is null then lower(btrim(l.provider_customer_id)) end as customer, upper(l.currency) as currency
+        select l.subscription_id, case when l.subscription_id is null then lower(btrim(l.provider_customer_id)) end as customer, {currencies.code("l.currency")} as currency
         from this join license_line l using (provider_invoice_id) where l.kind = 'license'
         group by 1, 2, 3, l.charge_start, l.charge_end, l.charge_type having sum(l.subtotal) < 0
     )
@@ -166,12 +166,13 @@ def credited(connection: Connection, run_id: int) -> dict[str, list[str]]:
 
 
 def _repay(differences: Sequence[_Difference], credit: Any) -> None:
-    """The oldest first, of invoices before the credit's own; a negative window is for its own window alone."""
-    left = credit.amount
-    for one in differences:
-        if not left or one.dated >= credit.invoice_date or not one.left > 0:
+    """Its own window first, then the oldest, of invoices before the credit's own; a negative window is for its own window alone. What was never charged cannot be
+    paid back."""
+    left, window = credit.amount, (credit.charge_start, credit.charge_end)
+    for one in sorted(differences, key=lambda one: one.window != window):
+        if not left or one.is_absent or one.dated >= credit.invoice_date or not one.left > 0:
             continue
-        if not credit.for_the_customer and one.window != (credit.charge_start, credit.charge_end):
+        if not credit.for_the_customer and one.window != window:
             continue
         paid = min(left, one.left)
         one.repaid, left = money.EXACT.add(one.repaid, paid), money.EXACT.subtract(left, paid)

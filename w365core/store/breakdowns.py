@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from w365core.store import currencies
 from w365core.store.differences import Lines, folded, make_room
 
 
@@ -66,10 +67,10 @@ _SIDE = (
     f"string_agg(distinct charge_type, ', ') as charge_type, sum(lines) as lines, sum(amount) as amount from (select {_CUSTOMER}, "
     f"{folded('provider_subscription_id')} as subscription, {_PRODUCT}, {_PRINTED}, nullif(btrim(line.charge_type), '') as charge_type, "
     "count(*) as lines, sum(line.{amount}) as amount from {table} line where line.provider_invoice_id = :id "
-    "and upper(btrim(line.{currency})) = :currency {only} group by 1, 2, 3, 4, 10) parts group by 1, 2, 3, 4"
+    "and {currency} = :currency {only} group by 1, 2, 3, 4, 10) parts group by 1, 2, 3, 4"
 )
-_BILLED = _SIDE.format(amount="subtotal", table="{reconciled}", currency="currency", only="and line.kind = 'usage'")
-_DAILY = _SIDE.format(amount="billing_pre_tax_total", table="{daily}", currency="billing_currency", only="")
+_BILLED = _SIDE.format(amount="subtotal", table="{reconciled}", currency=currencies.code("line.currency"), only="and line.kind = 'usage'")
+_DAILY = _SIDE.format(amount="billing_pre_tax_total", table="{daily}", currency=currencies.code("line.billing_currency"), only="")
 # Full joins need a condition that can be hashed: the four keys as one text.
 _HASHED = "concat_ws(chr(31), {0}.customer, '|', {0}.subscription, '|', {0}.product, '|', {0}.sku)"
 _COMPARED = (
@@ -89,7 +90,7 @@ _SUMMED = (
     f"charge_type, lines, billed, tax, total, null::numeric as daily, cast(:currency as text) as currency from (select {_CUSTOMER}, {_PRODUCT}, "
     f"{_PRINTED}, nullif(btrim(line.charge_type), '') as charge_type, count(*) as lines, sum(line.subtotal) as billed, "
     "sum(coalesce(line.tax_total, 0)) as tax, sum(line.total) as total from {reconciled} line where line.provider_invoice_id = :id "
-    "and upper(btrim(line.currency)) = :currency group by 1, 2, 3, 9) parts order by abs(total) desc, customer, product, sku, charge_type"
+    f"and {currencies.code('line.currency')} = :currency group by 1, 2, 3, 9) parts order by abs(total) desc, customer, product, sku, charge_type"
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, text, update
 
 from w365core.model import Feed
-from w365core.store import stage
+from w365core.store import currencies, stage
 from w365core.store.tables import (
     account,
     customer_invoice,
@@ -44,7 +44,7 @@ _IDENTITY: Mapping[str, Mapping[str, str]] = {
         "order_id": "lower(order_id)",
         "reservation_order_id": "lower(reservation_order_id)",
         "meter_description": "meter_description",
-        "currency": "upper(currency)",
+        "currency": currencies.code("currency"),
     },
     stage.USAGE: {
         "provider_customer_id": "lower(provider_customer_id)",
@@ -59,7 +59,7 @@ _IDENTITY: Mapping[str, Mapping[str, str]] = {
         "meter_name": "meter_name",
         "resource_uri": "lower(resource_uri)",
         "resource_group": "lower(resource_group)",
-        "currency": "upper(billing_currency)",
+        "currency": currencies.code("billing_currency"),
     },
 }
 # What may be otherwise on the same line; `amount` is what it comes to, with tax where the file has tax.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from w365core import money
 from w365core.charge_types import Charge
 from w365core.reconciliation import FindingKind
-from w365core.store import charges
+from w365core.store import charges, currencies
 
 _WHOSE = "lower(btrim(l.provider_subscription_id))"
 _ROW = """coalesce(l.subscription_id, 'customer:' || lower(btrim(l.provider_customer_id))) || '/' || coalesce(l.charge_start::text, '') || '/'
@@ -29,7 +29,7 @@ _EARLIER = """
 _NETTED = f"""
     select {_WHOSE} as whose, l.charge_start, l.charge_end, {{names}},
         sum(coalesce(l.billable_quantity, l.quantity) * sign(l.subtotal)) as seats, sum(l.subtotal) as subtotal
-    from {{lines}} where l.kind = 'license' and upper(l.currency) = upper((select currency from this)) and btrim(l.provider_subscription_id) <> ''
+    from {{lines}} where l.kind = 'license' and {currencies.code("l.currency")} = upper((select currency from this)) and btrim(l.provider_subscription_id) <> ''
         and {charges.prints("l.charge_type", Charge.CYCLE, Charge.CANCEL)} group by {{groups}}
 """
 _TWICE = f"""
@@ -53,7 +53,7 @@ _CANCELLED = f"""
     select {_ROW} as line_id, l.line_number, l.subtotal, cancelled.since, cancelled.invoice_number, (select currency from this) as currency
     from license_line l join cancelled on cancelled.whose = {_WHOSE}
     where l.provider_invoice_id = :id and l.kind = 'license' and l.subtotal > 0 and {charges.prints("l.charge_type", Charge.CYCLE, Charge.ADD, Charge.REMOVE)} and l.charge_start > cancelled.since
-        and upper(l.currency) = upper((select currency from this))
+        and {currencies.code("l.currency")} = upper((select currency from this))
         and not exists (select from license_change_log g where g.subscription_id = l.subscription_id and lower(g.event) in ('activate', 'create')
             and g.effective_date >= cancelled.since)
     order by l.line_number

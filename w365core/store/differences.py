@@ -17,7 +17,7 @@ from w365core import money
 from w365core.charge_types import Charge
 from w365core.difference import Document, LineGroup, Repeat, Selection, Trait
 from w365core.model import LineKind
-from w365core.store import charges, queries, stage
+from w365core.store import charges, currencies, queries, stage
 
 MOST_GROUPS = 30_000
 MOST_REPEATS = 200
@@ -90,7 +90,7 @@ def reconciled(connection: Connection, lines: Lines, *, currency: str, most: int
         f"select line.kind, {_TRAIT} as trait, {_SHARED}, coalesce(line.tax_total, 0) <> 0 as is_taxed, "
         f"case when {_CREDIT} then line.line_number end as line, {_NAMES}, line.subtotal, "
         f"coalesce(line.tax_total, 0) as tax, line.total, {_PRICED} * {_RATE} as unrounded, {ruled} as ruled, 0::bigint as days "
-        f"from {lines.reconciled} line where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency"
+        f"from {lines.reconciled} line where line.provider_invoice_id = :id and {currencies.code('line.currency')} = :currency"
     )
     return _grouped(connection, fine, lines, currency, most)
 
@@ -102,7 +102,7 @@ def daily_rated(connection: Connection, lines: Lines, *, currency: str, most: in
         f"0::numeric as tax, line.billing_pre_tax_total as total, null::numeric as unrounded, null::numeric as ruled, "
         f"case when line.usage_date is null then 0 else 1::bigint << least(line.usage_date - (select min(usage_date) from {lines.daily} "
         f"where provider_invoice_id = :id), 62) end as days "
-        f"from {lines.daily} line where line.provider_invoice_id = :id and upper(btrim(line.billing_currency)) = :currency"
+        f"from {lines.daily} line where line.provider_invoice_id = :id and {currencies.code('line.billing_currency')} = :currency"
     )
     return _grouped(connection, fine, lines, currency, most)
 
@@ -127,7 +127,7 @@ def repeats(connection: Connection, lines: Lines, *, currency: str) -> tuple[Rep
     charged = ", ".join(f"line.{name}" for name in same.split(", "))
     statement = text(  # lines are told apart by a hash of 64 bits: a million of them stay in memory
         f"with marked as materialized (select line.line_number, hash_record_extended(row({charged}), 0) as mark from {lines.reconciled} line "
-        f"where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency and line.total <> 0), "
+        f"where line.provider_invoice_id = :id and {currencies.code('line.currency')} = :currency and line.total <> 0), "
         f"many as (select mark, count(*) as times from marked group by mark having count(*) > 1), "
         f"twice as (select min(line_number) as first, max(times) as times, "
         f"(array_agg(line_number order by line_number))[1\\:{_LONGEST_REPEAT}] as numbers from marked join many using (mark) group by mark) "
@@ -151,7 +151,7 @@ def taxed_per_line(connection: Connection, lines: Lines, *, currency: str, rates
         return ()
     sums = ", ".join(f"coalesce(sum(round(line.subtotal * :rate{place} / 100, :places)), 0)" for place in range(len(rates)))
     statement = text(
-        f"select {sums} from {lines.reconciled} line where line.provider_invoice_id = :id and upper(btrim(line.currency)) = :currency "
+        f"select {sums} from {lines.reconciled} line where line.provider_invoice_id = :id and {currencies.code('line.currency')} = :currency "
         "and coalesce(line.tax_total, 0) = 0"
     )
     given = {f"rate{place}": rate for place, rate in enumerate(rates)}

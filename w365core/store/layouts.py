@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from w365core.dates import DateOrder
 from w365core.store import audit
 from w365core.store.ledger import Who
 from w365core.store.tables import column_mapping, landed_answer
 
 AS_RECEIVED = "detailed file"  # the purpose of a file of lines as the provider gave it, before its columns are named
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was said of a layout: header -> column of the plain file ("" for none), None where nobody has said anything; and the order of its dates."""
+
+    mapping: dict[str, str] | None = None
+    date_order: DateOrder | None = None
 
 
 @dataclass(frozen=True)
@@ -23,16 +32,17 @@ class LandedFile:
     fingerprint: str
 
 
-def remembered(connection: Connection, *, provider: str, fingerprint: str) -> dict[str, str] | None:
-    """Header -> column of the plain file ("" for none), as last said; None where nobody has said anything."""
-    found = select(column_mapping.c.mapping).where(column_mapping.c.provider == provider, column_mapping.c.headers == fingerprint)
-    return connection.execute(found).scalar()
+def remembered(connection: Connection, *, provider: str, fingerprint: str) -> Told:
+    """As last said."""
+    query = select(column_mapping.c.mapping, column_mapping.c.date_order)
+    found = connection.execute(query.where(column_mapping.c.provider == provider, column_mapping.c.headers == fingerprint)).one_or_none()
+    return Told(found.mapping, found.date_order and DateOrder(found.date_order)) if found else Told()
 
 
-def remember(connection: Connection, *, provider: str, fingerprint: str, mapping: Mapping[str, str], who: Who) -> None:
+def remember(connection: Connection, *, provider: str, fingerprint: str, told: Told, who: Who) -> None:
     """Keeps what was said, and who said it."""
     before = remembered(connection, provider=provider, fingerprint=fingerprint)
-    values = {"mapping": dict(mapping), "said_by": who.actor, "said_at": who.now}
+    values = {"mapping": told.mapping, "date_order": told.date_order, "said_by": who.actor, "said_at": who.now}
     statement = insert(column_mapping).values(provider=provider, headers=fingerprint, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["provider", "headers"], set_=values))
     audit.append(
@@ -42,9 +52,13 @@ def remember(connection: Connection, *, provider: str, fingerprint: str, mapping
         action="map columns",
         target_kind="provider",
         target=provider,
-        before=before and {"columns": before},
-        after={"columns": dict(mapping), "headers": fingerprint[:16]},
+        before=_shown(before) if before.mapping is not None else None,
+        after=_shown(told) | {"headers": fingerprint[:16]},
     )
+
+
+def _shown(told: Told) -> dict[str, Any]:
+    return {"columns": told.mapping} | ({"date_order": str(told.date_order)} if told.date_order else {})
 
 
 def files_received(connection: Connection, *, provider: str, invoice_number: str) -> list[LandedFile]:

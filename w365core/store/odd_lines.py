@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from w365core.charge_types import Charge
 from w365core.reconciliation import FINDING
-from w365core.store import charges
+from w365core.store import charges, currencies
 
 _COLUMNS = ", ".join(f"f.{column.name}" for column in FINDING)
 _FROM = f"""
@@ -27,7 +27,7 @@ _FROM = f"""
             and (c.subscription_id = l.subscription_id
                 or l.subscription_id is null and lower(btrim(c.provider_subscription_id)) = lower(btrim(l.provider_subscription_id)))
             and c.charge_start is not distinct from l.charge_start and c.charge_end is not distinct from l.charge_end
-            and p.provider = n.provider and p.status_reason in ('Active', 'Active Usage') and upper(c.currency) = upper(n.currency)
+            and p.provider = n.provider and p.status_reason in ('Active', 'Active Usage') and {currencies.code("c.currency")} = upper(n.currency)
             and p.invoice_date >= (select o.invoice_date from provider_invoice o where o.provider = n.provider and o.invoice_number = n.invoice_number)
     ) paid on l.line_id is not null
 """

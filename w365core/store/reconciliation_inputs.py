@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row
 
 from w365core import arrays, frames
 from w365core.reconciliation import CHANGE_LOG_IN, LINE_IN, SUBSCRIPTION_IN
-from w365core.store import stage
+from w365core.store import currencies, stage
 from w365core.store.engine import driver_cursor
 
 _LINE_NUMBER, _HASH = "line_number", "row_hash"
@@ -65,9 +65,11 @@ def read(connection: Connection, invoice: Row, *, period: tuple[date, date], sta
     with driver_cursor(connection, lost=_LOST) as cursor:
         cursor.execute("create temporary table reconciled_line on commit drop as " + _lines(table, staged=staged), bound)
         cursor.execute("analyze reconciled_line (subscription_id)")  # nothing else is joined by
-        foreign = cursor.execute("select count(*) from reconciled_line where upper(currency) is distinct from upper(%(currency)s)", bound)
+        foreign = cursor.execute(
+            f"select count(*) from reconciled_line where {currencies.code('currency')} is distinct from upper(%(currency)s)", bound
+        )
         skipped = foreign.fetchone()[0]
-        lines = _printed(cursor, "select * from reconciled_line where upper(currency) = upper(%(currency)s)", bound, LINE_IN)
+        lines = _printed(cursor, f"select * from reconciled_line where {currencies.code('currency')} = upper(%(currency)s)", bound, LINE_IN)
         cursor.execute("create temporary table reconciled_subscription on commit drop as " + _SUBSCRIPTIONS, bound)
         cursor.execute("analyze reconciled_subscription (subscription_id)")
         ours = _printed(cursor, "select * from reconciled_subscription", bound, SUBSCRIPTION_IN)

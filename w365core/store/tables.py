@@ -686,6 +686,7 @@ column_mapping = Table(
     Column("provider", Text, primary_key=True),
     Column("headers", Text, primary_key=True),  # fingerprint of the folded, sorted headers
     Column("mapping", JSONB, nullable=False),
+    Column("date_order", Text),  # MDY or DMY, where a person has said it
     Column("said_by", Text, nullable=False),
     _moment("said_at", nullable=False),
 )

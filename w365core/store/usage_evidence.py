@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from w365core.store import listings, stage
+from w365core.store import currencies, listings, stage
 from w365core.store.engine import rows
 
 Rows = list[Mapping[str, Any]]
@@ -223,7 +223,7 @@ def staged(connection: Connection, *, run_id: int) -> Rows | None:
     query = f"""
         select subscription_id, lower(btrim(provider_customer_id)) as customer_id,
                lower(btrim(coalesce(nullif(btrim(entitlement_id), ''), provider_subscription_id))) as provider_id, charge_end as day,
-               upper(billing_currency) as currency, sum(coalesce(billing_pre_tax_total, 0)) as cost
+               {currencies.code("billing_currency")} as currency, sum(coalesce(billing_pre_tax_total, 0)) as cost
         from {stage.table_of(stage.USAGE, run_id)} group by 1, 2, 3, 4, 5
     """
     return rows(connection, text(query))
