@@ -116,3 +116,24 @@ def test_a_credit_repays_whatever_the_provider_calls_it(books: Books) -> None:
     charged(books, "G8")
     charged(books, "G9", seat(quantity="1", subtotal="-20", ChargeType="Offset a line item"))
     assert history(books, "G8") == {"months": 1, "so_far": "0.00", "repaid": "20.00", "is_closed": True}
+
+
+def test_a_credit_that_prints_a_window_repays_that_one_first(books: Books) -> None:
+    charged(books, "G8"), charged(books, "G9")
+    window = {"ChargeStartDate": "2026-09-01", "ChargeEndDate": "2026-09-30"}
+    charged(books, "G10", seat(quantity="1", subtotal="-25", ChargeType="customerCredit", **window))
+    assert history(books, "G9") == {"months": 2, "so_far": "15.00", "repaid": "20.00", "is_closed": True}
+    assert history(books, "G8") == {"months": 1, "so_far": "15.00", "repaid": "5.00", "is_closed": False}
+
+
+def test_what_the_provider_never_charged_cannot_be_paid_back(books: Books) -> None:
+    books.subscription("S-2", "2", cost_price="10"), books.load()
+    charged(books, "G8")
+    window = {"ChargeStartDate": "2026-09-01", "ChargeEndDate": "2026-09-30"}
+    charged(books, "G9", seat("S-2", quantity="4", **window))
+    charged(books, "G10", seat("S-2", quantity="1", subtotal="-40", ChargeType="customerCredit"))
+    states = {number: next(one for one in books.reconciled(number)["lines"] if one["subscription_id"] == "S-2") for number in ("G8", "G9")}
+    assert {number: (one["verdict"], one["review_state"], one["repaid"]) for number, one in states.items()} == {
+        "G8": ("not_on_invoice", "open", None),
+        "G9": ("not_reconcilable", "accepted", "40.00"),
+    }
