@@ -110,8 +110,13 @@ def empty(schema: pa.Schema) -> pa.RecordBatch:
 
 def indices(places: np.ndarray, *, is_null: np.ndarray | None = None) -> pa.Int32Array:
     """Places to `take` from another array, or null."""
-    validity = None if is_null is None or not is_null.any() else pa.py_buffer(np.packbits(~is_null, bitorder="little"))
-    return pa.Array.from_buffers(pa.int32(), len(places), [validity, pa.py_buffer(np.ascontiguousarray(places, np.int32))])
+    known = None if is_null is None else validity(~is_null)
+    return pa.Array.from_buffers(pa.int32(), len(places), [known, pa.py_buffer(np.ascontiguousarray(places, np.int32))])
+
+
+def validity(known: np.ndarray) -> pa.Buffer | None:
+    """Which values are known, as Arrow has it."""
+    return None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
 
 
 def _validity(values: Sequence[Any]) -> pa.Buffer | None:

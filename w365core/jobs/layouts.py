@@ -102,21 +102,22 @@ def plain_sources(
 ) -> list[Source]:
     """What the received file holds, each as a plain file in the landing. `wanted` is what is known of how it is written; the order of dates that was said with the
     columns holds where it says none. LayoutUnknown says what is still to be named, InputRefused what is broken."""
-    found = [(printed, _told(context, provider, printed)) for printed in printed_in(path, name)]
-    for printed, told in found:
-        if not (layout := layouts.layout_of(printed.headers, told.mapping)).complete:
+    read = [(printed, _told(context, provider, printed)) for printed in printed_in(path, name)]
+    found = [(printed, layouts.layout_of(printed.headers, told.mapping), told.date_order) for printed, told in read]
+    for printed, layout, _ in found:
+        if not layout.complete:
             raise _unknown(provider, printed, layout, invoice_number)
     return [
         _landed(
             context,
             provider,
             printed,
-            layouts.layout_of(printed.headers, told.mapping),
+            layout,
             invoice_number=invoice_number,
             sync_run_id=sync_run_id,
-            wanted=replace(wanted, date_order=wanted.date_order or told.date_order),
+            wanted=replace(wanted, date_order=wanted.date_order or date_order),
         )
-        for printed, told in found
+        for printed, layout, date_order in found
     ]
 
 

@@ -17,6 +17,7 @@ from w365core import arrays
 
 NOWHERE = -1  # a place that is none
 NEVER, FOREVER = -(1 << 61), 1 << 61  # a day or a moment that is unknown: before all others, or after them
+DAY = 86_400_000_000  # of a moment, in microseconds
 _HELD = 1 << 63
 Chosen = np.ndarray | slice
 Same = TypeVar("Same", bound="Columns")
@@ -149,7 +150,7 @@ def in_one_piece(cells: pa.ChunkedArray) -> pa.Array:
 def whole(cells: pa.Array, *, null: int) -> np.ndarray:
     """Whole numbers, days (since 1970) or moments as they stand in memory, with this number for a null."""
     kind = np.dtype(f"i{cells.type.bit_width // 8}")
-    found = np.frombuffer(cells.buffers()[1] or b"", kind)[cells.offset : cells.offset + len(cells)].astype(np.int64)
+    found = arrays.in_memory(cells, kind).astype(np.int64)
     return np.where(valid(cells), found, null) if cells.null_count else found
 
 
@@ -183,20 +184,20 @@ def arrow(cells: pl.Series) -> pa.Array:
 def numbers(values: np.ndarray, known: np.ndarray | None = None, *, kind: pa.DataType | None = None) -> pa.Array:
     """Whole numbers, days or moments; null where they are not known."""
     kind = kind or pa.int64()
-    validity = None if known is None or known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    validity = None if known is None else arrays.validity(known)
     cells = np.ascontiguousarray(values, f"i{kind.bit_width // 8}")
     return pa.Array.from_buffers(kind, len(values), [validity, pa.py_buffer(cells)])
 
 
 def truths(values: np.ndarray, known: np.ndarray | None = None) -> pa.Array:
     """Flags; null where they are not known."""
-    validity = None if known is None or known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    validity = None if known is None else arrays.validity(known)
     return pa.Array.from_buffers(pa.bool_(), len(values), [validity, pa.py_buffer(np.packbits(values, bitorder="little"))])
 
 
 def index(places: np.ndarray) -> pa.Array:
     """Places as Arrow takes by them, null at NOWHERE."""
-    return numbers(places, places != NOWHERE)
+    return arrays.indices(places, is_null=places == NOWHERE)
 
 
 def at(cells: pa.Array, places: np.ndarray | pa.Array) -> pa.Array:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from w365core import arrays, money
 from w365core.charge_types import Charge
 from w365core.reconcile import amounts, columns, exact, names, quantities
-from w365core.reconcile.columns import NEVER, NOWHERE
+from w365core.reconcile.columns import DAY, NEVER, NOWHERE
 from w365core.reconcile.keys import Lines, is_of
 from w365core.reconcile.rows import Judged
 from w365core.reconcile.verdicts import CODES
@@ -28,7 +28,6 @@ _TERMS = ("billing_frequency", "term_and_billing_cycle", "charge_start", "charge
 _PRICES = ("subtotal", "effective_unit_price", "unit_price", "exchange_rate")
 _CHARGES_SEATS = (Charge.CYCLE, Charge.ADD, Charge.REMOVE)
 _PRICED = (*_CHARGES_SEATS, Charge.CANCEL, Charge.CONVERT)
-_DAY = 86_400_000_000  # microseconds
 _EPOCH = date(1970, 1, 1)
 IN_ORDER = [
     (name, "ascending", "at_start") for name in ("line_id", "line_number", "kind")
@@ -146,7 +145,7 @@ def _after_cancellation(judged: Judged) -> Iterator[Finding]:
     since: dict[str, int] = {}
     windows: dict[str, set[int]] = {}
     own = columns.at(judged.given.lines["provider_subscription_id"], cancelled.line)
-    days = np.where(cancelled.moment == NEVER, judged.billed.start[cancelled.line], cancelled.moment // _DAY)
+    days = np.where(cancelled.moment == NEVER, judged.billed.start[cancelled.line], cancelled.moment // DAY)
     for name, day, key in zip(own.to_pylist(), days.tolist(), cancelled.key.tolist(), strict=True):
         if name is not None:
             windows.setdefault(name, set()).add(key)

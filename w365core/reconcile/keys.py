@@ -12,9 +12,9 @@ from w365core.charge_types import Charge, charge_of
 from w365core.reconcile import columns, groups, places
 from w365core.reconcile.columns import NEVER, NOWHERE, Columns, Maybe
 from w365core.reconcile.groups import Groups
+from w365core.reconcile.places import ORIGIN, SPAN
 
 CHARGES = {charge: number for number, charge in enumerate(Charge)}
-_SPAN, _ORIGIN = 1 << 22, 1 << 20  # days of a key: from the year 1 to beyond 9999
 
 
 @dataclass(frozen=True)
@@ -72,22 +72,22 @@ def is_of(charge: np.ndarray, *charges: Charge) -> np.ndarray:
     return np.array([one in charges for one in CHARGES])[charge]
 
 
-def charges(lines: pa.Table) -> np.ndarray:
+def charges(lines: pa.RecordBatch) -> np.ndarray:
     """What each line's type means, as a number of CHARGES."""
     types, place = places.distinct(lines["charge_type"])
     return np.array([CHARGES[charge_of(text)] for text in types], dtype=np.int64)[place]
 
 
-def windows(lines: pa.Table) -> tuple[Windows, np.ndarray]:
+def windows(lines: pa.RecordBatch) -> tuple[Windows, np.ndarray]:
     """The windows, and each line's place among them."""
-    start, end = (columns.whole(lines[name], null=-_ORIGIN) + _ORIGIN for name in ("charge_start", "charge_end"))
-    known, place = places.ranked(start * _SPAN + end)
-    days = [np.where(day > 0, day - _ORIGIN, NEVER) for day in (known // _SPAN, known % _SPAN)]
+    start, end = (columns.whole(lines[name], null=-ORIGIN) + ORIGIN for name in ("charge_start", "charge_end"))
+    known, place = places.ranked(start * SPAN + end)
+    days = [np.where(day > 0, day - ORIGIN, NEVER) for day in (known // SPAN, known % SPAN)]
     printed = [columns.numbers(day, day != NEVER, kind=pa.date32()).to_pylist() for day in days]
     return Windows(*days, [f"/{start or ''}/{end or ''}" for start, end in zip(*printed, strict=True)]), place
 
 
-def keyed(lines: pa.Table, billed: Billed, chosen: np.ndarray, windows: Windows, *, owners: int) -> Keyed:
+def keyed(lines: pa.RecordBatch, billed: Billed, chosen: np.ndarray, windows: Windows, *, owners: int) -> Keyed:
     """The chosen of the lines by one number for the owner and the window, in the order of both; `owners` is how many subscriptions there are."""
     subscription, window = billed.subscription[chosen], billed.window[chosen]
     customers, owner = _owned(lines, chosen, subscription, owners)
@@ -114,7 +114,7 @@ def _signs(amounts: pl.Series) -> np.ndarray:
     return np.where(is_some, np.where(is_less, -1, 1), 0)
 
 
-def _owned(lines: pa.Table, chosen: np.ndarray, subscription: np.ndarray, owners: int) -> tuple[pl.Series, np.ndarray]:
+def _owned(lines: pa.RecordBatch, chosen: np.ndarray, subscription: np.ndarray, owners: int) -> tuple[pl.Series, np.ndarray]:
     """The customers of lines without a subscription, in the order of their ids, and whose each line is: a subscription's, else such a customer's."""
     is_lost = subscription == NOWHERE
     lost = columns.text(columns.at(lines["provider_customer_id"], chosen[is_lost])).fill_null("").alias("customer")

@@ -16,10 +16,9 @@ from w365core.frames import folded
 from w365core.reconcile import columns, exact, groups, places
 from w365core.reconcile.columns import FOREVER, NEVER, NOWHERE, Columns, Maybe
 from w365core.reconcile.groups import Groups
+from w365core.reconcile.places import ORIGIN, SPAN
 from w365core.reconciliation import Fit
 
-_SPAN = 1 << 22  # days of a key: from the year 1 to beyond 9999
-_ORIGIN = 1 << 20
 KNOWN_TO_PROVIDER = ("provisioned", "notapplicable")
 STUCK = ("awaitingprovisioning", "failedprovisioning")
 _TOLD = ("effective_date", "provisioned_on", "provisioning_status", "status_reason", "invoice_number")
@@ -140,10 +139,10 @@ def subscribed(subscriptions: pa.RecordBatch, seats: Maybe) -> Subscribed:
 def replayed(logs: pa.RecordBatch, *, subscription: np.ndarray, seats: Maybe, count: int) -> History:
     """The history that logs tell, each of a `subscription` (a place among `count`; those of NOWHERE are nobody's)."""
     day, held = columns.whole(logs["effective_date"], null=NEVER), seats.filled(0)
-    of_key = np.where(day == NEVER, _SPAN - 1, day + _ORIGIN)
+    of_key = np.where(day == NEVER, SPAN - 1, day + ORIGIN)
     is_ours = subscription != NOWHERE
-    moments = np.where(is_ours, subscription * _SPAN + of_key, count * _SPAN)  # nobody's come last
-    keys, log = places.in_order(moments, most=count * _SPAN)
+    moments = np.where(is_ours, subscription * SPAN + of_key, count * SPAN)  # nobody's come last
+    keys, log = places.in_order(moments, most=count * SPAN)
     starts = np.bincount(subscription[is_ours] + 1, minlength=count + 1).cumsum()
     keys, log = keys[: starts[-1]], log[: starts[-1]]
     running = np.concatenate([np.zeros(1, held.dtype), held[log].cumsum()])
@@ -160,14 +159,9 @@ def held(history: History) -> Held:
     return Held(end - begin, Maybe(sums, end > begin), was_deactivated, ended.last(count=len(begin)))
 
 
-def key(subscription: np.ndarray, day: np.ndarray) -> np.ndarray:
-    """What the last log of a subscription by a day is found by."""
-    return subscription * _SPAN + (day + _ORIGIN)
-
-
 def seats_on(history: History, subscription: np.ndarray, day: np.ndarray) -> np.ndarray:
     """What the logs with an effective day of at most `day` come to, for each pair of subscription and day; 0 where there are none by then."""
-    until = history.running[np.searchsorted(history.keys, key(subscription, day), side="right")]
+    until = history.running[np.searchsorted(history.keys, subscription * SPAN + day + ORIGIN, side="right")]
     return until - history.running[history.starts[subscription]]
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from w365core.reconcile import columns
 from w365core.reconcile.columns import NOWHERE
 
+SPAN, ORIGIN = 1 << 22, 1 << 20  # days of a number that a day is part of: from the year 1 to beyond 9999
 _BITS = 63  # of a whole number that is not negative
 _FEW = 1 << 31  # what a number can be multiplied by another so small
 
@@ -77,10 +78,3 @@ def ranked(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rank = np.empty(len(known), dtype=np.int64)
     rank[order] = np.arange(len(known))
     return known[order], rank[place]
-
-
-def of(named: np.ndarray, *, count: int) -> np.ndarray:
-    """For each of `count` rows its place in a table whose rows name it by `named`; NOWHERE where none does."""
-    found = np.full(count, NOWHERE)
-    found[named] = np.arange(len(named))
-    return found

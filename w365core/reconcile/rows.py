@@ -27,7 +27,7 @@ from w365core.reconcile import (
     verdicts,
 )
 from w365core.reconcile.agreeing import Agreed
-from w365core.reconcile.columns import NEVER, NOWHERE, Columns, Maybe
+from w365core.reconcile.columns import DAY, NEVER, NOWHERE, Columns, Maybe
 from w365core.reconcile.explained import Explained, explained
 from w365core.reconcile.keys import Billed, Keyed
 from w365core.reconcile.offers import Offered
@@ -35,8 +35,6 @@ from w365core.reconcile.our_side import History, Printed, Subscribed
 from w365core.reconcile.prices import Costs, Terms
 from w365core.reconcile.verdicts import CODES, Rows
 from w365core.reconciliation import Verdict
-
-_DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def judged(given: Given) -> Judged:
     is_left[agreed.line] = False
     keyed = keys.keyed(lines, billed, np.flatnonzero(is_left), windows, owners=len(ours))
     provider = provider_side.charged(keyed.lines, keyed.rows, columns.looked_up(ours.seats, keyed.subscription))
-    snapshot = np.where(provider.last_event == NEVER, windows.start[keyed.window], provider.last_event // _DAY)
+    snapshot = np.where(provider.last_event == NEVER, windows.start[keyed.window], provider.last_event // DAY)
     rows = verdicts.judged(keyed.subscription, snapshot, provider, ours, our_side.held(history), history)
     rows, outside = verdicts.looked_into(rows, history, given.printed)
     absent = _absent(ours, billed)
